@@ -1,0 +1,174 @@
+/*
+ * client.h: one function per 9P operation, over fids.
+ *
+ * What differs between dialects is behind a table of operations (dialect.h); nothing
+ * above this layer knows a message. Functions return 0 or -errno: the server's, or the
+ * connection's. They block, but for those that say otherwise, and may not be called
+ * from the reader thread. `sc` is the scope that an interrupt of the user's operation goes to; NULL
+ * for what must not be interrupted. Names are valid for 9P: not empty, no '/', at
+ * most 65535 bytes.
+ *
+ * Locks: fids->mtx guards fid numbers and counts; it is a leaf.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "session.h"
+
+struct p9_client;
+struct p9_dialect_ops;
+
+/* What the server knows a file by, for one attached user, until it is clunked. Counted: each
+ * holder has a reference, and the last p9_fid_put sends Tclunk without waiting for it. */
+struct p9_fid {
+    struct p9_client *client;
+    atomic_int refs;
+    uint32_t num;
+    unsigned generation; /* of the connection that knows it */
+    struct p9_qid qid;   /* from Rattach, Rwalk, Ropen, Rcreate */
+    uint32_t iounit;     /* once open: the largest payload of a message on it, bytes */
+};
+
+struct p9_client_options {
+    struct p9_session_options session;
+    unsigned max_fids; /* live at once; a server's smaller bound is learned */
+};
+
+/* What a file is: Rgetattr's fields, or a stat's. */
+struct p9_attr {
+    struct p9_qid qid;
+    mode_t mode; /* with the type, in this host's S_IF* */
+    uid_t uid;
+    gid_t gid;
+    nlink_t nlink;
+    dev_t rdev;
+    uint64_t size;    /* bytes */
+    uint64_t blocks;  /* of 512 bytes */
+    uint32_t blksize; /* bytes */
+    struct timespec atime, mtime, ctime;
+};
+
+/* What p9_setattr changes: P9_SETATTR_* bits say which fields hold. */
+struct p9_setattr {
+    uint32_t valid;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    uint64_t size;
+    struct timespec atime, mtime;
+};
+
+struct p9_statfs {
+    uint32_t bsize, namelen; /* bytes */
+    uint64_t blocks, bfree, bavail, files, ffree, fsid;
+};
+
+/* ---- the client --------------------------------------------------------- */
+
+/* A client over t, which it owns from now on. NULL with *err and `why` on failure. version(5). */
+struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err,
+                                  struct p9_why *why);
+/* Ends the connection and frees. Every fid must have been put. */
+void p9_client_stop(struct p9_client *c);
+
+struct p9_session *p9_client_session(struct p9_client *c);
+/* The number of the connection: a fid of another one is no longer known to the server. */
+unsigned p9_client_generation(const struct p9_client *c);
+/* The largest payload of one message, bytes. */
+uint32_t p9_client_payload(const struct p9_client *c);
+
+/* Called, without locks held, when fids run short: should put about n idle ones. */
+void p9_client_on_shortage(struct p9_client *c, void (*evict)(void *arg, unsigned n), void *arg);
+/* Fids now known to the server, and how many may be. */
+void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound);
+
+/* ---- fids --------------------------------------------------------------- */
+
+/* All that make a fid give the caller its one reference. ENFILE: the bound on live fids is
+ * reached and none is idle. */
+
+/* Attaches as uname / n_uname to aname, without authentication. attach(5). */
+int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname,
+              const char *aname, struct p9_fid **fid);
+
+/* Walks n names (any number: split in messages of 16) from `from`, which is not open. n = 0
+ * clones. ENOENT where the server went only part of the way. walk(5). */
+int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+            struct p9_fid **fid);
+
+struct p9_fid *p9_fid_get(struct p9_fid *fid);
+void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
+
+/* ---- operations --------------------------------------------------------- */
+
+/* POSIX flags of open(2): access mode, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_SYNC, O_DSYNC,
+ * O_DIRECT are passed on, others are not the server's business. On success fid is open. */
+int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
+/* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */
+int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
+int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
+int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
+int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
+int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid);
+int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid);
+int p9_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
+/* The target, terminated, into buf[n]; ENAMETOOLONG if it does not fit. */
+int p9_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
+/* Removes a name. Where the server has no such message the file is walked to and removed by its
+ * own fid. remove(5), Tunlinkat. */
+int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
+/* Moves a name, over another if there is one. As above with Trename. */
+int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+              const char *newname);
+/* Directory entries from a cookie (0: the start) into buf; *got = 0 at the end. Unpacked with
+ * p9_next_dirent. fid is an open directory. */
+int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
+               uint32_t *got);
+int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
+int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
+
+/* The entry at buf[n] of what p9_readdir gave; bytes taken, or 0 if what is there is
+ * malformed. Names that are not fit for a directory (empty, with '/') have len 0. */
+size_t p9_next_dirent(const uint8_t *buf, size_t n, struct p9_dirent *de);
+
+/* ---- reads and writes --------------------------------------------------- */
+
+/* A read or write of any size: split into messages that are all in flight together. Owned by the
+ * caller from start to done(); p9_io_finish frees what it holds. */
+struct p9_io {
+    /* Set by the caller; the rest zero. */
+    struct p9_fid *fid; /* open; the caller's reference */
+    uint8_t *buf;       /* destination or source */
+    uint64_t offset;    /* in the file, bytes */
+    uint32_t count;     /* bytes */
+    uint64_t size;      /* read: a short reply that reaches it is the end of the file; else the rest is
+                           asked for again, until a reply is empty */
+    bool short_ok;      /* read: the first short reply is the answer */
+    bool in_order;      /* write: one message at a time, for files open to append */
+    struct p9_scope *scope;
+    void (*done)(struct p9_io *io);
+    void *arg;
+
+    /* Set when done() is called: bytes from the start, or -errno if there are none. */
+    ssize_t result;
+
+    uint32_t finished; /* bytes from the start that are settled */
+    uint32_t part;     /* bytes in one message */
+    uint32_t nparts, capacity;
+    bool write;
+    atomic_uint left;
+    struct p9_req *reqs;
+};
+
+/* Do not block; done() may be called before they return, or by the reader. read(5). */
+void p9_read_start(struct p9_io *io);
+void p9_write_start(struct p9_io *io);
+void p9_io_finish(struct p9_io *io);
+/* Write and wait. Returns io->result; frees what io holds. */
+ssize_t p9_write_wait(struct p9_io *io);
+
+#endif

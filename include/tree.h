@@ -1,0 +1,173 @@
+/*
+ * tree.h: the files that the kernel knows, by path, and the fids that stand for them.
+ *
+ * A node is an inode of this mount: FUSE's node number is its address. Its names are
+ * links, each (parent node, name) -> node, found by hash. A path is only spelt when a fid
+ * must be walked. A node holds one idle, unopened fid for each user, as a cache: it may be evicted, or
+ * belong to a connection that is gone, or be older than a rename of the file or of
+ * a directory above it; then the path is walked again, and must lead to the same qid.
+ *
+ * A rename moves one link, whatever is below. The tree's clock counts renames: a fid is
+ * good when it was walked after the last move of its node and of every ancestor.
+ *
+ * Locks: tree->mtx guards all of it and is never held over a request. It is taken before
+ * the client's, never after.
+ */
+#ifndef TREE_H
+#define TREE_H
+
+#include <pthread.h>
+#include <uthash.h>
+
+#include "client.h"
+
+struct node;
+
+/* A local user who has attached, with the fid of the root as that user. Lives as long as the tree. */
+struct user {
+    uid_t uid;
+    struct p9_fid *root;
+    struct user *next;
+};
+
+/* A name of a node. The hash key is `parent` and the bytes of `name`. */
+struct link {
+    struct node *node;
+    struct link *next; /* of the same node */
+    UT_hash_handle hh;
+    struct node *parent;
+    char name[];
+};
+
+/* A node's unopened fid for a user, in the list of those that may be evicted. */
+struct node_fid {
+    struct p9_fid *fid;
+    struct node *node;
+    struct user *user;
+    struct node_fid *next;          /* of the same node */
+    struct node_fid *older, *newer; /* by last use */
+    uint64_t walked;                /* the clock when its walk began */
+};
+
+/* A file that is open: its fid serves where the node has no path any more. Embedded in what
+ * the kernel's file handle points to. */
+struct handle {
+    struct p9_fid *fid;
+    struct node *node;
+    struct user *user;
+    struct handle *next;
+    uint64_t walked;
+};
+
+struct node {
+    struct p9_qid qid;    /* path and type never change */
+    uint64_t nlookup;     /* the kernel's references */
+    unsigned children;    /* links whose parent this is */
+    struct link *links;   /* its names; none: unlinked */
+    struct node_fid *fids;
+    struct handle *handles;
+    uint64_t moved;       /* the clock when it last got another path */
+    struct node *prev, *next; /* of all but the root */
+    bool indexed;         /* in the tree's index of files with several names */
+    UT_hash_handle hh;    /* that index: by qid.path */
+    /* What the kernel was last told. */
+    uint64_t size;
+    struct timespec mtime, ctime;
+    nlink_t nlink;
+    mode_t mode;
+    gid_t gid;
+};
+
+struct tree {
+    struct p9_client *client;
+    pthread_mutex_t mtx;
+    pthread_cond_t settled; /* moving became 0 */
+    struct node root;
+    struct user *users;
+    struct link *links;     /* hash */
+    struct node *all;
+    struct node *by_qid;    /* hash: regular files with several names */
+    struct node_fid *oldest, *newest;
+    uint64_t clock;         /* renames so far */
+    unsigned moving;        /* renames under way */
+    unsigned nodes;         /* for statistics and tests */
+};
+
+/* A tree with the root alone, attached as uid by the fid `root`, which it takes. NULL without memory. */
+struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root);
+/* Frees every node and puts every fid. */
+void tree_free(struct tree *t);
+
+/* ---- names -------------------------------------------------------------- */
+
+/* Notes that parent/name is the file that attr describes, and counts one lookup of the kernel's. The
+ * node is the one known by that name if the qid agrees, or the one known by another name of the same
+ * file; else a new one, and what had the name before loses it. `fid`, if not NULL, is an unopened fid
+ * of it for `user`, walked when the clock was `walked`: taken in any case. NULL without memory. */
+struct node *tree_enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr,
+                        struct p9_fid *fid, struct user *user, uint64_t walked);
+/* Before tree_enter of a file with several names: a node with its qid whose attributes are not those, as it
+ * may only have been told old ones. Its attributes should be asked for and told, and the reference that comes
+ * with it dropped by tree_forget. NULL if there is none. */
+struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr);
+/* The kernel drops n references; the node may be gone afterwards. */
+void tree_forget(struct tree *t, struct node *node, uint64_t n);
+/* parent/name is gone from the server. */
+void tree_unlink(struct tree *t, struct node *parent, const char *name);
+/* Around a rename on the server: what walks meanwhile may look in the wrong place, and waits. */
+void tree_rename_begin(struct tree *t);
+/* ok: oldparent/oldname is now newparent/newname, and what had that name has lost it. */
+void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname,
+                     struct node *newparent, const char *newname);
+uint64_t tree_clock(struct tree *t);
+
+/* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
+bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
+
+/* A file was opened, is closed. */
+void tree_add_handle(struct tree *t, struct handle *h);
+void tree_drop_handle(struct tree *t, struct handle *h);
+
+/* ---- fids --------------------------------------------------------------- */
+
+/* The use of a node's fid in one operation:
+ *
+ *     struct node_use u = {.tree = t, .node = node, .user = user};
+ *     do
+ *         if ((rc = node_use(sc, &u)) == 0)
+ *             rc = p9_getattr(sc, u.fid, &attr);
+ *     while (node_again(&u, rc));
+ *
+ * An operation that fails because the fid no longer stands for the path is tried again with one walked anew.
+ */
+struct node_use {
+    /* Set by the caller. */
+    struct tree *tree;
+    struct node *node;
+    struct user *user;
+    bool open_ok;  /* the fid may be that of an open file (not for walks and links from it) */
+    bool in_dir;   /* the operation looks up a name in the node: ENOENT speaks of that name */
+    /* Set by node_use. */
+    struct p9_fid *fid;
+    uint64_t walked; /* the clock that goes with a fid walked from this one now */
+    /* Its own. */
+    unsigned tries;
+    bool fresh; /* the fid was walked for this use */
+};
+/* 0 or -errno: ESTALE if the path is another file now, or the node has none. */
+int node_use(struct p9_scope *sc, struct node_use *u);
+/* Ends a use. Whether to do it again. */
+bool node_again(struct node_use *u, int rc);
+
+/* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */
+int node_take(struct p9_scope *sc, struct node_use *u);
+
+/* Puts up to n of the fids that were not used for longest. For p9_client_on_shortage. */
+void tree_evict(void *tree, unsigned n);
+
+/* For node_fid.c. Called with the lock. */
+void node_drop_fids(struct tree *t, struct node *node);
+void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked);
+bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b);
+
+#endif

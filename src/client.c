@@ -1,0 +1,280 @@
+/*
+ * client.c: what is the same in every dialect (attach, walk, remove), and the way to
+ * the dialect's own operations.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dialect.h"
+
+struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err,
+                                  struct p9_why *why)
+{
+    struct p9_session *s = p9_session_start(t, &o->session, err, why);
+
+    if (s == NULL)
+        return NULL;
+    struct p9_client *c = calloc(1, sizeof *c);
+    if (c != NULL)
+        c->fids = fids_new(o->max_fids);
+    if (c == NULL || c->fids == NULL) {
+        free(c);
+        p9_session_stop(s);
+        *err = -ENOMEM;
+        snprintf(why->text, sizeof why->text, "%s", strerror(ENOMEM));
+        return NULL;
+    }
+    c->session = s;
+    atomic_init(&c->missing, 0);
+    if (p9_session_dialect(s) == P9_2000L)
+        c->ops = &p9_linux_ops;
+    if (c->ops == NULL) {
+        *err = -EPROTONOSUPPORT;
+        snprintf(why->text, sizeof why->text, "the server speaks only %s, not 9P2000.L",
+                 p9_dialect_name(p9_session_dialect(s)));
+        p9_client_stop(c);
+        return NULL;
+    }
+    return c;
+}
+
+void p9_client_stop(struct p9_client *c)
+{
+    p9_session_stop(c->session);
+    fids_free(c->fids);
+    free(c);
+}
+
+struct p9_session *p9_client_session(struct p9_client *c)
+{
+    return c->session;
+}
+
+unsigned p9_client_generation(const struct p9_client *c)
+{
+    return c->generation;
+}
+
+uint32_t p9_client_payload(const struct p9_client *c)
+{
+    return p9_session_payload(c->session);
+}
+
+bool p9_lacks(struct p9_client *c, enum p9_missing what)
+{
+    return (atomic_load(&c->missing) & what) != 0;
+}
+
+bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc)
+{
+    if (rc != -EOPNOTSUPP && rc != -ENOSYS)
+        return false;
+    atomic_fetch_or(&c->missing, what);
+    return true;
+}
+
+int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx)
+{
+    req->scope = sc;
+    return p9_call(c->session, req, tx);
+}
+
+int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx)
+{
+    struct p9_req req = {0};
+
+    return p9_rpc(sc, c, &req, tx);
+}
+
+uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit)
+{
+    uint32_t payload = p9_client_payload(c);
+
+    return iounit > 0 && iounit < payload ? iounit : payload;
+}
+
+/* ---- attach, walk, remove ----------------------------------------------- */
+
+int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname,
+              const char *aname, struct p9_fid **out)
+{
+    struct p9_fid *fid;
+    int rc = fid_new(c, &fid);
+
+    if (rc != 0)
+        return rc;
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tattach,
+                          .Tattach = {.fid = fid->num,
+                                      .afid = P9_NOFID,
+                                      .uname = p9_str(uname),
+                                      .aname = p9_str(aname),
+                                      .n_uname = n_uname}};
+    rc = p9_rpc(sc, c, &req, &tx);
+    if (rc != 0) {
+        fid_discard(fid);
+        return rc;
+    }
+    fid->qid = req.rx.Rattach.qid;
+    *out = fid;
+    return 0;
+}
+
+/* One Twalk of at most 16 names. newfid == fid moves it. */
+static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n,
+                     const char *const *names)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Twalk, .Twalk = {.fid = fid->num, .newfid = newfid->num}};
+
+    tx.Twalk.nwname.n = (uint16_t)n;
+    for (size_t i = 0; i < n; i++)
+        tx.Twalk.nwname.name[i] = p9_str(names[i]);
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+    if (rc != 0)
+        return rc;
+    const struct p9_qids *got = &req.rx.Rwalk.nwqid;
+    if (got->n > n) {
+        p9_session_fail(fid->client->session, -EPROTO, "the server walked further than it was asked");
+        return -EPROTO;
+    }
+    if (got->n < n)
+        return got->n > 0 && !(got->qid[got->n - 1].type & P9_QTDIR) ? -ENOTDIR : -ENOENT;
+    newfid->qid = n > 0 ? got->qid[n - 1] : fid->qid;
+    return 0;
+}
+
+int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+            struct p9_fid **out)
+{
+    size_t step = n < P9_MAXWELEM ? n : P9_MAXWELEM;
+    struct p9_fid *fid;
+    int rc;
+
+    do {
+        rc = fid_new(from->client, &fid);
+        if (rc != 0)
+            return rc;
+        rc = walk_once(sc, from, fid, step, names);
+        if (rc == -ERANGE) /* nfs-ganesha's word for a number above its table */
+            fid_refused(fid);
+    } while (rc == -ERANGE);
+    if (rc != 0) {
+        fid_discard(fid);
+        return rc;
+    }
+    for (size_t at = step; at < n && rc == 0; at += step) {
+        step = n - at < P9_MAXWELEM ? n - at : P9_MAXWELEM;
+        rc = walk_once(sc, fid, fid, step, names + at);
+    }
+    if (rc != 0) {
+        p9_fid_put(fid);
+        return rc;
+    }
+    *out = fid;
+    return 0;
+}
+
+int p9_remove(struct p9_scope *sc, struct p9_fid *fid)
+{
+    struct p9_fcall tx = {.type = P9_Tremove, .Tremove.fid = fid->num};
+    int rc = p9_do(sc, fid->client, &tx);
+
+    if (rc == -EINTR) /* flushed: the server still knows the fid */
+        p9_fid_put(fid);
+    else
+        fid_discard(fid);
+    return rc;
+}
+
+/* ---- to the dialect ----------------------------------------------------- */
+
+int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
+{
+    return fid->client->ops->open(sc, fid, flags);
+}
+
+int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
+{
+    return fid->client->ops->create(sc, fid, name, flags, mode, gid);
+}
+
+int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
+{
+    return fid->client->ops->getattr(sc, fid, attr);
+}
+
+int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
+{
+    return fid->client->ops->setattr(sc, fid, set);
+}
+
+int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+{
+    return dir->client->ops->mkdir(sc, dir, name, mode, gid);
+}
+
+int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid)
+{
+    return dir->client->ops->mknod(sc, dir, name, mode, dev, gid);
+}
+
+int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
+{
+    return dir->client->ops->symlink(sc, dir, name, target, gid);
+}
+
+int p9_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
+{
+    return dir->client->ops->link(sc, dir, fid, name);
+}
+
+int p9_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n)
+{
+    return fid->client->ops->readlink(sc, fid, buf, n);
+}
+
+int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
+{
+    return dir->client->ops->unlink(sc, dir, name, is_dir);
+}
+
+int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+              const char *newname)
+{
+    return olddir->client->ops->rename(sc, olddir, oldname, newdir, newname);
+}
+
+int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
+               uint32_t *got)
+{
+    return fid->client->ops->readdir(sc, fid, offset, buf, n, got);
+}
+
+int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
+{
+    return fid->client->ops->statfs(sc, fid, st);
+}
+
+int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
+{
+    return fid->client->ops->fsync(sc, fid, datasync);
+}
+
+static bool name_is_fit(const struct p9_str *name)
+{
+    return name->len > 0 && name->len <= P9_MAXNAME && memchr(name->s, '/', name->len) == NULL;
+}
+
+size_t p9_next_dirent(const uint8_t *buf, size_t n, struct p9_dirent *de)
+{
+    size_t used = p9_dirent_unpack(buf, n, de);
+
+    if (used != 0 && !name_is_fit(&de->name))
+        de->name.len = 0;
+    return used;
+}

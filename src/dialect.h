@@ -1,0 +1,76 @@
+/*
+ * dialect.h: what a dialect does its own way. Inside the client layer only.
+ */
+#ifndef DIALECT_H
+#define DIALECT_H
+
+#include "client.h"
+
+/* The operations of client.h whose messages differ; the contracts are there. */
+struct p9_dialect_ops {
+    int (*open)(struct p9_scope *sc, struct p9_fid *fid, int flags);
+    int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode,
+                  gid_t gid);
+    int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
+    int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
+    int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
+    int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev,
+                 gid_t gid);
+    int (*symlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target,
+                   gid_t gid);
+    int (*link)(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
+    int (*readlink)(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
+    int (*unlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
+    int (*rename)(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
+                  struct p9_fid *newdir, const char *newname);
+    int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf,
+                   uint32_t n, uint32_t *got);
+    int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
+    int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
+};
+
+extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
+
+/* Messages that a server was seen not to have, so that it is asked once. */
+enum p9_missing {
+    P9_NO_UNLINKAT = 1,
+    P9_NO_RENAMEAT = 2,
+};
+
+struct fids;
+
+struct p9_client {
+    struct p9_session *session;
+    const struct p9_dialect_ops *ops;
+    unsigned generation;
+    atomic_uint missing; /* enum p9_missing */
+    struct fids *fids;
+};
+
+bool p9_lacks(struct p9_client *c, enum p9_missing what);
+/* Whether rc says that the server has no such message; then it is remembered. */
+bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc);
+
+/* One request and its reply, in the client's session. `req` comes zeroed or with into or body set. */
+int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx);
+/* The same where the reply has nothing to tell. */
+int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx);
+
+/* Removes the file and the fid, whatever the answer. remove(5). The caller's reference is taken. */
+int p9_remove(struct p9_scope *sc, struct p9_fid *fid);
+
+/* The payload of messages on a fid that was opened with this iounit, bytes. */
+uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit);
+
+/* ---- fid.c -------------------------------------------------------------- */
+
+struct fids *fids_new(unsigned bound);
+void fids_free(struct fids *f); /* none may be live */
+/* A fid with the lowest free number and one reference, not yet known to the server. May wait for clunks. */
+int fid_new(struct p9_client *c, struct p9_fid **fid);
+/* Gives back one that the server does not know (any more). */
+void fid_discard(struct p9_fid *fid);
+/* The server refused this number as too high: fids stay below it from now on. */
+void fid_refused(struct p9_fid *fid);
+
+#endif

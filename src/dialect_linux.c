@@ -1,0 +1,314 @@
+/*
+ * dialect_linux.c: the operations of 9P2000.L.
+ *
+ * Open flags and device numbers are Linux's generic ones on the wire, whatever the
+ * host's are, and are translated by name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "dialect.h"
+
+static uint32_t flags_on_wire(int flags)
+{
+    static const struct {
+        int host;
+        uint32_t wire;
+    } bits[] = {
+        {O_EXCL, P9_L_EXCL},           {O_TRUNC, P9_L_TRUNC},       {O_APPEND, P9_L_APPEND},
+        {O_DIRECT, P9_L_DIRECT},       {O_DIRECTORY, P9_L_DIRECTORY},
+        {O_NOFOLLOW, P9_L_NOFOLLOW},   {O_DSYNC, P9_L_DSYNC},
+    };
+    uint32_t wire = (uint32_t)(flags & O_ACCMODE);
+
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
+        if (flags & bits[i].host)
+            wire |= bits[i].wire;
+    if ((flags & O_SYNC) == O_SYNC) /* O_SYNC holds O_DSYNC's bit */
+        wire |= P9_L_SYNC;
+    return wire;
+}
+
+static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tlopen,
+                          .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc != 0)
+        return rc;
+    fid->qid = req.rx.Rlopen.qid;
+    fid->iounit = p9_fid_iounit(fid->client, req.rx.Rlopen.iounit);
+    return 0;
+}
+
+static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode,
+                        gid_t gid)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tlcreate,
+                          .Tlcreate = {.fid = fid->num,
+                                       .name = p9_str(name),
+                                       .flags = flags_on_wire(flags) | P9_L_CREAT,
+                                       .mode = mode,
+                                       .gid = gid}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc != 0)
+        return rc;
+    fid->qid = req.rx.Rlcreate.qid;
+    fid->iounit = p9_fid_iounit(fid->client, req.rx.Rlcreate.iounit);
+    return 0;
+}
+
+/* The type as S_IF bits where a server leaves the mode out. */
+static mode_t type_of_qid(const struct p9_qid *q)
+{
+    if (q->type & P9_QTDIR)
+        return S_IFDIR;
+    return q->type & P9_QTSYMLINK ? S_IFLNK : S_IFREG;
+}
+
+/* Linux's new encoding of dev_t. */
+static dev_t device_from_wire(uint64_t d)
+{
+    return makedev((d >> 8) & 0xfff, (d & 0xff) | ((d >> 12) & 0xfff00));
+}
+
+static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tgetattr,
+                          .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc != 0)
+        return rc;
+    uint64_t valid = req.rx.Rgetattr.valid;
+    struct p9_qid qid = req.rx.Rgetattr.qid;
+    mode_t mode = req.rx.Rgetattr.mode;
+    if (!(valid & P9_GETATTR_MODE))
+        mode = type_of_qid(&qid) | (qid.type & P9_QTDIR ? 0755 : 0644);
+    *attr = (struct p9_attr){
+        .qid = qid,
+        .mode = mode,
+        .uid = valid & P9_GETATTR_UID ? req.rx.Rgetattr.uid : 0,
+        .gid = valid & P9_GETATTR_GID ? req.rx.Rgetattr.gid : 0,
+        .nlink = valid & P9_GETATTR_NLINK ? req.rx.Rgetattr.nlink : 1,
+        .rdev = valid & P9_GETATTR_RDEV ? device_from_wire(req.rx.Rgetattr.rdev) : 0,
+        .size = valid & P9_GETATTR_SIZE ? req.rx.Rgetattr.size : 0,
+        .blocks = valid & P9_GETATTR_BLOCKS ? req.rx.Rgetattr.blocks : 0,
+        .blksize = (uint32_t)req.rx.Rgetattr.blksize,
+    };
+    if (valid & P9_GETATTR_ATIME)
+        attr->atime = (struct timespec){(time_t)req.rx.Rgetattr.atime_sec, (long)req.rx.Rgetattr.atime_nsec};
+    if (valid & P9_GETATTR_MTIME)
+        attr->mtime = (struct timespec){(time_t)req.rx.Rgetattr.mtime_sec, (long)req.rx.Rgetattr.mtime_nsec};
+    if (valid & P9_GETATTR_CTIME)
+        attr->ctime = (struct timespec){(time_t)req.rx.Rgetattr.ctime_sec, (long)req.rx.Rgetattr.ctime_nsec};
+    return 0;
+}
+
+static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
+{
+    struct p9_fcall tx = {.type = P9_Tsetattr,
+                          .Tsetattr = {.fid = fid->num,
+                                       .valid = set->valid,
+                                       .mode = set->mode,
+                                       .uid = set->uid,
+                                       .gid = set->gid,
+                                       .size = set->size,
+                                       .atime_sec = (uint64_t)set->atime.tv_sec,
+                                       .atime_nsec = (uint64_t)set->atime.tv_nsec,
+                                       .mtime_sec = (uint64_t)set->mtime.tv_sec,
+                                       .mtime_nsec = (uint64_t)set->mtime.tv_nsec}};
+
+    return p9_do(sc, fid->client, &tx);
+}
+
+static int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+{
+    struct p9_fcall tx = {.type = P9_Tmkdir,
+                          .Tmkdir = {.dfid = dir->num, .name = p9_str(name), .mode = mode, .gid = gid}};
+
+    return p9_do(sc, dir->client, &tx);
+}
+
+static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev,
+                       gid_t gid)
+{
+    struct p9_fcall tx = {.type = P9_Tmknod,
+                          .Tmknod = {.dfid = dir->num,
+                                     .name = p9_str(name),
+                                     .mode = mode,
+                                     .major = major(dev),
+                                     .minor = minor(dev),
+                                     .gid = gid}};
+
+    return p9_do(sc, dir->client, &tx);
+}
+
+static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target,
+                         gid_t gid)
+{
+    struct p9_fcall tx = {
+        .type = P9_Tsymlink,
+        .Tsymlink = {.dfid = dir->num, .name = p9_str(name), .target = p9_str(target), .gid = gid}};
+
+    return p9_do(sc, dir->client, &tx);
+}
+
+static int linux_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
+{
+    struct p9_fcall tx = {.type = P9_Tlink,
+                          .Tlink = {.dfid = dir->num, .fid = fid->num, .name = p9_str(name)}};
+
+    return p9_do(sc, dir->client, &tx);
+}
+
+static int linux_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n)
+{
+    uint8_t body[P9_HDRSZ + 2 + 4096];
+    struct p9_req req = {.body = body, .body_size = sizeof body};
+    struct p9_fcall tx = {.type = P9_Treadlink, .Treadlink.fid = fid->num};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc == -EMSGSIZE || (rc == 0 && req.rx.Rreadlink.target.len >= n))
+        return -ENAMETOOLONG;
+    if (rc != 0)
+        return rc;
+    struct p9_str *target = &req.rx.Rreadlink.target;
+    memcpy(buf, target->s, target->len);
+    buf[target->len] = 0;
+    return 0;
+}
+
+/* For servers without the *at messages (diod 1.0.24): an unopened fid of the file itself, walked by
+ * this very name. */
+static int walk_to(struct p9_scope *sc, struct p9_fid *dir, const char *name, struct p9_fid **fid)
+{
+    return p9_walk(sc, dir, 1, &name, fid);
+}
+
+/* Tremove takes files and empty directories alike, so what is there is looked at first. */
+static int remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
+{
+    struct p9_fid *fid;
+    int rc = walk_to(sc, dir, name, &fid);
+
+    if (rc != 0)
+        return rc;
+    if (is_dir != !!(fid->qid.type & P9_QTDIR)) {
+        p9_fid_put(fid);
+        return is_dir ? -ENOTDIR : -EISDIR;
+    }
+    return p9_remove(sc, fid);
+}
+
+static int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
+{
+    struct p9_client *c = dir->client;
+
+    if (!p9_lacks(c, P9_NO_UNLINKAT)) {
+        struct p9_fcall tx = {.type = P9_Tunlinkat,
+                              .Tunlinkat = {.dirfid = dir->num,
+                                            .name = p9_str(name),
+                                            .flags = is_dir ? P9_AT_REMOVEDIR : 0}};
+        int rc = p9_do(sc, c, &tx);
+        if (!p9_learn_missing(c, P9_NO_UNLINKAT, rc))
+            return rc;
+    }
+    return remove_by_fid(sc, dir, name, is_dir);
+}
+
+static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
+                         struct p9_fid *newdir, const char *newname)
+{
+    struct p9_fid *fid;
+    int rc = walk_to(sc, olddir, oldname, &fid);
+
+    if (rc != 0)
+        return rc;
+    struct p9_fcall tx = {.type = P9_Trename,
+                          .Trename = {.fid = fid->num, .dfid = newdir->num, .name = p9_str(newname)}};
+    rc = p9_do(sc, olddir->client, &tx);
+    p9_fid_put(fid);
+    return rc;
+}
+
+static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
+                        struct p9_fid *newdir, const char *newname)
+{
+    struct p9_client *c = olddir->client;
+
+    if (!p9_lacks(c, P9_NO_RENAMEAT)) {
+        struct p9_fcall tx = {.type = P9_Trenameat,
+                              .Trenameat = {.olddirfid = olddir->num,
+                                            .oldname = p9_str(oldname),
+                                            .newdirfid = newdir->num,
+                                            .newname = p9_str(newname)}};
+        int rc = p9_do(sc, c, &tx);
+        if (!p9_learn_missing(c, P9_NO_RENAMEAT, rc))
+            return rc;
+    }
+    return rename_by_fid(sc, olddir, oldname, newdir, newname);
+}
+
+static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf,
+                         uint32_t n, uint32_t *got)
+{
+    struct p9_req req = {.into = buf, .into_size = n};
+    struct p9_fcall tx = {.type = P9_Treaddir,
+                          .Treaddir = {.fid = fid->num, .offset = offset, .count = n}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc == 0)
+        *got = req.rx.Rreaddir.count.n;
+    return rc;
+}
+
+static int linux_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tstatfs, .Tstatfs.fid = fid->num};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc != 0)
+        return rc;
+    *st = (struct p9_statfs){.bsize = req.rx.Rstatfs.bsize,
+                             .namelen = req.rx.Rstatfs.namelen,
+                             .blocks = req.rx.Rstatfs.blocks,
+                             .bfree = req.rx.Rstatfs.bfree,
+                             .bavail = req.rx.Rstatfs.bavail,
+                             .files = req.rx.Rstatfs.files,
+                             .ffree = req.rx.Rstatfs.ffree,
+                             .fsid = req.rx.Rstatfs.fsid};
+    return 0;
+}
+
+static int linux_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
+{
+    struct p9_fcall tx = {.type = P9_Tfsync, .Tfsync = {.fid = fid->num, .datasync = datasync}};
+
+    return p9_do(sc, fid->client, &tx);
+}
+
+const struct p9_dialect_ops p9_linux_ops = {
+    .open = linux_open,
+    .create = linux_create,
+    .getattr = linux_getattr,
+    .setattr = linux_setattr,
+    .mkdir = linux_mkdir,
+    .mknod = linux_mknod,
+    .symlink = linux_symlink,
+    .link = linux_link,
+    .readlink = linux_readlink,
+    .unlink = linux_unlink,
+    .rename = linux_rename,
+    .readdir = linux_readdir,
+    .statfs = linux_statfs,
+    .fsync = linux_fsync,
+};

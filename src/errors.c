@@ -1,0 +1,121 @@
+/*
+ * errors.c: server errors to errno.
+ *
+ * Numbers of .L are those of Linux's generic table; where this host's differ they
+ * are translated by name. Texts of 9P2000 are matched by substring: the first row
+ * that fits wins, so the more special stand before the more general.
+ */
+#include "errors.h"
+
+#include <errno.h>
+#include <strings.h>
+
+/* Generic Linux numbers above 34, the ones that differ between machines; 1 to 34 do not. */
+static const int linux_generic[] = {
+    [35] = EDEADLK, [36] = ENAMETOOLONG, [37] = ENOLCK, [38] = ENOSYS, [39] = ENOTEMPTY,
+    [40] = ELOOP, [42] = ENOMSG, [43] = EIDRM, [60] = ENOSTR, [61] = ENODATA, [62] = ETIME,
+    [63] = ENOSR, [66] = EREMOTE, [67] = ENOLINK, [70] = ECOMM, [71] = EPROTO,
+    [72] = EMULTIHOP, [74] = EBADMSG, [75] = EOVERFLOW, [84] = EILSEQ, [87] = EUSERS,
+    [88] = ENOTSOCK, [89] = EDESTADDRREQ, [90] = EMSGSIZE, [91] = EPROTOTYPE,
+    [92] = ENOPROTOOPT, [93] = EPROTONOSUPPORT, [95] = EOPNOTSUPP, [98] = EADDRINUSE,
+    [99] = EADDRNOTAVAIL, [100] = ENETDOWN, [101] = ENETUNREACH, [102] = ENETRESET,
+    [103] = ECONNABORTED, [104] = ECONNRESET, [105] = ENOBUFS, [106] = EISCONN,
+    [107] = ENOTCONN, [108] = ESHUTDOWN, [110] = ETIMEDOUT, [111] = ECONNREFUSED,
+    [112] = EHOSTDOWN, [113] = EHOSTUNREACH, [114] = EALREADY, [115] = EINPROGRESS,
+    [116] = ESTALE, [121] = EREMOTEIO, [122] = EDQUOT, [123] = ENOMEDIUM,
+    [124] = EMEDIUMTYPE, [125] = ECANCELED, [126] = ENOKEY, [127] = EKEYEXPIRED,
+    [128] = EKEYREVOKED, [129] = EKEYREJECTED, [130] = EOWNERDEAD, [131] = ENOTRECOVERABLE,
+};
+
+enum { LINUX_ENOTSUPP = 524 }; /* the kernel's own number; nfs-ganesha may let it out */
+
+int p9_errno_from_linux(uint32_t ecode)
+{
+    if (ecode == LINUX_ENOTSUPP)
+        return EOPNOTSUPP;
+    if (ecode >= 1 && ecode <= 34)
+        return (int)ecode;
+    if (ecode < sizeof linux_generic / sizeof *linux_generic && linux_generic[ecode] != 0)
+        return linux_generic[ecode];
+    return EIO;
+}
+
+static const struct {
+    const char *text;
+    int err;
+} texts[] = {
+    {"not permitted", EPERM},
+    {"permission denied", EACCES},
+    {"access", EACCES},
+    {"already exists", EEXIST},
+    {"file exists", EEXIST},
+    {"not exist", ENOENT},
+    {"no such file", ENOENT},
+    {"not found", ENOENT},
+    {"not a directory", ENOTDIR},
+    {"walk in non-directory", ENOTDIR},
+    {"is a directory", EISDIR},
+    {"not empty", ENOTEMPTY},
+    {"read-only", EROFS},
+    {"read only", EROFS},
+    {"no space", ENOSPC},
+    {"file system full", ENOSPC},
+    {"disk full", ENOSPC},
+    {"quota", EDQUOT},
+    {"name too long", ENAMETOOLONG},
+    {"too long", EMSGSIZE},
+    {"exclusive", EBUSY},
+    {"in use", EBUSY},
+    {"busy", EBUSY},
+    {"already open", EBUSY},
+    {"interrupted", EINTR},
+    {"i/o error", EIO},
+    {"input/output", EIO},
+    {"not implemented", EOPNOTSUPP},
+    {"not supported", EOPNOTSUPP},
+    {"unknown message", EOPNOTSUPP},
+    {"bad message", EOPNOTSUPP},
+    {"invalid", EINVAL},
+    {"illegal", EINVAL},
+    {"bad argument", EINVAL},
+    {"bad offset", EINVAL},
+    {"bad mode", EINVAL},
+    {"unknown fid", EBADF},
+    {"bad fid", EBADF},
+    {"fid not open", EBADF},
+    {"not open", EBADF},
+    {"stale", ESTALE},
+    {"timed out", ETIMEDOUT},
+    {"timeout", ETIMEDOUT},
+    {"auth", EACCES},
+    {"too many", EMFILE},
+    {"no memory", ENOMEM},
+    {"out of memory", ENOMEM},
+    {"connection refused", ECONNREFUSED},
+    {"hungup", ECONNRESET},
+    {"hung up", ECONNRESET},
+};
+
+static bool contains(struct p9_str s, const char *what, size_t n)
+{
+    for (size_t i = 0; i + n <= s.len; i++)
+        if (strncasecmp(s.s + i, what, n) == 0)
+            return true;
+    return false;
+}
+
+int p9_errno_from_text(struct p9_str ename)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (contains(ename, texts[i].text, p9_str(texts[i].text).len))
+            return texts[i].err;
+    return 0;
+}
+
+int p9_error_of(const struct p9_fcall *f)
+{
+    if (f->type == P9_Rlerror)
+        return -p9_errno_from_linux(f->Rlerror.ecode);
+    int err = p9_errno_from_text(f->Rerror.ename);
+    return err != 0 ? -err : -EIO;
+}

@@ -1,0 +1,225 @@
+/*
+ * fs.c: the start of the FUSE layer: operations under way, interrupts, and the
+ * helpers that the families of callbacks share.
+ */
+#include "fs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const double attr_seconds = 1.0; /* how long the kernel believes names and attributes */
+
+/* ---- operations --------------------------------------------------------- */
+
+/* The kernel reports any signal. Only one that kills is a reason to give up an operation on a file, as
+ * in NFS: then SIGKILL is pending for each thread. From another pid namespace (0) we cannot tell. */
+static bool is_being_killed(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long pending = 0;
+    bool known = false;
+
+    if (pid == 0)
+        return true;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return true;
+    while (!known && fgets(line, sizeof line, f) != NULL)
+        known = sscanf(line, "SigPnd: %llx", &pending) == 1;
+    fclose(f);
+    return known && (pending & 1ull << (SIGKILL - 1)) != 0;
+}
+
+static void on_interrupt(fuse_req_t req, void *arg)
+{
+    struct op *op = arg;
+
+    if (is_being_killed(fuse_req_ctx(req)->pid))
+        p9_interrupt(p9_client_session(op->fs->client), &op->scope);
+}
+
+void op_begin(struct op *op, fuse_req_t req)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    *op = (struct op){.req = req, .fs = fs, .user = fs->tree->users};
+    fuse_req_interrupt_func(req, on_interrupt, op);
+}
+
+void op_end(struct op *op)
+{
+    fuse_req_interrupt_func(op->req, NULL, NULL);
+}
+
+void op_reply_err(struct op *op, int rc)
+{
+    op_end(op);
+    fuse_reply_err(op->req, -rc);
+}
+
+void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr)
+{
+    struct fuse_entry_param e;
+
+    fill_entry(op, node, attr, &e);
+    op_end(op);
+    if (fuse_reply_entry(op->req, &e) == -ENOENT)
+        tree_forget(op->fs->tree, node, 1);
+}
+
+void op_reply_attr(struct op *op, const struct p9_attr *attr)
+{
+    struct stat st;
+
+    fill_stat(attr, &st);
+    op_end(op);
+    fuse_reply_attr(op->req, &st, attr_seconds);
+}
+
+struct node_use op_use(struct op *op, struct node *node)
+{
+    return (struct node_use){.tree = op->fs->tree, .node = node, .user = op->user};
+}
+
+/* ---- attributes --------------------------------------------------------- */
+
+uint64_t inode_number(const struct p9_qid *qid)
+{
+    return qid->path != 0 ? qid->path : UINT64_MAX; /* 0 means "no file" to many programs */
+}
+
+void fill_stat(const struct p9_attr *attr, struct stat *st)
+{
+    *st = (struct stat){
+        .st_ino = inode_number(&attr->qid),
+        .st_mode = attr->mode,
+        .st_nlink = attr->nlink,
+        .st_uid = attr->uid,
+        .st_gid = attr->gid,
+        .st_rdev = attr->rdev,
+        .st_size = (off_t)attr->size,
+        .st_blocks = (blkcnt_t)attr->blocks,
+        .st_blksize = attr->blksize >= 512 ? (blksize_t)attr->blksize : 4096,
+        .st_atim = attr->atime,
+        .st_mtim = attr->mtime,
+        .st_ctim = attr->ctime,
+    };
+}
+
+void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e)
+{
+    *e = (struct fuse_entry_param){
+        .ino = ino_of(op->fs, node), .attr_timeout = attr_seconds, .entry_timeout = attr_seconds};
+    fill_stat(attr, &e->attr);
+}
+
+int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
+{
+    struct node_use u = op_use(op, node);
+    int rc;
+
+    u.open_ok = true;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_getattr(&op->scope, u.fid, attr);
+        if (rc == 0 && !qid_same_file(&attr->qid, &node->qid))
+            rc = -ESTALE;
+    } while (node_again(&u, rc));
+    if (rc == 0)
+        tree_told(op->fs->tree, node, attr);
+    return rc;
+}
+
+gid_t group_for_new(struct op *op, const struct node *dir)
+{
+    return dir->mode & S_ISGID ? dir->gid : fuse_req_ctx(op->req)->gid;
+}
+
+/* ---- names to nodes ----------------------------------------------------- */
+
+int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr,
+                struct p9_fid *fid, uint64_t walked, struct node **node)
+{
+    struct tree *t = op->fs->tree;
+    struct node *twin = tree_outdated_twin(t, attr);
+    struct p9_attr now;
+
+    if (twin != NULL) {
+        node_getattr(op, twin, &now);
+        tree_forget(t, twin, 1);
+    }
+    *node = tree_enter(t, dir, name, attr, fid, op->user, walked);
+    return *node != NULL ? 0 : -ENOMEM;
+}
+
+int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
+               struct p9_attr *attr)
+{
+    struct node_use u = op_use(op, dir);
+    struct p9_fid *fid = NULL;
+    int rc;
+
+    u.in_dir = true;
+    do {
+        rc = node_use(sc, &u);
+        if (rc == 0)
+            rc = p9_walk(sc, u.fid, 1, &name, &fid);
+    } while (node_again(&u, rc));
+    if (rc != 0)
+        return rc;
+    rc = p9_getattr(sc, fid, attr);
+    if (rc != 0) {
+        p9_fid_put(fid);
+        return rc;
+    }
+    return enter_known(op, dir, name, attr, fid, u.walked, node);
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+static void fs_init(void *userdata, struct fuse_conn_info *conn)
+{
+    struct fs *fs = userdata;
+
+    conn->max_write = 1 << 20;
+    conn->max_background = 64;
+    conn->congestion_threshold = 48;
+    conn->time_gran = 1;
+    if (fs->ready != NULL)
+        fs->ready();
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+    .init = fs_init,
+    .lookup = fs_lookup,
+    .forget = fs_forget,
+    .forget_multi = fs_forget_multi,
+    .getattr = fs_getattr,
+    .setattr = fs_setattr,
+    .access = fs_access,
+    .statfs = fs_statfs,
+    .readlink = fs_readlink,
+    .mknod = fs_mknod,
+    .mkdir = fs_mkdir,
+    .symlink = fs_symlink,
+    .link = fs_link,
+    .unlink = fs_unlink,
+    .rmdir = fs_rmdir,
+    .rename = fs_rename,
+    .create = fs_create,
+    .open = fs_open,
+    .read = fs_read,
+    .write = fs_write,
+    .flush = fs_flush,
+    .release = fs_release,
+    .fsync = fs_fsync,
+    .opendir = fs_opendir,
+    .readdir = fs_readdir,
+    .releasedir = fs_releasedir,
+    .fsyncdir = fs_fsyncdir,
+};

@@ -1,0 +1,121 @@
+/*
+ * fs.h: the FUSE layer's own header: what its families of callbacks share.
+ *
+ * A callback blocks its worker thread for the requests it makes, but for READ, which the
+ * reader thread answers. A callback starts with op_begin and ends with one of the op_reply functions.
+ */
+#ifndef FS_H
+#define FS_H
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "tree.h"
+
+struct fs {
+    struct p9_client *client;
+    struct tree *tree;
+    struct fuse_session *se;
+    void (*ready)(void); /* called once, when the kernel has accepted the mount */
+};
+
+/* One request of the kernel's under way. */
+struct op {
+    fuse_req_t req;
+    struct fs *fs;
+    struct user *user;
+    struct p9_scope scope; /* where an interrupt goes */
+};
+
+/* What a file handle of the kernel's points to, for files. */
+struct file {
+    struct handle handle;
+    int flags; /* of open(2) */
+    bool direct;
+};
+
+static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)
+{
+    return ino == FUSE_ROOT_ID ? &fs->tree->root : (struct node *)ino;
+}
+
+static inline fuse_ino_t ino_of(struct fs *fs, struct node *node)
+{
+    return node == &fs->tree->root ? FUSE_ROOT_ID : (fuse_ino_t)node;
+}
+
+static inline struct file *file_of(const struct fuse_file_info *fi)
+{
+    return (struct file *)(uintptr_t)fi->fh;
+}
+
+/* ---- fs.c --------------------------------------------------------------- */
+
+void op_begin(struct op *op, fuse_req_t req);
+/* Interrupts no longer reach the operation. Every op_reply does this first. */
+void op_end(struct op *op);
+void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
+/* Answers with an entry that tree_enter gave; takes the reference back if it does not arrive. */
+void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr);
+void op_reply_attr(struct op *op, const struct p9_attr *attr);
+
+/* A use of node's fid on behalf of op. */
+struct node_use op_use(struct op *op, struct node *node);
+
+/* An entry for the kernel: the node's reference must have been counted. */
+void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e);
+void fill_stat(const struct p9_attr *attr, struct stat *st);
+uint64_t inode_number(const struct p9_qid *qid);
+
+/* The attributes of a node as they are now on the server; remembered as told. */
+int node_getattr(struct op *op, struct node *node, struct p9_attr *attr);
+/* The group that a new file in dir belongs to: the directory's if that is set-group-id. */
+gid_t group_for_new(struct op *op, const struct node *dir);
+/* The node of dir/name as it is now on the server, one kernel reference counted. */
+int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
+               struct p9_attr *attr);
+/* The same when the attributes are known already. */
+int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr,
+                struct p9_fid *fid, uint64_t walked, struct node **node);
+
+extern const struct fuse_lowlevel_ops fs_ops;
+
+/* ---- callbacks, by family ----------------------------------------------- */
+
+/* fs_name.c */
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void fs_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+               const char *newname, unsigned flags);
+void fs_readlink(fuse_req_t req, fuse_ino_t ino);
+
+/* fs_attr.c */
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
+void fs_access(fuse_req_t req, fuse_ino_t ino, int mask);
+void fs_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* fs_file.c */
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+              struct fuse_file_info *fi);
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* fs_dir.c */
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+#endif

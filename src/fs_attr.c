@@ -1,0 +1,158 @@
+/*
+ * fs_attr.c: callbacks on attributes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    (void)fi; /* a node without a path is asked by its open files anyway */
+    op_begin(&op, req);
+    int rc = node_getattr(&op, node_of(op.fs, ino), &attr);
+    if (rc == 0)
+        op_reply_attr(&op, &attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+static struct p9_setattr setattr_of(const struct stat *st, int to_set)
+{
+    static const struct {
+        int fuse;
+        uint32_t p9;
+    } bits[] = {
+        {FUSE_SET_ATTR_MODE, P9_SETATTR_MODE},
+        {FUSE_SET_ATTR_UID, P9_SETATTR_UID},
+        {FUSE_SET_ATTR_GID, P9_SETATTR_GID},
+        {FUSE_SET_ATTR_SIZE, P9_SETATTR_SIZE},
+        {FUSE_SET_ATTR_ATIME, P9_SETATTR_ATIME | P9_SETATTR_ATIME_SET},
+        {FUSE_SET_ATTR_MTIME, P9_SETATTR_MTIME | P9_SETATTR_MTIME_SET},
+        {FUSE_SET_ATTR_CTIME, P9_SETATTR_CTIME},
+    };
+    struct p9_setattr set = {.mode = st->st_mode & 07777,
+                             .uid = st->st_uid,
+                             .gid = st->st_gid,
+                             .size = (uint64_t)st->st_size,
+                             .atime = st->st_atim,
+                             .mtime = st->st_mtim};
+
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
+        if (to_set & bits[i].fuse)
+            set.valid |= bits[i].p9;
+    if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+        set.valid = (set.valid & ~(uint32_t)P9_SETATTR_ATIME_SET) | P9_SETATTR_ATIME;
+    if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+        set.valid = (set.valid & ~(uint32_t)P9_SETATTR_MTIME_SET) | P9_SETATTR_MTIME;
+    return set;
+}
+
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+    struct p9_setattr set = setattr_of(st, to_set);
+    struct p9_attr attr;
+    struct op op;
+
+    (void)fi;
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    struct node_use u = op_use(&op, node);
+    int rc = 0;
+    u.open_ok = true;
+    while (set.valid != 0) {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_setattr(&op.scope, u.fid, &set);
+        if (!node_again(&u, rc))
+            break;
+    }
+    if (rc == 0) {
+        op.scope.interrupted = false;
+        rc = node_getattr(&op, node, &attr);
+    }
+    if (rc == 0)
+        op_reply_attr(&op, &attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+/* ---- access ------------------------------------------------------------- */
+
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+    gid_t groups[256];
+
+    if (fuse_req_ctx(req)->gid == gid)
+        return true;
+    int n = fuse_req_getgroups(req, 256, groups);
+    for (int i = 0; i < n && i < 256; i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* The mode bits' answer, as access(2) gives it. The server has the last word at each operation. */
+static int may(fuse_req_t req, const struct p9_attr *attr, int mask)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    mode_t bits = attr->mode & 7;
+
+    if (ctx->uid == 0)
+        return (mask & X_OK) && !S_ISDIR(attr->mode) && (attr->mode & 0111) == 0 ? -EACCES : 0;
+    if (ctx->uid == attr->uid)
+        bits = attr->mode >> 6 & 7;
+    else if (in_group(req, attr->gid))
+        bits = attr->mode >> 3 & 7;
+    return ((mode_t)mask & 7 & ~bits) != 0 ? -EACCES : 0;
+}
+
+void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    int rc = node_getattr(&op, node_of(op.fs, ino), &attr);
+    if (rc == 0)
+        rc = may(req, &attr, mask);
+    op_reply_err(&op, rc);
+}
+
+/* ---- statfs ------------------------------------------------------------- */
+
+void fs_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct op op;
+    struct p9_statfs st;
+
+    op_begin(&op, req);
+    struct node_use u = op_use(&op, node_of(op.fs, ino));
+    int rc;
+    u.open_ok = true;
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_statfs(&op.scope, u.fid, &st);
+    } while (node_again(&u, rc));
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    struct statvfs out = {.f_bsize = st.bsize,
+                          .f_frsize = st.bsize,
+                          .f_blocks = st.blocks,
+                          .f_bfree = st.bfree,
+                          .f_bavail = st.bavail,
+                          .f_files = st.files,
+                          .f_ffree = st.ffree,
+                          .f_favail = st.ffree,
+                          .f_fsid = st.fsid,
+                          .f_namemax = st.namelen};
+    op_end(&op);
+    fuse_reply_statfs(req, &out);
+}

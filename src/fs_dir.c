@@ -1,0 +1,215 @@
+/*
+ * fs_dir.c: callbacks on open directories.
+ *
+ * A stream holds one reply of the server's at a time, and answers from it as long as the kernel
+ * goes on where it left off; any other position is asked for anew by its cookie. The cookies are the
+ * server's own. "." and ".." are made up here where the server does not list them, under two cookies that
+ * no server uses.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs.h"
+
+#define AFTER_DOT (INT64_MAX - 2)
+#define AFTER_DOTDOT (INT64_MAX - 1)
+
+enum { STREAM_BYTES = 64 * 1024 };
+
+struct stream {
+    struct p9_fid *fid; /* open */
+    struct node *node;
+    pthread_mutex_t mtx; /* guards what follows; held over the server's replies: one reader at a time */
+    uint32_t room;       /* bytes at buf */
+    uint32_t len, pos;   /* the reply, and the entry that is next in it */
+    uint64_t next;       /* the kernel's position that goes with pos */
+    bool at_start;       /* the reply is that for cookie 0 */
+    bool dots;           /* the server lists "." itself */
+    uint8_t buf[];
+};
+
+static struct stream *stream_of(const struct fuse_file_info *fi)
+{
+    return (struct stream *)(uintptr_t)fi->fh;
+}
+
+static void stream_free(struct stream *s)
+{
+    p9_fid_put(s->fid);
+    pthread_mutex_destroy(&s->mtx);
+    free(s);
+}
+
+static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
+{
+    struct node_use u = op_use(op, node);
+    int rc;
+
+    do {
+        rc = node_take(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u.fid, O_RDONLY | O_DIRECTORY);
+        if (rc == 0)
+            *fid = p9_fid_get(u.fid);
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    uint32_t payload = p9_client_payload(op.fs->client);
+    uint32_t room = payload < STREAM_BYTES ? payload : STREAM_BYTES;
+    struct stream *s = calloc(1, sizeof *s + room);
+    int rc = s != NULL ? open_dir(&op, node, &s->fid) : -ENOMEM;
+    if (rc != 0) {
+        free(s);
+        op_reply_err(&op, rc);
+        return;
+    }
+    s->node = node;
+    s->room = room;
+    s->next = UINT64_MAX; /* nowhere yet */
+    pthread_mutex_init(&s->mtx, NULL);
+    fi->fh = (uintptr_t)s;
+    op_end(&op);
+    if (fuse_reply_open(req, fi) == -ENOENT)
+        stream_free(s);
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+/* Whether "." is among the first entries: servers that list it do so at the start. */
+static bool has_dot(const struct stream *s)
+{
+    struct p9_dirent de;
+
+    for (uint32_t at = 0, used; at < s->len; at += used) {
+        used = (uint32_t)p9_next_dirent(s->buf + at, s->len - at, &de);
+        if (used == 0)
+            break;
+        if (p9_str_eq(de.name, "."))
+            return true;
+    }
+    return false;
+}
+
+/* Gets the entries behind a cookie. */
+static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
+{
+    uint32_t count = s->room < s->fid->iounit ? s->room : s->fid->iounit;
+
+    s->len = s->pos = 0;
+    int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
+    s->next = rc == 0 ? cookie : UINT64_MAX;
+    s->at_start = cookie == 0;
+    if (rc == 0 && s->at_start)
+        s->dots = has_dot(s);
+    return rc;
+}
+
+/* The next entry of the stream at position `at`. 1: *de holds; 0: the end; -errno. */
+static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de)
+{
+    bool made_up = at == AFTER_DOT || at == AFTER_DOTDOT;
+    uint64_t cookie = made_up ? 0 : at;
+    int rc = 0;
+
+    if (s->next != cookie || s->pos == s->len)
+        rc = stream_fetch(op, s, cookie);
+    if (rc != 0)
+        return rc;
+    if (s->at_start && !s->dots && s->pos == 0 && at != AFTER_DOTDOT) {
+        *de = (struct p9_dirent){.qid = s->node->qid, .type = DT_DIR};
+        de->name = p9_str(at == AFTER_DOT ? ".." : ".");
+        de->offset = at == AFTER_DOT ? AFTER_DOTDOT : AFTER_DOT;
+        return 1;
+    }
+    if (s->len == 0)
+        return 0;
+    size_t used = p9_next_dirent(s->buf + s->pos, s->len - s->pos, de);
+    return used != 0 ? 1 : -EIO;
+}
+
+/* Past the entry that stream_next gave. */
+static void stream_advance(struct stream *s, const struct p9_dirent *de)
+{
+    struct p9_dirent same;
+
+    if (de->offset == AFTER_DOT || de->offset == AFTER_DOTDOT)
+        return;
+    s->pos += (uint32_t)p9_next_dirent(s->buf + s->pos, s->len - s->pos, &same);
+    s->next = de->offset;
+}
+
+/* Fills buf[size] with entries from position `at`. Bytes used, or -errno if there are none. */
+static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size)
+{
+    struct p9_dirent de;
+    size_t used = 0;
+    int rc;
+
+    while ((rc = stream_next(op, s, at, &de)) > 0) {
+        char name[P9_MAXNAME + 1];
+        struct stat st = {.st_ino = inode_number(&de.qid), .st_mode = DTTOIF(de.type)};
+        if (de.name.len > 0) { /* names not fit for a directory are not shown */
+            memcpy(name, de.name.s, de.name.len);
+            name[de.name.len] = 0;
+            size_t need = fuse_add_direntry(op->req, buf + used, size - used, name, &st, (off_t)de.offset);
+            if (need > size - used)
+                break;
+            used += need;
+        }
+        stream_advance(s, &de);
+        at = de.offset;
+    }
+    return used > 0 || rc >= 0 ? (ssize_t)used : rc;
+}
+
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct stream *s = stream_of(fi);
+    char *buf = malloc(size);
+
+    (void)ino;
+    op_begin(&op, req);
+    if (buf == NULL) {
+        op_reply_err(&op, -ENOMEM);
+        return;
+    }
+    pthread_mutex_lock(&s->mtx);
+    if (off == 0)
+        s->next = UINT64_MAX; /* rewinddir: what is there now */
+    ssize_t n = fill(&op, s, (uint64_t)off, buf, size);
+    pthread_mutex_unlock(&s->mtx);
+    if (n < 0) {
+        op_reply_err(&op, (int)n);
+    } else {
+        op_end(&op);
+        fuse_reply_buf(req, buf, (size_t)n);
+    }
+    free(buf);
+}
+
+void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    stream_free(stream_of(fi));
+    fuse_reply_err(req, 0);
+}
+
+void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    op_reply_err(&op, p9_fsync(&op.scope, stream_of(fi)->fid, datasync != 0));
+}

@@ -1,0 +1,270 @@
+/*
+ * fs_file.c: callbacks on open files.
+ *
+ * OPEN walks to the file by its name, so that what is opened is what has the name now:
+ * if that is another file the answer is ESTALE, and the kernel looks the name up again. The
+ * attributes seen then decide what the kernel may still believe (close-to-open).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fs.h"
+
+/* ---- open, create ------------------------------------------------------- */
+
+static struct file *file_new(struct op *op, int flags)
+{
+    struct file *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    f->flags = flags;
+    f->handle.user = op->user;
+    return f;
+}
+
+static void file_free(struct file *f)
+{
+    p9_fid_put(f->handle.fid);
+    free(f);
+}
+
+/* Some servers (nfs-ganesha) ignore O_TRUNC: seen by the size, done here. */
+static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
+{
+    const struct p9_setattr set = {.valid = P9_SETATTR_SIZE};
+    int rc = 0;
+
+    if (!(f->flags & O_TRUNC) || !S_ISREG(attr->mode) || attr->size == 0)
+        return 0;
+    rc = p9_setattr(&op->scope, f->handle.fid, &set);
+    if (rc == 0)
+        rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    return rc;
+}
+
+static int attributes_opened(struct op *op, struct file *f, struct p9_attr *attr)
+{
+    int rc = p9_getattr(&op->scope, f->handle.fid, attr);
+
+    return rc == 0 ? truncate_opened(op, f, attr) : rc;
+}
+
+static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_attr *attr)
+{
+    struct node_use u = op_use(op, node);
+    int rc;
+
+    do {
+        rc = node_take(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u.fid, f->flags);
+        if (rc == 0)
+            f->handle.fid = p9_fid_get(u.fid);
+    } while (node_again(&u, rc));
+    if (rc != 0)
+        return rc;
+    f->handle.walked = u.walked;
+    if (!qid_same_file(&f->handle.fid->qid, &node->qid))
+        return -ESTALE;
+    return attributes_opened(op, f, attr);
+}
+
+static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
+{
+    struct fs *fs = op->fs;
+
+    /* A file that is empty when it is opened to read may be one whose size means nothing. */
+    f->direct = (f->flags & O_ACCMODE) == O_RDONLY && attr->size == 0;
+    fi->direct_io = f->direct;
+    fi->fh = (uintptr_t)f;
+    if (tree_told(fs->tree, f->handle.node, attr))
+        fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);
+    tree_add_handle(fs->tree, &f->handle);
+    op_end(op);
+}
+
+/* The kernel gave up waiting: what it does not know it cannot release. */
+static void drop_file(struct fs *fs, struct file *f)
+{
+    tree_drop_handle(fs->tree, &f->handle);
+    free(f);
+}
+
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    struct file *f = file_new(&op, fi->flags);
+    int rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
+    if (rc != 0) {
+        if (f != NULL)
+            file_free(f);
+        op_reply_err(&op, rc);
+        return;
+    }
+    f->handle.node = node;
+    reply_opened(&op, f, fi, &attr);
+    if (fuse_reply_open(req, fi) == -ENOENT)
+        drop_file(op.fs, f);
+}
+
+static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f)
+{
+    struct node_use u = op_use(op, dir);
+    struct p9_fid *fid;
+    int rc;
+
+    u.in_dir = true;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
+        if (rc == 0) {
+            rc = p9_create(&op->scope, fid, name, f->flags, mode, group_for_new(op, dir));
+            f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+            p9_fid_put(fid);
+        }
+        /* lib9p creates only what is not there, whatever the flags: then there is something to open. */
+        if (rc == -EEXIST && !(f->flags & O_EXCL)) {
+            rc = p9_walk(&op->scope, u.fid, 1, &name, &fid);
+            if (rc == 0) {
+                rc = p9_open(&op->scope, fid, f->flags);
+                f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+                p9_fid_put(fid);
+            }
+        }
+    } while (node_again(&u, rc));
+    f->handle.walked = u.walked;
+    return rc;
+}
+
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+    struct fuse_entry_param e;
+
+    op_begin(&op, req);
+    struct node *dir = node_of(op.fs, parent), *node = NULL;
+    struct file *f = file_new(&op, fi->flags);
+    int rc = f != NULL ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = create_in(&op, dir, name, mode & 07777, f);
+    if (rc == 0) {
+        op.scope.interrupted = false; /* it is there now */
+        rc = attributes_opened(&op, f, &attr);
+    }
+    if (rc == 0)
+        rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
+    if (rc != 0) {
+        if (f != NULL)
+            file_free(f);
+        op_reply_err(&op, rc);
+        return;
+    }
+    f->handle.node = node;
+    fill_entry(&op, node, &attr, &e);
+    reply_opened(&op, f, fi, &attr);
+    fi->direct_io = f->direct = false;
+    if (fuse_reply_create(req, &e, fi) == -ENOENT) {
+        drop_file(op.fs, f);
+        tree_forget(op.fs->tree, node, 1);
+    }
+}
+
+/* ---- read: answered by the reader thread -------------------------------- */
+
+struct read_op {
+    struct op op;
+    struct p9_io io;
+    uint8_t buf[];
+};
+
+static void read_done(struct p9_io *io)
+{
+    struct read_op *r = io->arg;
+
+    if (io->result < 0) {
+        op_reply_err(&r->op, (int)io->result);
+    } else {
+        op_end(&r->op);
+        fuse_reply_buf(r->op.req, (const char *)r->buf, (size_t)io->result);
+    }
+    p9_io_finish(io);
+    free(r);
+}
+
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct file *f = file_of(fi);
+    struct read_op *r = malloc(sizeof *r + size);
+
+    if (r == NULL) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    op_begin(&r->op, req);
+    r->io = (struct p9_io){.fid = f->handle.fid,
+                           .buf = r->buf,
+                           .offset = (uint64_t)off,
+                           .count = (uint32_t)size,
+                           .size = node_of(r->op.fs, ino)->size,
+                           .short_ok = f->direct,
+                           .scope = &r->op.scope,
+                           .done = read_done,
+                           .arg = r};
+    p9_read_start(&r->io);
+}
+
+/* ---- write, fsync, close ------------------------------------------------ */
+
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+              struct fuse_file_info *fi)
+{
+    struct file *f = file_of(fi);
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    struct p9_io io = {.fid = f->handle.fid,
+                       .buf = (uint8_t *)buf,
+                       .offset = (uint64_t)off,
+                       .count = (uint32_t)size,
+                       .in_order = f->flags & O_APPEND,
+                       .scope = &op.scope};
+    ssize_t n = p9_write_wait(&io);
+    if (n < 0) {
+        op_reply_err(&op, (int)n);
+        return;
+    }
+    op_end(&op);
+    fuse_reply_write(req, (size_t)n);
+}
+
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)fi;
+    fuse_reply_err(req, 0); /* every write was acknowledged before it was answered */
+}
+
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    drop_file(fuse_req_userdata(req), file_of(fi));
+    fuse_reply_err(req, 0);
+}
+
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    op_reply_err(&op, p9_fsync(&op.scope, file_of(fi)->handle.fid, datasync != 0));
+}

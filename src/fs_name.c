@@ -1,0 +1,235 @@
+/*
+ * fs_name.c: callbacks that look up, make, move and remove names.
+ *
+ * What changes a directory is one request that can be interrupted; once it is done, what
+ * is asked in order to answer the kernel cannot: the change has happened.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "fs.h"
+
+static int check_name(const char *name)
+{
+    return strlen(name) > P9_MAXNAME ? -ENAMETOOLONG : 0;
+}
+
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct op op;
+    struct node *node;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    int rc = check_name(name);
+    if (rc == 0)
+        rc = enter_name(&op, &op.scope, node_of(op.fs, parent), name, &node, &attr);
+    if (rc == 0)
+        op_reply_entry(&op, node, &attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    tree_forget(fs->tree, node_of(fs, ino), nlookup);
+    fuse_reply_none(req);
+}
+
+void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    struct fs *fs = fuse_req_userdata(req);
+
+    for (size_t i = 0; i < count; i++)
+        tree_forget(fs->tree, node_of(fs, forgets[i].ino), forgets[i].nlookup);
+    fuse_reply_none(req);
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+/* What mkdir, mknod and symlink differ in. */
+struct making {
+    mode_t mode;
+    dev_t rdev;
+    const char *target;
+};
+
+static int make_in(struct op *op, struct p9_fid *dir, const char *name, const struct making *m, gid_t gid)
+{
+    if (m->target != NULL)
+        return p9_symlink(&op->scope, dir, name, m->target, gid);
+    if (S_ISDIR(m->mode))
+        return p9_mkdir(&op->scope, dir, name, m->mode & ~(mode_t)S_IFMT, gid);
+    return p9_mknod(&op->scope, dir, name, m->mode, m->rdev, gid);
+}
+
+static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct making *m)
+{
+    struct op op;
+    struct node *node;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    struct node *dir = node_of(op.fs, parent);
+    struct node_use u = op_use(&op, dir);
+    int rc = check_name(name);
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    u.in_dir = true;
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = make_in(&op, u.fid, name, m, group_for_new(&op, dir));
+    } while (node_again(&u, rc));
+    if (rc == 0)
+        rc = enter_name(&op, NULL, dir, name, &node, &attr);
+    if (rc == 0)
+        op_reply_entry(&op, node, &attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    make(req, parent, name, &(struct making){.mode = mode, .rdev = rdev});
+}
+
+void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct fs *fs = fuse_req_userdata(req);
+    mode_t inherited = node_of(fs, parent)->mode & S_ISGID;
+
+    make(req, parent, name, &(struct making){.mode = S_IFDIR | mode | inherited});
+}
+
+void fs_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    make(req, parent, name, &(struct making){.mode = S_IFLNK, .target = target});
+}
+
+void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
+{
+    struct op op;
+    struct p9_attr attr;
+    struct node *node, *known;
+
+    op_begin(&op, req);
+    node = node_of(op.fs, ino);
+    struct node_use dir = op_use(&op, node_of(op.fs, newparent)), file = op_use(&op, node);
+    int rc = check_name(newname);
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    bool again;
+    do {
+        rc = node_use(&op.scope, &dir);
+        if (rc == 0)
+            rc = node_use(&op.scope, &file);
+        if (rc == 0)
+            rc = p9_link(&op.scope, dir.fid, file.fid, newname);
+        again = node_again(&dir, rc);
+        again = node_again(&file, rc) || again;
+    } while (again);
+    if (rc == 0) {
+        op.scope.interrupted = false; /* it is done: the rest only tells */
+        rc = node_getattr(&op, node, &attr);
+    }
+    /* Its attributes as just told are how tree_enter knows the other name for the same file. */
+    if (rc == 0)
+        rc = enter_known(&op, node_of(op.fs, newparent), newname, &attr, NULL, 0, &known);
+    if (rc == 0)
+        op_reply_entry(&op, known, &attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+/* ---- removing, moving --------------------------------------------------- */
+
+static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool is_dir)
+{
+    struct op op;
+
+    op_begin(&op, req);
+    struct node *dir = node_of(op.fs, parent);
+    struct node_use u = op_use(&op, dir);
+    int rc;
+    u.in_dir = true;
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_unlink(&op.scope, u.fid, name, is_dir);
+    } while (node_again(&u, rc));
+    if (rc == 0)
+        tree_unlink(op.fs->tree, dir, name);
+    op_reply_err(&op, rc);
+}
+
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    remove_name(req, parent, name, false);
+}
+
+void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    remove_name(req, parent, name, true);
+}
+
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+               const char *newname, unsigned flags)
+{
+    struct op op;
+
+    op_begin(&op, req);
+    struct tree *t = op.fs->tree;
+    struct node *olddir = node_of(op.fs, parent), *newdir = node_of(op.fs, newparent);
+    struct node_use from = op_use(&op, olddir), to = op_use(&op, newdir);
+    int rc = flags != 0 ? -EINVAL : check_name(newname);
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    bool again;
+    from.in_dir = to.in_dir = true;
+    do {
+        rc = node_use(&op.scope, &from);
+        if (rc == 0)
+            rc = node_use(&op.scope, &to);
+        if (rc == 0) {
+            tree_rename_begin(t);
+            rc = p9_rename(&op.scope, from.fid, name, to.fid, newname);
+            tree_rename_end(t, rc == 0, olddir, name, newdir, newname);
+        }
+        again = node_again(&from, rc);
+        again = node_again(&to, rc) || again;
+    } while (again);
+    op_reply_err(&op, rc);
+}
+
+/* ---- symlinks ----------------------------------------------------------- */
+
+void fs_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    struct op op;
+    char target[PATH_MAX + 1];
+
+    op_begin(&op, req);
+    struct node_use u = op_use(&op, node_of(op.fs, ino));
+    int rc;
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_readlink(&op.scope, u.fid, target, sizeof target);
+    } while (node_again(&u, rc));
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    op_end(&op);
+    fuse_reply_readlink(req, target);
+}

@@ -1,0 +1,194 @@
+/*
+ * main.c: the command: parse, connect, attach, mount, serve.
+ *
+ * All that can fail is tried before the kernel is answered for the first time; until then
+ * errors are one line on stderr and status 1, also in the background.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fuse_log.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "fs.h"
+#include "log.h"
+#include "options.h"
+
+enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
+
+/* libfuse's own messages, in our form. */
+static void fuse_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    char line[512];
+
+    if (level > FUSE_LOG_WARNING)
+        return;
+    vsnprintf(line, sizeof line, fmt, ap);
+    line[strcspn(line, "\n")] = 0;
+    log_error("%s", strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line);
+}
+
+static int check_mountpoint(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0) {
+        log_error("mount point %s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        log_error("mount point %s: %s", path, strerror(ENOTDIR));
+        return -1;
+    }
+    return 0;
+}
+
+static struct transport *dial(const struct options *o, int *err, struct p9_why *why)
+{
+    switch (o->dial) {
+    case DIAL_UNIX:
+        return transport_unix(o->host, err, why);
+    case DIAL_FDS:
+        return transport_fds(o->rfdno, o->wfdno, err, why);
+    case DIAL_TCP:
+        break;
+    }
+    return transport_tcp(o->host, o->port, SETUP_TIMEOUT_MS, err, why);
+}
+
+static struct p9_client *connect_client(const struct options *o)
+{
+    const struct p9_client_options co = {
+        .session = {.msize = o->msize,
+                    .dialect = P9_2000L,
+                    .setup_timeout_ms = SETUP_TIMEOUT_MS,
+                    .trace = o->debug},
+        .max_fids = o->max_fids,
+    };
+    struct p9_why why;
+    int err;
+
+    struct transport *t = dial(o, &err, &why);
+    if (t == NULL) {
+        log_error("%s", why.text);
+        return NULL;
+    }
+    struct p9_client *c = p9_client_start(t, &co, &err, &why);
+    if (c == NULL)
+        log_error("cannot mount %s: %s", o->source, why.text);
+    return c;
+}
+
+/* Attaches and looks at the root, so that what is mounted is known to work. */
+static struct tree *attach_tree(const struct options *o, struct p9_client *c)
+{
+    struct p9_attr attr;
+    struct p9_fid *root;
+    int err = p9_attach(NULL, c, o->uname, o->n_uname, o->aname, &root);
+
+    if (err != 0) {
+        log_error("cannot attach to '%s' on %s as %s: %s", o->aname, o->source, o->uname, strerror(-err));
+        return NULL;
+    }
+    err = p9_getattr(NULL, root, &attr);
+    if (err == 0 && !S_ISDIR(attr.mode))
+        err = -ENOTDIR;
+    struct tree *t = err == 0 ? tree_new(c, getuid(), root) : NULL;
+    if (t == NULL) {
+        log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
+        p9_fid_put(root);
+        return NULL;
+    }
+    tree_told(t, &t->root, &attr);
+    return t;
+}
+
+static int serve(const struct options *o, struct fuse_session *se)
+{
+    struct fuse_loop_config *cfg = fuse_loop_cfg_create();
+    int rc;
+
+    if (o->singlethread || cfg == NULL) {
+        rc = fuse_session_loop(se);
+    } else {
+        fuse_loop_cfg_set_clone_fd(cfg, (unsigned)o->clone_fd);
+        fuse_loop_cfg_set_max_threads(cfg, o->max_threads);
+        rc = fuse_session_loop_mt(se, cfg);
+    }
+    if (cfg != NULL)
+        fuse_loop_cfg_destroy(cfg);
+    return rc < 0 ? 1 : 0; /* a signal that ends it, or umount, is the ordinary end */
+}
+
+/* Mounts and serves until the end. `fs` is complete but for the session. */
+static int mount_and_serve(const struct options *o, struct fs *fs)
+{
+    int status = 1;
+
+    if (fuse_set_signal_handlers(fs->se) != 0)
+        return 1;
+    p9_session_ready(p9_client_session(fs->client));
+    if (fuse_session_mount(fs->se, o->mountpoint) == 0) {
+        status = serve(o, fs->se);
+        fuse_session_unmount(fs->se);
+    } else {
+        log_error("cannot mount at %s", o->mountpoint);
+    }
+    fuse_remove_signal_handlers(fs->se);
+    return status;
+}
+
+static int run(struct options *o)
+{
+    struct fs fs = {.ready = daemon_ready};
+    int status = 1;
+
+    fs.se = fuse_session_new(&o->args, &fs_ops, sizeof fs_ops, &fs);
+    if (fs.se == NULL || check_mountpoint(o->mountpoint) != 0)
+        goto out;
+    if (!o->foreground && daemon_fork() != 0) {
+        log_error("cannot go to the background: %s", strerror(errno));
+        goto out;
+    }
+    fs.client = connect_client(o);
+    if (fs.client == NULL)
+        goto out;
+    fs.tree = attach_tree(o, fs.client);
+    if (fs.tree != NULL) {
+        status = mount_and_serve(o, &fs);
+        tree_free(fs.tree);
+    }
+    p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
+out:
+    if (fs.se != NULL)
+        fuse_session_destroy(fs.se);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct p9_why why;
+    int status = 0;
+
+    fuse_set_log_func(fuse_message);
+    setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host is known to be so in seconds */
+    if (options_parse(&o, argc, argv, &why) != 0) {
+        log_error("%s", why.text);
+        status = 1;
+    } else if (o.help) {
+        options_help();
+    } else if (o.show_version) {
+        printf("9pfs %s\nlibfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
+    } else {
+        status = run(&o);
+    }
+    options_free(&o);
+    return status;
+}

@@ -1,0 +1,256 @@
+/*
+ * node_fid.c: from a node to a fid: cached, or walked by the path, and checked.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "tree.h"
+
+enum { MAX_TRIES = 4 };
+
+/* ---- the cache; all called with the lock -------------------------------- */
+
+static void lru_add(struct tree *t, struct node_fid *nf)
+{
+    nf->newer = NULL;
+    nf->older = t->newest;
+    if (t->newest != NULL)
+        t->newest->newer = nf;
+    else
+        t->oldest = nf;
+    t->newest = nf;
+}
+
+static void lru_remove(struct tree *t, struct node_fid *nf)
+{
+    *(nf->older != NULL ? &nf->older->newer : &t->oldest) = nf->newer;
+    *(nf->newer != NULL ? &nf->newer->older : &t->newest) = nf->older;
+}
+
+/* Takes it from the cache; the reference to the fid is the caller's now. */
+static struct p9_fid *node_fid_remove(struct tree *t, struct node_fid *nf)
+{
+    struct p9_fid *fid = nf->fid;
+
+    LL_DELETE(nf->node->fids, nf);
+    lru_remove(t, nf);
+    free(nf);
+    return fid;
+}
+
+void node_drop_fids(struct tree *t, struct node *node)
+{
+    while (node->fids != NULL)
+        p9_fid_put(node_fid_remove(t, node->fids));
+}
+
+static struct node_fid *node_fid_of(struct node *node, const struct user *user)
+{
+    struct node_fid *nf;
+
+    LL_SEARCH_SCALAR(node->fids, nf, user, user);
+    return nf;
+}
+
+/* Whether a fid walked then by the path of this node still stands for it. */
+static bool still_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
+{
+    if (fid->generation != p9_client_generation(t->client))
+        return false;
+    for (; node != &t->root; node = node->links->parent)
+        if (node->links == NULL || node->moved > walked)
+            return false;
+    return true;
+}
+
+void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked)
+{
+    struct node_fid *nf = node_fid_of(node, user);
+
+    if (nf != NULL)
+        p9_fid_put(node_fid_remove(t, nf));
+    nf = node == &t->root ? NULL : malloc(sizeof *nf);
+    if (nf == NULL) {
+        p9_fid_put(fid);
+        return;
+    }
+    *nf = (struct node_fid){.fid = fid, .node = node, .user = user, .walked = walked};
+    LL_PREPEND(node->fids, nf);
+    lru_add(t, nf);
+}
+
+/* A cached fid that is good, as the caller's reference; else NULL, and a bad one is dropped. */
+static struct p9_fid *cached(struct tree *t, struct node *node, struct user *user)
+{
+    if (node == &t->root)
+        return p9_fid_get(user->root);
+    struct node_fid *nf = node_fid_of(node, user);
+    if (nf == NULL)
+        return NULL;
+    if (!still_good(t, node, nf->fid, nf->walked)) {
+        p9_fid_put(node_fid_remove(t, nf));
+        return NULL;
+    }
+    lru_remove(t, nf);
+    lru_add(t, nf);
+    return p9_fid_get(nf->fid);
+}
+
+/* The fid of an open file: where the path has changed since it was opened it serves only
+ * a file that has no path any more. */
+static struct p9_fid *of_handle(struct tree *t, struct node *node, struct user *user)
+{
+    for (struct handle *h = node->handles; h != NULL; h = h->next)
+        if (h->user == user && (node->links == NULL || still_good(t, node, h->fid, h->walked)))
+            return p9_fid_get(h->fid);
+    return NULL;
+}
+
+void tree_evict(void *arg, unsigned n)
+{
+    struct tree *t = arg;
+
+    pthread_mutex_lock(&t->mtx);
+    for (struct node_fid *nf = t->oldest, *newer; nf != NULL && n > 0; nf = newer) {
+        newer = nf->newer;
+        if (atomic_load(&nf->fid->refs) > 1)
+            continue;
+        p9_fid_put(node_fid_remove(t, nf));
+        n--;
+    }
+    pthread_mutex_unlock(&t->mtx);
+}
+
+/* ---- walking ------------------------------------------------------------ */
+
+/* The way from the nearest ancestor with a fid (or, from_root, from the root): names to walk. */
+struct way {
+    struct p9_fid *from;
+    char **names;
+    size_t n;
+};
+
+static void way_free(struct way *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        free(w->names[i]);
+    free(w->names);
+    p9_fid_put(w->from);
+}
+
+/* Called with the lock. */
+static int way_find(struct node_use *u, bool from_root, struct way *w)
+{
+    struct tree *t = u->tree;
+    struct node *node = u->node;
+    size_t depth = 0, i;
+
+    *w = (struct way){.from = NULL};
+    for (; node != &t->root; node = node->links->parent, depth++) {
+        if (node->links == NULL)
+            return -ESTALE;
+        if (depth > 0 && !from_root && (w->from = cached(t, node, u->user)) != NULL)
+            break;
+    }
+    if (w->from == NULL)
+        w->from = p9_fid_get(u->user->root);
+    w->names = calloc(depth + 1, sizeof *w->names);
+    bool whole = w->names != NULL;
+    w->n = whole ? depth : 0;
+    for (node = u->node, i = depth; whole && i > 0; node = node->links->parent) {
+        w->names[--i] = strdup(node->links->name);
+        whole = w->names[i] != NULL;
+    }
+    if (!whole)
+        way_free(w);
+    return whole ? 0 : -ENOMEM;
+}
+
+/* Walks to the node. The fid is the caller's. */
+static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid)
+{
+    struct way w;
+
+    pthread_mutex_lock(&u->tree->mtx);
+    u->walked = u->tree->clock;
+    int rc = way_find(u, from_root, &w);
+    pthread_mutex_unlock(&u->tree->mtx);
+    if (rc != 0)
+        return rc;
+    rc = p9_walk(sc, w.from, w.n, (const char *const *)w.names, fid);
+    way_free(&w);
+    if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->node->qid)) {
+        p9_fid_put(*fid);
+        rc = -ESTALE;
+    }
+    return rc;
+}
+
+/* ---- uses --------------------------------------------------------------- */
+
+/* Renames under way are waited for where one may be why a walk failed. */
+static void wait_settled(struct tree *t)
+{
+    while (t->moving > 0)
+        pthread_cond_wait(&t->settled, &t->mtx);
+}
+
+static struct p9_fid *have(struct node_use *u)
+{
+    struct tree *t = u->tree;
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    u->walked = t->clock;
+    if (u->tries > 0)
+        wait_settled(t);
+    else
+        fid = cached(t, u->node, u->user);
+    if (fid == NULL && u->open_ok && (u->tries == 0 || u->node->links == NULL))
+        fid = of_handle(t, u->node, u->user);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
+int node_use(struct p9_scope *sc, struct node_use *u)
+{
+    u->fid = have(u);
+    u->fresh = u->fid == NULL;
+    if (!u->fresh)
+        return 0;
+    struct p9_fid *fid;
+    int rc = walk_to(sc, u, u->tries > 0, &fid);
+    if (rc != 0)
+        return rc;
+    u->fid = p9_fid_get(fid);
+    pthread_mutex_lock(&u->tree->mtx);
+    node_cache_fid(u->tree, u->node, u->user, fid, u->walked);
+    pthread_mutex_unlock(&u->tree->mtx);
+    return 0;
+}
+
+bool node_again(struct node_use *u, int rc)
+{
+    struct tree *t = u->tree;
+    bool path_is_wrong = rc == -ESTALE || (rc == -ENOENT && !u->in_dir);
+
+    p9_fid_put(u->fid);
+    u->fid = NULL;
+    if (!path_is_wrong || u->tries >= MAX_TRIES)
+        return false;
+    pthread_mutex_lock(&t->mtx);
+    /* A walk from the root that nothing has moved under is the last word. */
+    bool again = u->tries == 0 || u->walked != t->clock || t->moving > 0;
+    if (u->node != &t->root)
+        node_drop_fids(t, u->node);
+    pthread_mutex_unlock(&t->mtx);
+    u->tries++;
+    return again && u->node != &t->root;
+}
+
+int node_take(struct p9_scope *sc, struct node_use *u)
+{
+    return walk_to(sc, u, u->tries > 0, &u->fid);
+}

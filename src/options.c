@@ -1,0 +1,371 @@
+/*
+ * options.c: the command line. libfuse's parser does the reading; here is what the options
+ * mean, and what a source may look like.
+ */
+#include "options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "p9_proto.h"
+
+enum {
+    DEFAULT_PAYLOAD = 1 << 20, /* bytes; msize is asked for as this and a header */
+    DEFAULT_MAX_FIDS = 8192,
+    MIN_MAX_FIDS = 64,
+    DEFAULT_MAX_THREADS = 64,
+};
+
+enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME };
+
+#define OPT(template, field) {template, offsetof(struct options, field), 0}
+
+static const struct fuse_opt specs[] = {
+    OPT("port=%s", port),
+    OPT("trans=%s", trans),
+    OPT("rfdno=%d", rfdno),
+    OPT("wfdno=%d", wfdno),
+    OPT("aname=%s", aname),
+    OPT("uname=%s", uname),
+    OPT("version=%s", version),
+    OPT("msize=%u", msize),
+    OPT("max_fids=%u", max_fids),
+    OPT("max_threads=%u", max_threads),
+    FUSE_OPT_KEY("-d", KEY_DEBUG),
+    FUSE_OPT_KEY("debug", KEY_DEBUG),
+    FUSE_OPT_KEY("--debug", KEY_DEBUG),
+    FUSE_OPT_KEY("fsname=", KEY_FSNAME),
+    /* For mount(8) and fstab, not for the file system. */
+    FUSE_OPT_KEY("_netdev", KEY_IGNORE),
+    FUSE_OPT_KEY("auto", KEY_IGNORE),
+    FUSE_OPT_KEY("noauto", KEY_IGNORE),
+    FUSE_OPT_KEY("user", KEY_IGNORE),
+    FUSE_OPT_KEY("user=", KEY_IGNORE),
+    FUSE_OPT_KEY("nouser", KEY_IGNORE),
+    FUSE_OPT_KEY("users", KEY_IGNORE),
+    FUSE_OPT_KEY("owner", KEY_IGNORE),
+    FUSE_OPT_KEY("group", KEY_IGNORE),
+    FUSE_OPT_KEY("nofail", KEY_IGNORE),
+    FUSE_OPT_KEY("defaults", KEY_IGNORE),
+    FUSE_OPT_KEY("comment=", KEY_IGNORE),
+    FUSE_OPT_KEY("x-", KEY_IGNORE),
+    FUSE_OPT_END,
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct p9_why *why, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(why->text, sizeof why->text, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* ---- sources ------------------------------------------------------------ */
+
+static void set(char **field, const char *value, size_t n)
+{
+    free(*field);
+    *field = strndup(value, n);
+}
+
+/* tcp!host!port, unix!/path */
+static int parse_dial_string(struct options *o, const char *s, struct p9_why *why)
+{
+    const char *bang = strchr(s, '!');
+    size_t net = (size_t)(bang - s);
+
+    if (net == 4 && strncmp(s, "unix", 4) == 0) {
+        o->dial = DIAL_UNIX;
+        set(&o->host, bang + 1, strlen(bang + 1));
+        return 0;
+    }
+    if (net != 3 || (strncmp(s, "tcp", 3) != 0 && strncmp(s, "net", 3) != 0))
+        return fail(why, "source '%s': the network '%.*s' is not known (tcp, net, unix)", s, (int)net, s);
+    const char *host = bang + 1, *end = strchr(host, '!');
+    set(&o->host, host, end != NULL ? (size_t)(end - host) : strlen(host));
+    if (end != NULL)
+        set(&o->port, end + 1, strlen(end + 1));
+    return 0;
+}
+
+/* Takes "[v6]" or a host up to one of `stops` from the start of s; what follows, or NULL. */
+static const char *take_host(struct options *o, const char *s, const char *stops)
+{
+    if (*s == '[') {
+        const char *end = strchr(s, ']');
+        if (end == NULL)
+            return NULL;
+        set(&o->host, s + 1, (size_t)(end - s - 1));
+        return end + 1;
+    }
+    size_t n = strcspn(s, stops);
+    set(&o->host, s, n);
+    return s + n;
+}
+
+static const char *take_user(struct options *o, const char *s)
+{
+    const char *at = s + strcspn(s, "@/:[");
+
+    if (*at != '@')
+        return s;
+    if (o->uname == NULL)
+        set(&o->uname, s, (size_t)(at - s));
+    return at + 1;
+}
+
+/* [user@]host[:port][/aname], after 9p:// */
+static int parse_url(struct options *o, const char *s, const char *source, struct p9_why *why)
+{
+    s = take_host(o, take_user(o, s), ":/");
+    if (s != NULL && *s == ':') {
+        size_t n = strcspn(s + 1, "/");
+        set(&o->port, s + 1, n);
+        s += 1 + n;
+    }
+    if (s == NULL || (*s != 0 && *s != '/'))
+        return fail(why, "source '%s': expected 9p://[USER@]HOST[:PORT][/ANAME]", source);
+    if (*s == '/' && o->aname == NULL)
+        set(&o->aname, s, strlen(s));
+    return 0;
+}
+
+/* [user@]host[:aname], [user@][v6][:aname], v6 */
+static int parse_host(struct options *o, const char *s, const char *source, struct p9_why *why)
+{
+    struct in6_addr v6;
+
+    s = take_user(o, s);
+    if (inet_pton(AF_INET6, s, &v6) == 1) {
+        set(&o->host, s, strlen(s));
+        return 0;
+    }
+    s = take_host(o, s, ":");
+    if (s == NULL || (*s != 0 && *s != ':'))
+        return fail(why, "source '%s': expected [USER@]HOST[:ANAME], [V6]:ANAME or a socket's path", source);
+    if (*s == ':' && o->aname == NULL)
+        set(&o->aname, s + 1, strlen(s + 1));
+    return 0;
+}
+
+int options_parse_source(struct options *o, const char *source, struct p9_why *why)
+{
+    size_t word = strcspn(source, "!/:[@");
+    int rc = 0;
+
+    o->dial = DIAL_TCP;
+    if (strncmp(source, "9p://", 5) == 0) {
+        rc = parse_url(o, source + 5, source, why);
+    } else if (source[word] == '!') {
+        rc = parse_dial_string(o, source, why);
+    } else if (*source == '/' || strncmp(source, "./", 2) == 0) {
+        o->dial = DIAL_UNIX;
+        set(&o->host, source, strlen(source));
+    } else {
+        rc = parse_host(o, source, source, why);
+    }
+    if (rc == 0 && (o->host == NULL || *o->host == 0))
+        return fail(why, "source '%s': the host is missing", source);
+    return rc;
+}
+
+/* ---- the command line --------------------------------------------------- */
+
+static int take(void *data, const char *arg, int key, struct fuse_args *out)
+{
+    struct options *o = data;
+
+    (void)out;
+    switch (key) {
+    case KEY_DEBUG:
+        o->debug = true;
+        return 0;
+    case KEY_IGNORE:
+        return 0;
+    case KEY_FSNAME:
+        o->fsname_given = true;
+        return 1;
+    case FUSE_OPT_KEY_NONOPT:
+        if (o->source != NULL)
+            return 1; /* the mount point: libfuse's */
+        o->source = strdup(arg);
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+static int check_trans(struct options *o, struct p9_why *why)
+{
+    if (o->trans != NULL && strcmp(o->trans, "fd") != 0 && strcmp(o->trans, "tcp") != 0 &&
+        strcmp(o->trans, "unix") != 0)
+        return fail(why, "option trans=%s: expected tcp, unix or fd", o->trans);
+    if (o->trans == NULL ? o->rfdno < 0 && o->wfdno < 0 : strcmp(o->trans, "fd") != 0) {
+        if (o->trans != NULL && strcmp(o->trans, "unix") == 0)
+            o->dial = DIAL_UNIX;
+        return 0;
+    }
+    if (o->rfdno < 0 || o->wfdno < 0)
+        return fail(why, "trans=fd needs both rfdno= and wfdno=");
+    o->dial = DIAL_FDS;
+    return 0;
+}
+
+static int check_version(const struct options *o, struct p9_why *why)
+{
+    if (o->version != NULL && strcasecmp(o->version, "9P2000.L") != 0)
+        return fail(why, "option version=%s: only 9P2000.L is spoken", o->version);
+    return 0;
+}
+
+static int check_numbers(struct options *o, struct p9_why *why)
+{
+    if (o->msize < P9_MIN_MSIZE || o->msize > P9_MAX_MSIZE)
+        return fail(why, "option msize=%u: expected %u to %u bytes", o->msize, P9_MIN_MSIZE, P9_MAX_MSIZE);
+    if (o->max_fids < MIN_MAX_FIDS || o->max_fids > 1u << 24)
+        return fail(why, "option max_fids=%u: expected %u to %u", o->max_fids, MIN_MAX_FIDS, 1u << 24);
+    if (o->max_threads < 2 || o->max_threads > 4096)
+        return fail(why, "option max_threads=%u: expected 2 to 4096", o->max_threads);
+    return 0;
+}
+
+/* Who we are to the server: by name and by number. */
+static int settle_user(struct options *o, struct p9_why *why)
+{
+    char *end;
+
+    if (o->uname == NULL) {
+        const struct passwd *pw = getpwuid(getuid());
+        o->uname = strdup(pw != NULL ? pw->pw_name : "nobody");
+        o->n_uname = getuid();
+    } else {
+        const struct passwd *pw = getpwnam(o->uname);
+        unsigned long n = strtoul(o->uname, &end, 10);
+        if (pw != NULL)
+            o->n_uname = pw->pw_uid;
+        else if (*o->uname != 0 && *end == 0 && n < P9_NONUNAME)
+            o->n_uname = (uint32_t)n;
+        else
+            o->n_uname = P9_NONUNAME;
+    }
+    return o->uname != NULL ? 0 : fail(why, "%s", strerror(ENOMEM));
+}
+
+/* What mount(8) and df show as the source is what was typed. */
+static int name_the_mount(struct options *o, struct p9_why *why)
+{
+    char *opts = NULL;
+    int rc = 0;
+
+    if (!o->fsname_given) {
+        char *fsname = NULL;
+        if (asprintf(&fsname, "fsname=%s", o->source) < 0 || fuse_opt_add_opt_escaped(&opts, fsname) != 0)
+            rc = -1;
+        free(fsname);
+    }
+    if (rc == 0 && fuse_opt_add_opt(&opts, "subtype=9pfs") != 0)
+        rc = -1;
+    if (rc == 0 && (fuse_opt_add_arg(&o->args, "-o") != 0 || fuse_opt_add_arg(&o->args, opts) != 0))
+        rc = -1;
+    free(opts);
+    return rc == 0 ? 0 : fail(why, "%s", strerror(ENOMEM));
+}
+
+static int take_libfuse_options(struct options *o, struct p9_why *why)
+{
+    struct fuse_cmdline_opts c;
+
+    if (fuse_parse_cmdline(&o->args, &c) != 0)
+        return fail(why, "expected one SOURCE and one MOUNTPOINT (see 9pfs --help)");
+    o->help = c.show_help;
+    o->show_version = c.show_version;
+    o->foreground = c.foreground || o->debug;
+    o->singlethread = c.singlethread;
+    o->clone_fd = c.clone_fd;
+    o->mountpoint = c.mountpoint;
+    return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
+{
+    *o = (struct options){.rfdno = -1,
+                          .wfdno = -1,
+                          .msize = DEFAULT_PAYLOAD + P9_IOHDRSZ,
+                          .max_fids = DEFAULT_MAX_FIDS,
+                          .max_threads = DEFAULT_MAX_THREADS,
+                          .args = FUSE_ARGS_INIT(argc, argv)};
+    if (fuse_opt_parse(&o->args, o, specs, take) != 0)
+        return fail(why, "an option cannot be read (see 9pfs --help)");
+    if (take_libfuse_options(o, why) != 0)
+        return -1;
+    if (o->help || o->show_version)
+        return 0;
+    if (o->source == NULL)
+        return fail(why, "no SOURCE given (see 9pfs --help)");
+    if (o->mountpoint == NULL)
+        return fail(why, "no MOUNTPOINT given (see 9pfs --help)");
+    if (check_numbers(o, why) != 0 || check_version(o, why) != 0)
+        return -1;
+    if ((o->rfdno < 0 && o->wfdno < 0) && options_parse_source(o, o->source, why) != 0)
+        return -1;
+    if (check_trans(o, why) != 0 || settle_user(o, why) != 0 || name_the_mount(o, why) != 0)
+        return -1;
+    if (o->port == NULL)
+        set(&o->port, "564", 3);
+    if (o->aname == NULL)
+        set(&o->aname, "", 0);
+    return 0;
+}
+
+void options_free(struct options *o)
+{
+    free(o->source);
+    free(o->host);
+    free(o->port);
+    free(o->trans);
+    free(o->aname);
+    free(o->uname);
+    free(o->version);
+    free(o->mountpoint);
+    fuse_opt_free_args(&o->args);
+}
+
+void options_help(void)
+{
+    printf("usage: 9pfs [options] SOURCE MOUNTPOINT\n"
+           "\n"
+           "Mounts a remote 9P export.\n"
+           "\n"
+           "SOURCE: [USER@]HOST[:ANAME], [USER@][IPV6][:ANAME], 9p://[USER@]HOST[:PORT][/ANAME],\n"
+           "        tcp!HOST!PORT, unix!PATH, or the path of a unix socket\n"
+           "\n"
+           "    -h   --help            this text\n"
+           "    -V   --version         versions of 9pfs and libfuse\n"
+           "    -f                     stay in the foreground\n"
+           "    -d   -o debug          print every 9P message on stderr (implies -f)\n"
+           "    -s                     one thread\n"
+           "    -o port=PORT           TCP port, number or name (564)\n"
+           "    -o trans=tcp|unix|fd   transport, where the source does not say it\n"
+           "    -o rfdno=N,wfdno=N     talk over these open descriptors\n"
+           "    -o aname=NAME          the export to attach to\n"
+           "    -o uname=USER          attach as this user, name or number (who runs 9pfs)\n"
+           "    -o version=9P2000.L    dialect to ask for\n"
+           "    -o msize=BYTES         largest message to ask for (%u)\n"
+           "    -o max_fids=N          fids the server is asked to keep at most (%u)\n"
+           "    -o max_threads=N       threads for requests of the kernel's (%u)\n"
+           "    -o clone_fd            a /dev/fuse descriptor for each thread\n"
+           "\n"
+           "Options of mount(8) and FUSE, some of them:\n",
+           DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS);
+    fuse_lowlevel_help();
+}

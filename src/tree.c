@@ -1,0 +1,378 @@
+/*
+ * tree.c: nodes, their names, and the kernel's references to them.
+ */
+#include "tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
+{
+    const uint8_t kinds = P9_QTDIR | P9_QTSYMLINK;
+
+    return a->path == b->path && (a->type & kinds) == (b->type & kinds);
+}
+
+struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root)
+{
+    struct tree *t = calloc(1, sizeof *t);
+    struct user *user = calloc(1, sizeof *user);
+
+    if (t == NULL || user == NULL) {
+        free(t);
+        free(user);
+        return NULL;
+    }
+    *user = (struct user){.uid = uid, .root = root};
+    t->client = c;
+    t->users = user;
+    t->root.qid = root->qid;
+    t->root.nlookup = 1; /* never forgotten */
+    t->nodes = 1;
+    pthread_mutex_init(&t->mtx, NULL);
+    pthread_cond_init(&t->settled, NULL);
+    p9_client_on_shortage(c, tree_evict, t);
+    return t;
+}
+
+/* ---- links; all called with the lock ------------------------------------ */
+
+static unsigned key_len(size_t name_len)
+{
+    return (unsigned)(sizeof(struct node *) + name_len);
+}
+
+static struct link *link_find(struct tree *t, struct node *parent, const char *name)
+{
+    struct {
+        struct node *parent;
+        char name[P9_MAXNAME];
+    } key;
+    size_t n = strlen(name);
+    struct link *l;
+
+    if (n > sizeof key.name)
+        return NULL;
+    key.parent = parent;
+    memcpy(key.name, name, n);
+    HASH_FIND(hh, t->links, &key, key_len(n), l);
+    return l;
+}
+
+static struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)
+{
+    size_t n = strlen(name);
+    struct link *l = malloc(sizeof *l + n + 1);
+
+    if (l == NULL)
+        return NULL;
+    l->parent = parent;
+    l->node = node;
+    memcpy(l->name, name, n + 1);
+    HASH_ADD_KEYPTR(hh, t->links, &l->parent, key_len(n), l);
+    l->next = node->links;
+    node->links = l;
+    parent->children++;
+    return l;
+}
+
+static void node_unindex(struct tree *t, struct node *node)
+{
+    if (node->indexed)
+        HASH_DEL(t->by_qid, node);
+    node->indexed = false;
+}
+
+static bool node_unused(const struct tree *t, const struct node *node)
+{
+    return node != &t->root && node->nlookup == 0 && node->children == 0 && node->handles == NULL;
+}
+
+static struct node *link_remove(struct tree *t, struct link *l);
+
+/* Frees a node that nothing holds, and then its parent if that held only by it, and so on up. */
+static void node_release(struct tree *t, struct node *node)
+{
+    while (node != NULL && node_unused(t, node)) {
+        struct node *parent = NULL;
+        while (node->links != NULL) {
+            if (parent != NULL && node_unused(t, parent)) /* a file with several names: rare */
+                node_release(t, parent);
+            parent = link_remove(t, node->links);
+        }
+        node_drop_fids(t, node);
+        node_unindex(t, node);
+        DL_DELETE(t->all, node);
+        free(node);
+        t->nodes--;
+        node = parent;
+    }
+}
+
+/* Takes a name from its node and returns the parent, for node_release. */
+static struct node *link_remove(struct tree *t, struct link *l)
+{
+    struct node *parent = l->parent;
+    struct link **p = &l->node->links;
+
+    while (*p != l)
+        p = &(*p)->next;
+    *p = l->next;
+    HASH_DEL(t->links, l);
+    parent->children--;
+    free(l);
+    return parent;
+}
+
+/* A name no longer leads to its node. Fids walked by it may lead elsewhere on servers that go by path. */
+static void link_cut(struct tree *t, struct link *l)
+{
+    struct node *node = l->node, *parent;
+
+    node_drop_fids(t, node);
+    node->moved = ++t->clock;
+    parent = link_remove(t, l);
+    node_release(t, node);
+    node_release(t, parent);
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Whether the kernel was told these very attributes. */
+static bool was_told(const struct node *node, const struct p9_attr *attr)
+{
+    return node->size == attr->size && same_time(&node->mtime, &attr->mtime) &&
+           same_time(&node->ctime, &attr->ctime) && node->nlink == attr->nlink;
+}
+
+/* A regular file with this qid that has several names, one of which we know. Servers repeat a
+ * qid.path on another device: it is the same file only if all attributes agree. */
+static struct node *find_by_qid(struct tree *t, const struct p9_attr *attr)
+{
+    struct node *node;
+
+    if (!S_ISREG(attr->mode) || attr->nlink < 2)
+        return NULL;
+    HASH_FIND(hh, t->by_qid, &attr->qid.path, sizeof attr->qid.path, node);
+    return node != NULL && qid_same_file(&node->qid, &attr->qid) ? node : NULL;
+}
+
+struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = find_by_qid(t, attr);
+    if (node != NULL && was_told(node, attr))
+        node = NULL;
+    if (node != NULL)
+        node->nlookup++;
+    pthread_mutex_unlock(&t->mtx);
+    return node;
+}
+
+/* Keeps the index: regular files that have several names, once each. */
+static void node_index(struct tree *t, struct node *node, const struct p9_attr *attr)
+{
+    struct node *other;
+
+    if (!S_ISREG(attr->mode) || attr->nlink < 2 || node->indexed)
+        return;
+    HASH_FIND(hh, t->by_qid, &node->qid.path, sizeof node->qid.path, other);
+    if (other != NULL)
+        return;
+    HASH_ADD(hh, t->by_qid, qid.path, sizeof node->qid.path, node);
+    node->indexed = true;
+}
+
+static struct node *node_new(struct tree *t, const struct p9_attr *attr)
+{
+    struct node *node = calloc(1, sizeof *node);
+
+    if (node == NULL)
+        return NULL;
+    node->qid = attr->qid;
+    DL_APPEND(t->all, node);
+    t->nodes++;
+    return node;
+}
+
+static struct node *enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr)
+{
+    struct link *l = link_find(t, parent, name);
+
+    if (l != NULL && qid_same_file(&l->node->qid, &attr->qid))
+        return l->node;
+    if (l != NULL) {
+        parent->nlookup++; /* cutting the last name below must not free it here */
+        link_cut(t, l);
+        parent->nlookup--;
+    }
+    struct node *node = find_by_qid(t, attr);
+    if (node == NULL || !was_told(node, attr))
+        node = node_new(t, attr);
+    if (node != NULL && link_add(t, parent, name, node) == NULL) {
+        node_release(t, node);
+        node = NULL;
+    }
+    return node;
+}
+
+static bool told(struct node *node, const struct p9_attr *attr)
+{
+    bool changed = !was_told(node, attr);
+
+    node->size = attr->size;
+    node->mtime = attr->mtime;
+    node->ctime = attr->ctime;
+    node->nlink = attr->nlink;
+    node->mode = attr->mode;
+    node->gid = attr->gid;
+    return changed;
+}
+
+struct node *tree_enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr,
+                        struct p9_fid *fid, struct user *user, uint64_t walked)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = enter(t, parent, name, attr);
+    if (node != NULL) {
+        node->nlookup++;
+        told(node, attr);
+        node_index(t, node, attr);
+        if (fid != NULL)
+            node_cache_fid(t, node, user, fid, walked);
+        fid = NULL;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    p9_fid_put(fid);
+    return node;
+}
+
+void tree_forget(struct tree *t, struct node *node, uint64_t n)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->nlookup -= n < node->nlookup ? n : node->nlookup;
+    if (node == &t->root)
+        node->nlookup = 1;
+    node_release(t, node);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+void tree_unlink(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct link *l = link_find(t, parent, name);
+    if (l != NULL) {
+        if (l->node->nlink > 0)
+            l->node->nlink--;
+        link_cut(t, l);
+    }
+    pthread_mutex_unlock(&t->mtx);
+}
+
+void tree_rename_begin(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    t->moving++;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+/* Two names of one file: rename(2) does nothing then. Without memory the old name is forgotten, and
+ * found again when it is asked for. */
+static void move(struct tree *t, struct node *oldparent, const char *oldname, struct node *newparent,
+                 const char *newname)
+{
+    struct link *from = link_find(t, oldparent, oldname), *to = link_find(t, newparent, newname);
+
+    if (from != NULL && to != NULL && from->node == to->node)
+        return;
+    if (to != NULL)
+        link_cut(t, to);
+    if (from == NULL)
+        return;
+    struct node *node = from->node;
+    link_add(t, newparent, newname, node);
+    node->moved = ++t->clock;
+    node_drop_fids(t, node);
+    node_release(t, link_remove(t, from));
+}
+
+void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname,
+                     struct node *newparent, const char *newname)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (ok)
+        move(t, oldparent, oldname, newparent, newname);
+    if (--t->moving == 0)
+        pthread_cond_broadcast(&t->settled);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+uint64_t tree_clock(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t clock = t->clock;
+    pthread_mutex_unlock(&t->mtx);
+    return clock;
+}
+
+bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool changed = told(node, attr);
+    node_index(t, node, attr);
+    pthread_mutex_unlock(&t->mtx);
+    return changed;
+}
+
+void tree_add_handle(struct tree *t, struct handle *h)
+{
+    pthread_mutex_lock(&t->mtx);
+    h->next = h->node->handles;
+    h->node->handles = h;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+void tree_drop_handle(struct tree *t, struct handle *h)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct handle **p = &h->node->handles;
+    while (*p != h)
+        p = &(*p)->next;
+    *p = h->next;
+    node_release(t, h->node);
+    pthread_mutex_unlock(&t->mtx);
+    p9_fid_put(h->fid);
+}
+
+void tree_free(struct tree *t)
+{
+    struct link *l, *next_link;
+    struct node *node, *next_node;
+
+    p9_client_on_shortage(t->client, NULL, NULL);
+    HASH_CLEAR(hh, t->by_qid);
+    HASH_ITER (hh, t->links, l, next_link) {
+        HASH_DEL(t->links, l);
+        free(l);
+    }
+    node_drop_fids(t, &t->root);
+    DL_FOREACH_SAFE (t->all, node, next_node) {
+        node_drop_fids(t, node);
+        free(node);
+    }
+    for (struct user *u; (u = t->users) != NULL;) {
+        t->users = u->next;
+        p9_fid_put(u->root);
+        free(u);
+    }
+    pthread_cond_destroy(&t->settled);
+    pthread_mutex_destroy(&t->mtx);
+    free(t);
+}
