@@ -42,8 +42,12 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
     return c;
 }
 
+enum { DRAIN_MS = 2000 };
+
+/* A server that is still answering when the connection goes may not survive it (diod: SIGPIPE). */
 void p9_client_stop(struct p9_client *c)
 {
+    fids_drain(c->fids, DRAIN_MS);
     p9_session_stop(c->session);
     fids_free(c->fids);
     free(c);

@@ -66,6 +66,8 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit);
 
 struct fids *fids_new(unsigned bound);
 void fids_free(struct fids *f); /* none may be live */
+/* Waits, at most ms, until every clunk sent has been answered. */
+void fids_drain(struct fids *f, int ms);
 /* A fid with the lowest free number and one reference, not yet known to the server. May wait for clunks. */
 int fid_new(struct p9_client *c, struct p9_fid **fid);
 /* Gives back one that the server does not know (any more). */

@@ -92,7 +92,7 @@ static void give_number(struct fids *f, uint32_t num)
     if (num / WORD < f->lowest)
         f->lowest = num / WORD;
     f->live--;
-    pthread_cond_signal(&f->freed);
+    pthread_cond_broadcast(&f->freed);
 }
 
 /* Called with the lock, which it gives up while the layer above looks for idle fids. */
@@ -165,6 +165,18 @@ void fid_refused(struct p9_fid *fid)
     }
     pthread_mutex_unlock(&f->mtx);
     fid_discard(fid);
+}
+
+void fids_drain(struct fids *f, int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    pthread_mutex_lock(&f->mtx);
+    while (f->clunking > 0 && pthread_cond_timedwait(&f->freed, &f->mtx, &until) == 0)
+        ;
+    pthread_mutex_unlock(&f->mtx);
 }
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid)

@@ -1,0 +1,17 @@
+#!/bin/bash
+# diod.sh: the mount tests on Debian's diod (9P2000.L).
+. "${SRCDIR:?}/tests/mount/lib.sh"
+. "$SRCDIR/tests/mount/posix.sh"
+
+case_memory_and_fids_are_bounded() {
+    mkdir "$exp/many"
+    (cd "$exp/many" && for d in $(seq 100); do mkdir "d$d"; (cd "d$d" && seq -f 'f%.0f' 1000 | xargs touch); done)
+    attach max_fids=4096
+    same "$(find "$mnt" -type f -size 0 | wc -l)" 100000
+    local rss; rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$(daemon_of "$mnt")/status")
+    echo "resident after 100,000 files: $rss KiB"
+    [ -n "${SANITIZED:-}" ] || [ "$rss" -lt $((128 * 1024)) ]
+}
+
+start_server diod
+run_cases

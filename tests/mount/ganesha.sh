@@ -1,0 +1,6 @@
+#!/bin/bash
+# ganesha.sh: the mount tests on Debian's nfs-ganesha (9P2000.L).
+. "${SRCDIR:?}/tests/mount/lib.sh"
+. "$SRCDIR/tests/mount/posix.sh"
+start_server ganesha
+run_cases

@@ -1,0 +1,131 @@
+# lib.sh: what the mount tests share: servers, mounts, cases, and cleaning up after all of them.
+#
+# A test file sources this, calls `start_server KIND`, and `run_cases`, which runs each function named
+# case_* in a subshell under `set -e`, one TAP line each. Nothing is left behind, also after a failure or a
+# signal: servers and mounts are known by what was started here, never looked for by name.
+
+set -u
+: "${P9FS:?the path of the 9pfs to test}" "${SRCDIR:?the source tree}" "${TOOLS:?the directory of test programs}"
+
+work=$(mktemp -d /tmp/9pfs-test.XXXXXX)
+exp=$work/exp mnt=$work/mnt
+chmod 755 "$work"
+mkdir "$exp" "$mnt"
+server_pid='' helper_pids=''
+export ASAN_OPTIONS="log_path=$work/sanitizer:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
+export TSAN_OPTIONS="log_path=$work/sanitizer"
+
+clean_up() {
+    local p
+    trap - EXIT
+    cd /
+    unmount_all
+    for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; done
+    for p in $server_pid $helper_pids; do wait "$p" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Every mount made below $work, innermost first.
+mounts() { awk -v w="$work/" 'index($2, w) == 1 { print $2 }' /proc/self/mounts | sort -r; }
+unmount_all() { local m; for m in $(mounts); do umount "$m" 2>/dev/null || umount -l "$m"; done; }
+
+need_fuse() {
+    [ ! -c /dev/fuse ] || return 0
+    if [ -n "${REQUIRE_MOUNT:-}" ]; then
+        echo "Bail out! there is no /dev/fuse, and the mount tests must run here"
+        exit 1
+    fi
+    echo "1..0 # SKIP there is no /dev/fuse: NO MOUNT TEST WAS RUN"
+    echo "*** there is no /dev/fuse: NO MOUNT TEST WAS RUN ***" >&2
+    exit 0
+}
+
+listening() { (: < "/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+free_port() {
+    local p
+    for p in $(shuf -i 20000-32000 -n 50); do listening "$p" || { echo "$p"; return; }; done
+}
+# wait_until SECONDS COMMAND...: how long a thing may take before it counts as broken
+wait_until() {
+    local tries=$(($1 * 20)); shift
+    while ! "$@"; do
+        [ $((tries -= 1)) -gt 0 ] || return 1
+        sleep 0.05
+    done
+}
+
+start_diod() { # DIR PORT; sets server_pid
+    diod -f -n -N -e "$1" -l "127.0.0.1:$2" -L stderr > "$work/server.log" 2>&1 &
+    server_pid=$!
+}
+start_ganesha() {
+    local n; n=$(free_port)
+    cat > "$work/ganesha.conf" <<CONF
+NFS_CORE_PARAM { Protocols = 9P; Bind_addr = 127.0.0.1; Enable_NLM = false; Enable_RQUOTA = false;
+                 NFS_Port = $n; MNT_Port = $((n + 1)); NLM_Port = $((n + 2)); Rquota_Port = $((n + 3)); }
+NFSv4 { RecoveryBackend = fs; Graceless = true; }
+_9P { _9P_TCP_Port = $2; _9P_TCP_Msize = 1048576; }
+EXPORT { Export_Id = 1; Path = $1; Pseudo = /x; Tag = x; Access_Type = RW; Squash = No_Root_Squash;
+         Protocols = 9P; Transports = TCP; SecType = sys; FSAL { Name = VFS; } }
+CONF
+    mkdir -p /var/lib/nfs/ganesha /run/ganesha
+    ganesha.nfsd -F -f "$work/ganesha.conf" -p "$work/ganesha.pid" -L "$work/server.log" > "$work/server.out" 2>&1 &
+    server_pid=$!
+}
+start_server() { # KIND
+    need_fuse
+    server=$1
+    port=$(free_port)
+    "start_$1" "$exp" "$port"
+    wait_until 30 listening "$port" || {
+        echo "Bail out! $1 did not start: $(tail -n 3 "$work/server.log" 2>&1)"
+        exit 1
+    }
+}
+
+# attach [OPTIONS] [MOUNTPOINT]: mounts the export
+attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${1:+,$1}"; }
+detach() { umount "${1:-$mnt}"; }
+# The 9pfs that serves a mount point, by what is in its command line.
+daemon_of() {
+    local p
+    for p in /proc/[0-9]*; do
+        tr '\0' '\n' < "$p/cmdline" 2>/dev/null | grep -qx "$1" &&
+            [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
+    done
+}
+
+fail() { echo "$*"; exit 1; }
+same() { [ "$1" = "$2" ] || fail "expected '$2', got '$1'"; }
+
+count=0
+report() { # STATUS NAME LOG
+    count=$((count + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $count - $2"
+    else
+        echo "not ok $count - $2"
+        sed 's/^/# /' "$3" | tail -n 40
+    fi
+}
+run_cases() {
+    local c rc
+    for c in $(declare -F | sed -n 's/^declare -f case_//p'); do
+        case " ${CASES:-$c} " in *" $c "*) ;; *) continue ;; esac
+        (set -e; cd "$work"; "case_$c") > "$work/log" 2>&1
+        rc=$?
+        unmount_all
+        if ls "$work"/sanitizer.* >/dev/null 2>&1; then
+            cat "$work"/sanitizer.* >> "$work/log"
+            rm "$work"/sanitizer.*
+            rc=1
+        fi
+        report $rc "${server:-} $c" "$work/log"
+        find "$exp" -mindepth 1 -delete
+    done
+    echo "1..$count"
+}

@@ -1,0 +1,287 @@
+# posix.sh: what ordinary programs and system calls find on a mount. Sourced, after lib.sh, by a file for each server.
+
+case_mount_shows_source() {
+    attach
+    same "$(awk -v m="$mnt" '$2 == m { print $1, $3 }' /proc/self/mounts)" "127.0.0.1:$exp fuse.9pfs"
+    detach
+    wait_until 10 test -z "$(daemon_of "$mnt")"
+}
+
+case_mount_by_type() { # mount(8) looks for 9pfs in the standard places: here one has it, for this mount namespace alone
+    echo content > "$exp/file"
+    export P9FS exp mnt port
+    same "$(unshare -m bash -ec 'mount -t tmpfs none /usr/local/sbin
+        ln -s "$P9FS" /usr/local/sbin/9pfs
+        mount -t fuse.9pfs "127.0.0.1:$exp" "$mnt" -o "port=$port,_netdev,noauto,x-systemd.automount"
+        cat "$mnt/file"
+        umount "$mnt"')" content
+}
+
+case_read_and_write() {
+    attach
+    echo hello > "$mnt/f"
+    same "$(cat "$exp/f")" hello
+    echo more >> "$mnt/f"
+    same "$(cat "$exp/f")" "$(printf 'hello\nmore')"
+    head -c 3000000 /dev/urandom > "$exp/big"
+    cmp "$exp/big" "$mnt/big"
+    cp "$mnt/big" "$mnt/copy"
+    cmp "$exp/big" "$exp/copy"
+    : > "$mnt/copy"
+    same "$(stat -c %s "$exp/copy")" 0
+}
+
+case_small_msize() { # every read and write is split
+    attach msize=4096
+    head -c 700001 /dev/urandom > "$work/data"
+    cp "$work/data" "$mnt/f"
+    cmp "$work/data" "$exp/f"
+    cmp "$work/data" "$mnt/f"
+    seq 2000 | sed "s,^,$exp/file-with-a-long-name-," | xargs touch
+    same "$(ls -f "$mnt" | grep -c '^file')" 2000
+}
+
+case_names() {
+    attach
+    long=$(printf 'n%.0s' $(seq 255))
+    : > "$mnt/$long"
+    [ -e "$exp/$long" ]
+    ! : > "$mnt/${long}n"
+    odd=$(printf 'a b\n\001\377"*?\\')
+    echo odd > "$mnt/$odd"
+    same "$(cat "$exp/$odd")" odd
+    same "$(ls "$mnt" | wc -c)" "$(ls "$exp" | wc -c)"
+    deep=$(printf 'd/%.0s' $(seq 40))
+    mkdir -p "$mnt/$deep"
+    echo deep > "$mnt/${deep}f"
+    same "$(cat "$exp/${deep}f")" deep
+    rm -r "$mnt/d"
+    [ ! -e "$exp/d" ]
+}
+
+case_links() {
+    attach
+    echo data > "$mnt/a"
+    ln "$mnt/a" "$mnt/b"
+    same "$(stat -c '%h %i' "$mnt/a")" "2 $(stat -c %i "$mnt/b")"
+    same "$(stat -c %h "$exp/a")" 2
+    echo more >> "$mnt/b"
+    same "$(cat "$mnt/a")" "$(printf 'data\nmore')"
+    ln -s "some/where else" "$mnt/s"
+    same "$(readlink "$mnt/s")" "some/where else"
+    same "$(readlink "$exp/s")" "some/where else"
+    target=$(printf 't%.0s' $(seq 4095))
+    ln -s "$target" "$mnt/l"
+    same "$(readlink "$mnt/l")" "$target"
+    rm "$mnt/a"
+    same "$(cat "$mnt/b")" "$(printf 'data\nmore')"
+}
+
+case_special_files() {
+    attach
+    mkfifo "$mnt/fifo"
+    [ -p "$exp/fifo" ]
+    (echo through > "$mnt/fifo") &
+    same "$(cat "$mnt/fifo")" through
+    if [ "$server" = diod ]; then # nfs-ganesha answers EINVAL
+        mknod "$mnt/null" c 1 3
+        same "$(stat -c '%F %t %T' "$exp/null")" "character special file 1 3"
+        same "$(stat -c '%F %t %T' "$mnt/null")" "character special file 1 3"
+        mknod "$mnt/big" b 259 70000
+        same "$(stat -c '%t %T' "$mnt/big")" "103 11170"
+    fi
+}
+
+case_attributes() {
+    attach
+    echo x > "$mnt/f"
+    chmod 640 "$mnt/f"
+    same "$(stat -c %a "$exp/f")" 640
+    chown 12:34 "$mnt/f"
+    same "$(stat -c %u:%g "$exp/f")" 12:34
+    touch -d '2001-02-03 04:05:06.123456789 UTC' "$mnt/f"
+    same "$(stat -c %.9Y "$exp/f")" "$(stat -c %.9Y "$mnt/f")"
+    same "$(date -u -r "$exp/f" +%FT%T.%N)" 2001-02-03T04:05:06.123456789
+    truncate -s 100000 "$mnt/f"
+    same "$(stat -c %s "$exp/f")" 100000
+    truncate -s 1 "$mnt/f"
+    same "$(cat "$exp/f")" x
+    same "$(umask 027; : > "$mnt/u"; stat -c %a "$exp/u")" 640
+    mkdir -m 2755 "$mnt/sgid"
+    chgrp 77 "$mnt/sgid"
+    : > "$mnt/sgid/f"
+    mkdir "$mnt/sgid/d"
+    same "$(stat -c %g "$exp/sgid/f")" 77
+    same "$(stat -c '%g %a' "$exp/sgid/d")" "77 2755"
+}
+
+case_rename() {
+    attach
+    mkdir -p "$mnt/a/sub" "$mnt/b"
+    echo 1 > "$mnt/a/sub/f"
+    mv "$mnt/a" "$mnt/b/c"
+    same "$(cat "$mnt/b/c/sub/f")" 1
+    # Another file with the old path is not taken for the one that moved.
+    mkdir -p "$mnt/a/sub"
+    echo 2 > "$mnt/a/sub/f"
+    same "$(cat "$mnt/b/c/sub/f" "$mnt/a/sub/f")" "$(printf '1\n2')"
+    echo 3 > "$mnt/x"
+    mv -f "$mnt/x" "$mnt/a/sub/f"
+    same "$(cat "$mnt/a/sub/f" "$exp/a/sub/f")" "$(printf '3\n3')"
+    ! mv "$mnt/a" "$mnt/a/sub/" 2>/dev/null
+    [ -d "$exp/a/sub" ]
+    mkdir "$mnt/full"
+    : > "$mnt/full/f"
+    ! mv -T "$mnt/a" "$mnt/full" 2>/dev/null
+    ! rmdir "$mnt/full" 2>/dev/null
+    ! rm "$mnt/full" 2>/dev/null
+    ! rmdir "$mnt/full/f" 2>/dev/null
+    [ -e "$exp/full/f" ]
+}
+
+case_rename_below_open_file() {
+    attach
+    mkdir "$mnt/d"
+    echo before > "$mnt/d/f"
+    exec 3<> "$mnt/d/f"
+    mv "$mnt/d" "$mnt/e"
+    mkdir "$mnt/d"
+    echo decoy > "$mnt/d/f"
+    same "$(cat <&3)" before
+    echo after >&3
+    same "$(stat -L -c %s /dev/fd/3)" 13
+    exec 3>&-
+    same "$(cat "$exp/e/f")" "$(printf 'before\nafter')"
+    same "$(cat "$exp/d/f")" decoy
+}
+
+case_statfs() {
+    attach
+    [ "$(df --output=size -B1 "$mnt" | tail -n 1)" -gt 0 ]
+    same "$(stat -f -c %l "$mnt")" 255
+}
+
+case_access() {
+    attach allow_other
+    echo x > "$mnt/f"
+    chmod 600 "$mnt/f"
+    [ -r "$mnt/f" ] && [ -w "$mnt/f" ] && [ ! -x "$mnt/f" ]
+    setpriv --reuid=65534 --regid=65534 --clear-groups test ! -r "$mnt/f"
+    chmod 644 "$mnt/f"
+    setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$mnt/f" -a ! -w "$mnt/f"
+}
+
+case_change_seen_at_open() {
+    attach '' "$mnt"
+    mkdir "$work/mnt2"
+    attach '' "$work/mnt2"
+    for i in $(seq 100); do
+        echo "$i" > "$mnt/f"
+        same "$(cat "$work/mnt2/f")" "$i"
+        echo "longer $i" > "$work/mnt2/g"
+        mv "$work/mnt2/g" "$work/mnt2/f"
+        same "$(cat "$mnt/f")" "longer $i"
+    done
+    rmdir "$work/mnt2" 2>/dev/null || true
+}
+
+case_empty_file_that_grows() {
+    attach
+    : > "$mnt/f"
+    exec 3< "$mnt/f"
+    same "$(cat <&3)" ''
+    echo grown > "$exp/f"
+    same "$(cat <&3)" grown
+    exec 3>&-
+}
+
+case_listing_of_50000() {
+    mkdir "$exp/d"
+    (cd "$exp/d" && seq -f 'file%.0f' 50000 | xargs touch)
+    attach
+    ls -f "$mnt/d" > "$work/list"
+    same "$(wc -l < "$work/list")" 50002
+    same "$(sort "$work/list" | uniq -d)" ''
+    grep -qx '\.' "$work/list"
+    grep -qx '\.\.' "$work/list"
+}
+
+case_parallel_readers() {
+    mkdir "$exp/t"
+    (cd "$exp/t" && for i in $(seq 300); do head -c $((i * 997)) /dev/urandom > "f$i"; done)
+    attach
+    (cd "$exp/t" && find . -type f -print0 | xargs -0 -P8 -n5 sha256sum | sort) > "$work/a"
+    (cd "$mnt/t" && find . -type f -print0 | xargs -0 -P8 -n5 sha256sum | sort) > "$work/b"
+    cmp "$work/a" "$work/b"
+}
+
+case_few_fids() { # the bound on live fids holds, and costs nothing but walks
+    mkdir -p "$exp/t/a/b/c"
+    (cd "$exp/t/a/b/c" && for i in $(seq 400); do echo "$i" > "f$i"; done)
+    attach max_fids=64
+    find "$mnt" -type f -exec cat {} + | sort -n | cmp - <(seq 400)
+    find "$mnt/t" -name 'f*' -print0 | xargs -0 -P4 -n50 chmod 600
+    same "$(find "$exp/t" -name 'f*' -perm 600 | wc -l)" 400
+}
+
+case_git() {
+    mkdir "$work/repo"
+    (cd "$work/repo" && git init -q . && mkdir -p $(seq -f 'dir%.0f' 40) &&
+        for i in $(seq 1000); do echo "file $i" > "dir$((i % 40 + 1))/f$i"; done &&
+        git add . && git -c user.name=t -c user.email=t@t commit -qm all)
+    attach
+    git clone -q "$work/repo" "$mnt/clone"
+    cd "$mnt/clone"
+    git fsck --no-progress
+    same "$(git status --porcelain)" ''
+    echo change >> dir1/f40
+    same "$(git status --porcelain)" ' M dir1/f40'
+    git -c user.name=t -c user.email=t@t commit -qam change
+    git gc -q
+    git fsck --no-progress
+    cd "$work"
+    rm -rf "$work/repo"
+}
+
+case_tar_and_rsync() {
+    mkdir "$work/tree"
+    (cd "$work/tree" && for d in $(seq 50); do mkdir "d$d"; for f in $(seq 40); do head -c $((d * f)) /dev/zero | tr '\0' "$((f % 10))" > "d$d/f$f"; done; done
+        ln -s d1/f1 link; ln d2/f2 hard; chmod 600 d3/f3)
+    attach
+    (cd "$work/tree" && tar c .) | tar x -C "$mnt"
+    diff -r "$work/tree" "$mnt"
+    diff -r "$work/tree" "$exp"
+    mkdir "$mnt/copy"
+    rsync -aH --delete "$work/tree/" "$mnt/copy/"
+    same "$(rsync -aH --delete --itemize-changes "$work/tree/" "$mnt/copy/")" ''
+    rm -rf "$mnt/copy"
+    [ ! -e "$exp/copy" ]
+    rm -rf "$work/tree"
+}
+
+case_sqlite() {
+    attach
+    sqlite3 "$mnt/db" 'create table t(i integer primary key, s text);
+        with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000)
+        insert into t select i, hex(randomblob(20)) from n;'
+    same "$(sqlite3 "$mnt/db" 'select count(*), sum(i) from t; pragma integrity_check;')" "$(printf '10000|50005000\nok')"
+    same "$(sqlite3 "$exp/db" 'select count(*) from t')" 10000
+}
+
+case_fio_verify() {
+    attach
+    fio --name=v --directory="$mnt" --rw=randwrite --bs=4k --size="${FIO_SIZE:-64m}" --verify=crc32c --do_verify=1 \
+        --ioengine=psync --output="$work/fio.out" --minimal || { cat "$work/fio.out"; exit 1; }
+}
+
+case_build_of_this_project() {
+    attach
+    mkdir "$mnt/src" "$mnt/src/tests"
+    (cd "$SRCDIR" && tar c configure configure.ac aclocal.m4 Makefile.am Makefile.in config.h.in build-aux src/*.[ch] \
+        include tests contrib) | tar x -C "$mnt/src"
+    cd "$mnt/src"
+    ./configure --quiet
+    make -s -j2 src/9pfs
+    src/9pfs --version
+    cd "$work"
+}
