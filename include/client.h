@@ -95,6 +95,9 @@ void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound);
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname,
               const char *aname, struct p9_fid **fid);
 
+/* Gets to know the server's habits by a walk that fails; root is its fid of an attach. Once, before use. */
+void p9_client_learn(struct p9_client *c, struct p9_fid *root);
+
 /* Walks n names (any number: split in messages of 16) from `from`, which is not open. n = 0
  * clones. ENOENT where the server went only part of the way. walk(5). */
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,

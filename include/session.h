@@ -86,6 +86,8 @@ enum p9_dialect p9_session_dialect(const struct p9_session *s);
 /* The agreed size of a message, and the largest payload in one, in bytes. */
 uint32_t p9_session_msize(const struct p9_session *s);
 uint32_t p9_session_payload(const struct p9_session *s);
+/* Whether the server was seen to send Rlerror's body under Rerror's type, as nfs-ganesha alone does. */
+bool p9_session_rerror_is_rlerror(struct p9_session *s);
 /* Whether the connection has ended. */
 bool p9_session_dead(struct p9_session *s);
 

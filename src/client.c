@@ -30,6 +30,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
     }
     c->session = s;
     atomic_init(&c->missing, 0);
+    c->read_max = p9_session_payload(s);
     if (p9_session_dialect(s) == P9_2000L)
         c->ops = &p9_linux_ops;
     if (c->ops == NULL) {
@@ -126,6 +127,20 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
     fid->qid = req.rx.Rattach.qid;
     *out = fid;
     return 0;
+}
+
+/* nfs-ganesha 4.3 puts replies together in 70,000 bytes on its stack, whatever msize it agreed to. */
+enum { GANESHA_READ_MAX = 65536 };
+
+void p9_client_learn(struct p9_client *c, struct p9_fid *root)
+{
+    const char *name = ".9pfs-no-such-file";
+    struct p9_fid *fid = NULL;
+
+    if (p9_walk(NULL, root, 1, &name, &fid) == 0)
+        p9_fid_put(fid);
+    if (p9_session_rerror_is_rlerror(c->session) && c->read_max > GANESHA_READ_MAX)
+        c->read_max = GANESHA_READ_MAX;
 }
 
 /* One Twalk of at most 16 names. newfid == fid moves it. */

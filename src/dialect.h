@@ -43,7 +43,8 @@ struct p9_client {
     struct p9_session *session;
     const struct p9_dialect_ops *ops;
     unsigned generation;
-    atomic_uint missing; /* enum p9_missing */
+    atomic_uint missing;    /* enum p9_missing */
+    uint32_t read_max;      /* the largest payload to ask for in one reply, bytes */
     struct fids *fids;
 };
 

@@ -260,6 +260,8 @@ static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *
 static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf,
                          uint32_t n, uint32_t *got)
 {
+    if (n > fid->client->read_max)
+        n = fid->client->read_max;
     struct p9_req req = {.into = buf, .into_size = n};
     struct p9_fcall tx = {.type = P9_Treaddir,
                           .Treaddir = {.fid = fid->num, .offset = offset, .count = n}};

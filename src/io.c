@@ -116,6 +116,8 @@ static void start(struct p9_io *io)
 {
     io->finished = 0;
     io->part = io->fid->iounit;
+    if (!io->write && io->part > io->fid->client->read_max)
+        io->part = io->fid->client->read_max;
     if (io->count == 0)
         end(io, 0);
     else

@@ -106,6 +106,7 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
         return NULL;
     }
     tree_told(t, &t->root, &attr);
+    p9_client_learn(c, root);
     return t;
 }
 

@@ -47,6 +47,7 @@ struct p9_session {
     bool trace;
     atomic_int setup_timeout_ms;
     atomic_bool dead;
+    atomic_bool rerror_is_rlerror; /* seen: a number in a message of Rerror's type (nfs-ganesha) */
 
     pthread_mutex_t mtx;
     pthread_cond_t idle;      /* `writing` became false */
@@ -576,6 +577,8 @@ static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, in
         *rc = -EMSGSIZE;
     if (unpack(s, p, size, &req->rx, req->type == P9_Tversion) == 0)
         return broken(s, "the server sent a malformed reply to %s", p9_type_name(req->type));
+    if (req->rx.type == P9_Rlerror && p[4] == P9_Rerror)
+        atomic_store(&s->rerror_is_rlerror, true);
     return 0;
 }
 
@@ -809,6 +812,7 @@ static struct p9_session *session_new(struct transport *t, const struct p9_sessi
         s->free_tags[i] = (uint16_t)(max - 1 - i);
     atomic_init(&s->setup_timeout_ms, o->setup_timeout_ms);
     atomic_init(&s->dead, false);
+    atomic_init(&s->rerror_is_rlerror, false);
     queue_init(&s->waiting);
     queue_init(&s->out);
     queue_init(&s->cancelled);
@@ -887,6 +891,11 @@ uint32_t p9_session_msize(const struct p9_session *s)
 uint32_t p9_session_payload(const struct p9_session *s)
 {
     return s->msize - P9_IOHDRSZ;
+}
+
+bool p9_session_rerror_is_rlerror(struct p9_session *s)
+{
+    return atomic_load(&s->rerror_is_rlerror);
 }
 
 bool p9_session_dead(struct p9_session *s)
