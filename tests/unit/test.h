@@ -1,0 +1,16 @@
+/*
+ * test.h: cmocka with what it wants included before it.
+ */
+#ifndef TEST_H
+#define TEST_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#endif

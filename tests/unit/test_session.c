@@ -1,0 +1,639 @@
+/*
+ * test_session.c: the session over a socketpair, against a peer that does as the test says.
+ *
+ * The peer is a thread that runs the test's script. What it sends is made with the codec, or by hand
+ * where it lies.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "session.h"
+#include "test.h"
+
+enum { MSIZE = 8192 };
+
+struct peer {
+    int fd;
+    pthread_t thread;
+    void (*script)(struct peer *p);
+    uint8_t buf[MSIZE];
+    sem_t go; /* for scripts that wait for the test */
+};
+
+/* ---- the peer's side ---------------------------------------------------- */
+
+static bool peer_get(struct peer *p, struct p9_fcall *f)
+{
+    ssize_t n = p9_read9pmsg(p->fd, p->buf, sizeof p->buf);
+
+    return n > 0 && p9_convM2S(p->buf, (size_t)n, P9_2000L, f) == (size_t)n;
+}
+
+static void peer_send(struct peer *p, const void *bytes, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t r = send(p->fd, (const char *)bytes + at, n - at, MSG_NOSIGNAL);
+        if (r <= 0)
+            return;
+        at += (size_t)r;
+    }
+}
+
+static void peer_put(struct peer *p, const struct p9_fcall *f)
+{
+    uint8_t buf[MSIZE];
+
+    peer_send(p, buf, p9_convS2M(f, P9_2000L, buf, sizeof buf));
+}
+
+static void peer_version(struct peer *p, uint32_t msize, const char *version)
+{
+    struct p9_fcall f, r = {.type = P9_Rversion, .tag = P9_NOTAG};
+
+    if (!peer_get(p, &f))
+        return;
+    r.Rversion.msize = msize;
+    r.Rversion.version = p9_str(version);
+    peer_put(p, &r);
+}
+
+/* Answers a Tread with its offset, as eight bytes; anything else with its R-message. */
+static void peer_answer(struct peer *p, const struct p9_fcall *f)
+{
+    struct p9_fcall r = {.type = (uint8_t)(f->type + 1), .tag = f->tag};
+    uint64_t offset = f->Tread.offset;
+
+    if (f->type == P9_Tread)
+        r.Rread.count = (struct p9_blob){sizeof offset, (const uint8_t *)&offset};
+    peer_put(p, &r);
+}
+
+static void *peer_main(void *arg)
+{
+    struct peer *p = arg;
+
+    p->script(p);
+    shutdown(p->fd, SHUT_WR);
+    while (read(p->fd, p->buf, sizeof p->buf) > 0) /* until the session lets go */
+        ;
+    return NULL;
+}
+
+/* ---- the test's side ---------------------------------------------------- */
+
+static struct p9_session *begin(struct peer *p, void (*script)(struct peer *), unsigned max_tags, int *err,
+                                struct p9_why *why)
+{
+    const struct p9_session_options o = {
+        .msize = MSIZE, .dialect = P9_2000L, .max_tags = max_tags, .setup_timeout_ms = 20000};
+    int sv[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+    p->fd = sv[1];
+    p->script = script;
+    sem_init(&p->go, 0, 0);
+    assert_int_equal(pthread_create(&p->thread, NULL, peer_main, p), 0);
+    struct transport *t = transport_fds(sv[0], sv[0], err, why);
+    assert_non_null(t);
+    return p9_session_start(t, &o, err, why);
+}
+
+static struct p9_session *begin_well(struct peer *p, void (*script)(struct peer *), unsigned max_tags)
+{
+    struct p9_why why;
+    int err;
+    struct p9_session *s = begin(p, script, max_tags, &err, &why);
+
+    assert_non_null(s);
+    return s;
+}
+
+static void end(struct peer *p, struct p9_session *s)
+{
+    if (s != NULL)
+        p9_session_stop(s);
+    pthread_join(p->thread, NULL);
+    sem_destroy(&p->go);
+    close(p->fd);
+}
+
+struct reader {
+    struct p9_req req;
+    uint64_t got;
+    struct p9_batch *batch;
+};
+
+static void start_read(struct p9_session *s, struct reader *r, uint64_t offset, struct p9_batch *b)
+{
+    struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .offset = offset, .count = sizeof r->got}};
+
+    r->req = (struct p9_req){
+        .done = p9_req_batch_done, .arg = b, .into = &r->got, .into_size = sizeof r->got};
+    p9_submit(s, &r->req, &tx);
+}
+
+static int clunk(struct p9_session *s)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = 1};
+
+    return p9_call(s, &req, &tx);
+}
+
+/* ---- agreeing ----------------------------------------------------------- */
+
+static void script_smaller_msize(struct peer *p)
+{
+    peer_version(p, 4096, "9P2000.L");
+}
+
+static void servers_msize_rules(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_smaller_msize, 0);
+
+    (void)state;
+    assert_int_equal(p9_session_msize(s), 4096);
+    assert_int_equal(p9_session_payload(s), 4096 - 24);
+    assert_int_equal(p9_session_dialect(s), P9_2000L);
+    end(&p, s);
+}
+
+static void script_larger_msize(struct peer *p)
+{
+    peer_version(p, MSIZE + 1, "9P2000.L");
+}
+
+static void script_tiny_msize(struct peer *p)
+{
+    peer_version(p, 64, "9P2000.L");
+}
+
+static void script_unknown(struct peer *p)
+{
+    peer_version(p, MSIZE, "unknown");
+}
+
+static void script_longer(struct peer *p)
+{
+    peer_version(p, MSIZE, "9P2000.L.Other");
+}
+
+static void script_refusal(struct peer *p)
+{
+    struct p9_fcall f, r = {.type = P9_Rlerror, .tag = P9_NOTAG, .Rlerror.ecode = 5};
+
+    if (peer_get(p, &f))
+        peer_put(p, &r);
+}
+
+static void script_http(struct peer *p)
+{
+    static const char text[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    struct p9_fcall f;
+
+    if (peer_get(p, &f))
+        peer_send(p, text, sizeof text - 1);
+}
+
+static void script_hang_up(struct peer *p)
+{
+    struct p9_fcall f;
+
+    peer_get(p, &f);
+}
+
+static void bad_answers_to_version(void **state)
+{
+    static const struct {
+        void (*script)(struct peer *);
+        int err;
+        const char *says;
+    } cases[] = {
+        {script_larger_msize, -EPROTO, "msize"},
+        {script_tiny_msize, -EPROTO, "msize"},
+        {script_unknown, -EPROTONOSUPPORT, "'unknown'"},
+        {script_longer, -EPROTONOSUPPORT, "'9P2000.L.Other'"},
+        {script_refusal, -EIO, "refuses 9P2000.L"},
+        {script_http, -EPROTO, "does not speak 9P"},
+        {script_hang_up, -ECONNRESET, "closed the connection"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct peer p;
+        struct p9_why why;
+        int err = 0;
+        assert_null(begin(&p, cases[i].script, 0, &err, &why));
+        assert_int_equal(err, cases[i].err);
+        assert_non_null(strstr(why.text, cases[i].says));
+        end(&p, NULL);
+    }
+}
+
+/* ---- many at once ------------------------------------------------------- */
+
+enum { MANY = 500 };
+
+static void script_backwards(struct peer *p)
+{
+    struct p9_fcall f[MANY];
+
+    peer_version(p, MSIZE, "9P2000.L");
+    for (int i = 0; i < MANY; i++)
+        if (!peer_get(p, &f[i]))
+            return;
+    for (int i = MANY - 1; i >= 0; i--)
+        peer_answer(p, &f[i]);
+}
+
+static void five_hundred_answered_backwards(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_backwards, 0);
+    struct reader *r = calloc(MANY, sizeof *r);
+    struct p9_batch b;
+
+    (void)state;
+    p9_batch_init(&b, MANY);
+    for (uint64_t i = 0; i < MANY; i++)
+        start_read(s, &r[i], i * 1000003, &b);
+    p9_batch_wait(s, &b);
+    for (uint64_t i = 0; i < MANY; i++) {
+        assert_int_equal(r[i].req.rc, 0);
+        assert_int_equal(r[i].got, i * 1000003);
+    }
+    free(r);
+    end(&p, s);
+}
+
+static void script_echo(struct peer *p)
+{
+    struct p9_fcall f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    while (peer_get(p, &f))
+        peer_answer(p, &f);
+}
+
+static void tags_run_out_and_it_goes_on(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_echo, 8); /* 4 of them are kept for flushes */
+    struct reader *r = calloc(MANY, sizeof *r);
+    struct p9_batch b;
+
+    (void)state;
+    p9_batch_init(&b, MANY);
+    for (uint64_t i = 0; i < MANY; i++)
+        start_read(s, &r[i], i, &b);
+    p9_batch_wait(s, &b);
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_true(r[i].req.rc == 0 && r[i].got == i);
+    free(r);
+    end(&p, s);
+}
+
+struct caller {
+    struct p9_session *s;
+    pthread_t thread;
+    int bad;
+};
+
+static void *caller_main(void *arg)
+{
+    struct caller *c = arg;
+
+    for (int i = 0; i < 2000; i++) {
+        uint64_t got = 0;
+        struct p9_req req = {.into = &got, .into_size = sizeof got};
+        struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .offset = (uint64_t)i, .count = sizeof got}};
+        if (p9_call(c->s, &req, &tx) != 0 || got != (uint64_t)i)
+            c->bad++;
+    }
+    return NULL;
+}
+
+static void eight_threads_call(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_echo, 0);
+    struct caller c[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        c[i] = (struct caller){.s = s};
+        assert_int_equal(pthread_create(&c[i].thread, NULL, caller_main, &c[i]), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(c[i].thread, NULL);
+        assert_int_equal(c[i].bad, 0);
+    }
+    end(&p, s);
+}
+
+/* The peer reads nothing until the pipe is full of what was submitted. */
+static void script_slow(struct peer *p)
+{
+    struct p9_fcall f, r = {.type = P9_Rwrite};
+
+    peer_version(p, MSIZE, "9P2000.L");
+    sem_wait(&p->go);
+    while (peer_get(p, &f)) {
+        r.tag = f.tag;
+        r.Rwrite.count = f.Twrite.count.n;
+        for (uint32_t i = 0; i < f.Twrite.count.n; i++)
+            if (f.Twrite.count.p[i] != (uint8_t)f.Twrite.offset)
+                r.Rwrite.count = 0;
+        peer_put(p, &r);
+    }
+}
+
+static void a_full_connection_blocks_nobody(void **state)
+{
+    enum { WRITES = 200, BYTES = 8000 };
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_slow, 0);
+    struct p9_req *reqs = calloc(WRITES, sizeof *reqs);
+    uint8_t *data = malloc(256 * BYTES);
+    struct p9_batch b;
+
+    (void)state;
+    p9_batch_init(&b, WRITES);
+    for (int i = 0; i < WRITES; i++) {
+        memset(data + i * BYTES, i, BYTES);
+        struct p9_fcall tx = {.type = P9_Twrite,
+                              .Twrite = {.fid = 1, .offset = (uint64_t)i, .count = {BYTES, data + i * BYTES}}};
+        reqs[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &b};
+        p9_submit(s, &reqs[i], &tx); /* 1.6 MB: more than a socket holds */
+    }
+    sem_post(&p.go);
+    p9_batch_wait(s, &b);
+    for (int i = 0; i < WRITES; i++) {
+        assert_int_equal(reqs[i].rc, 0);
+        assert_int_equal(reqs[i].rx.Rwrite.count, BYTES);
+    }
+    free(reqs);
+    free(data);
+    end(&p, s);
+}
+
+/* ---- errors, bounds ----------------------------------------------------- */
+
+static void script_error(struct peer *p)
+{
+    struct p9_fcall f, r = {.type = P9_Rlerror, .Rlerror.ecode = 13};
+    static const uint8_t odd[] = {11, 0, 0, 0, P9_Rerror, 0, 0, 2, 0, 0, 0};
+
+    peer_version(p, MSIZE, "9P2000.L");
+    peer_get(p, &f);
+    r.tag = f.tag;
+    peer_put(p, &r);
+    peer_get(p, &f); /* its tag is 0 again */
+    peer_send(p, odd, sizeof odd);
+    while (peer_get(p, &f))
+        peer_answer(p, &f);
+}
+
+static void errors_are_the_servers(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_error, 0);
+
+    (void)state;
+    assert_int_equal(clunk(s), -EACCES);
+    assert_false(p9_session_rerror_is_rlerror(s));
+    assert_int_equal(clunk(s), -ENOENT);
+    assert_true(p9_session_rerror_is_rlerror(s));
+    assert_int_equal(clunk(s), 0);
+    end(&p, s);
+}
+
+static void a_request_over_msize_is_not_sent(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_echo, 0);
+    static const uint8_t data[MSIZE];
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Twrite, .Twrite = {.fid = 1, .count = {MSIZE, data}}};
+
+    (void)state;
+    assert_int_equal(p9_call(s, &req, &tx), -EMSGSIZE);
+    assert_int_equal(clunk(s), 0);
+    end(&p, s);
+}
+
+static void script_target(struct peer *p)
+{
+    struct p9_fcall f, r = {.type = P9_Rreadlink, .Rreadlink.target = p9_str("a/long/target")};
+
+    peer_version(p, MSIZE, "9P2000.L");
+    while (peer_get(p, &f)) {
+        r.tag = f.tag;
+        peer_put(p, &r);
+    }
+}
+
+static void strings_outlive_the_reply_in_body(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_target, 0);
+    uint8_t body[64], small[8];
+    struct p9_req req = {.body = body, .body_size = sizeof body};
+    struct p9_req no_room = {.body = small, .body_size = sizeof small};
+    struct p9_fcall tx = {.type = P9_Treadlink, .Treadlink.fid = 1};
+
+    (void)state;
+    assert_int_equal(p9_call(s, &req, &tx), 0);
+    assert_true(p9_str_eq(req.rx.Rreadlink.target, "a/long/target"));
+    assert_true((const uint8_t *)req.rx.Rreadlink.target.s >= body);
+    assert_int_equal(p9_call(s, &no_room, &tx), -EMSGSIZE);
+    end(&p, s);
+}
+
+/* ---- a peer that breaks the protocol ------------------------------------ */
+
+static void say(struct peer *p, size_t n, const uint8_t *bytes)
+{
+    struct p9_fcall f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    peer_get(p, &f);
+    peer_send(p, bytes, n);
+}
+#define SCRIPT(name, ...)                            \
+    static void name(struct peer *p)                 \
+    {                                                \
+        static const uint8_t bytes[] = {__VA_ARGS__}; \
+        say(p, sizeof bytes, bytes);                 \
+    }
+SCRIPT(script_unknown_tag, 7, 0, 0, 0, P9_Rclunk, 77, 0)
+SCRIPT(script_huge_tag, 7, 0, 0, 0, P9_Rclunk, 0xfe, 0xff)
+SCRIPT(script_notag, 7, 0, 0, 0, P9_Rclunk, 0xff, 0xff)
+SCRIPT(script_wrong_type, 7, 0, 0, 0, P9_Rremove, 0, 0)
+SCRIPT(script_a_request, 11, 0, 0, 0, P9_Tclunk, 0, 0, 0, 0, 0, 0)
+SCRIPT(script_no_type, 7, 0, 0, 0, 250, 0, 0)
+SCRIPT(script_too_small, 6, 0, 0, 0, P9_Rread, 0, 0)
+SCRIPT(script_over_msize, 1, 0x20, 0, 0, P9_Rread, 0, 0)
+SCRIPT(script_enormous, 0xff, 0xff, 0xff, 0xff, P9_Rread, 0, 0)
+SCRIPT(script_short_reply, 9, 0, 0, 0, P9_Rread, 0, 0, 0, 0)
+SCRIPT(script_count_lies, 12, 0, 0, 0, P9_Rread, 0, 0, 2, 0, 0, 0, 1)
+SCRIPT(script_more_than_asked, 20, 0, 0, 0, P9_Rread, 0, 0, 9, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+SCRIPT(script_long_error, 13, 0, 0, 0, P9_Rlerror, 0, 0, 1, 0, 0, 0, 0, 0)
+SCRIPT(script_end_in_header, 20, 0, 0)
+SCRIPT(script_end_in_payload, 19, 0, 0, 0, P9_Rread, 0, 0, 8, 0, 0, 0, 1, 2)
+SCRIPT(script_just_end, )
+
+static void a_broken_peer_ends_the_connection(void **state)
+{
+    static const struct {
+        void (*script)(struct peer *);
+        int err;
+    } cases[] = {
+        {script_unknown_tag, -EPROTO},     {script_huge_tag, -EPROTO},
+        {script_notag, -EPROTO},           {script_wrong_type, -EPROTO},
+        {script_a_request, -EPROTO},       {script_no_type, -EPROTO},
+        {script_too_small, -EPROTO},       {script_over_msize, -EPROTO},
+        {script_enormous, -EPROTO},        {script_short_reply, -EPROTO},
+        {script_count_lies, -EPROTO},      {script_more_than_asked, -EPROTO},
+        {script_long_error, -EPROTO},      {script_end_in_header, -ECONNRESET},
+        {script_end_in_payload, -ECONNRESET}, {script_just_end, -ECONNRESET},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct peer p;
+        struct p9_session *s = begin_well(&p, cases[i].script, 0);
+        struct reader r[3];
+        struct p9_batch b;
+        p9_batch_init(&b, 3);
+        for (int k = 0; k < 3; k++)
+            start_read(s, &r[k], 0, &b);
+        p9_batch_wait(s, &b);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(r[k].req.rc, cases[i].err);
+        assert_true(p9_session_dead(s));
+        assert_int_equal(clunk(s), cases[i].err);
+        end(&p, s);
+    }
+}
+
+/* ---- flush -------------------------------------------------------------- */
+
+static void script_flush(struct peer *p)
+{
+    struct p9_fcall read, flush, f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    if (!peer_get(p, &read))
+        return;
+    sem_post(&p->go);
+    if (!peer_get(p, &flush) || flush.type != P9_Tflush || flush.Tflush.oldtag != read.tag ||
+        flush.tag == read.tag)
+        return;
+    /* Other work goes on, and does not get the tag before Rflush. */
+    if (!peer_get(p, &f) || f.tag == read.tag)
+        return;
+    peer_answer(p, &f);
+    peer_answer(p, &flush);
+    while (peer_get(p, &f))
+        peer_answer(p, &f);
+}
+
+static void an_interrupted_request_ends_with_rflush(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_flush, 0);
+    struct p9_scope scope = {0};
+    struct p9_batch b;
+    struct reader r;
+    struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .count = sizeof r.got}};
+
+    (void)state;
+    p9_batch_init(&b, 1);
+    r.req = (struct p9_req){
+        .done = p9_req_batch_done, .arg = &b, .scope = &scope, .into = &r.got, .into_size = sizeof r.got};
+    p9_submit(s, &r.req, &tx);
+    while (sem_wait(&p.go) < 0)
+        ;
+    p9_interrupt(s, &scope);
+    assert_int_equal(clunk(s), 0);
+    p9_batch_wait(s, &b);
+    assert_int_equal(r.req.rc, -EINTR);
+    assert_null(scope.reqs);
+    /* What the scope submits from now on is not even sent. */
+    struct p9_req late = {.scope = &scope};
+    assert_int_equal(p9_call(s, &late, &tx), -EINTR);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(clunk(s), 0);
+    end(&p, s);
+}
+
+static void script_flush_late(struct peer *p)
+{
+    struct p9_fcall read, flush, f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    if (!peer_get(p, &read))
+        return;
+    sem_post(&p->go);
+    if (!peer_get(p, &flush))
+        return;
+    read.Tread.offset = 4711;
+    peer_answer(p, &read);
+    if (!peer_get(p, &f) || f.tag == read.tag)
+        return;
+    peer_answer(p, &f);
+    peer_answer(p, &flush);
+    while (peer_get(p, &f))
+        peer_answer(p, &f);
+}
+
+static void a_reply_before_rflush_counts(void **state)
+{
+    struct peer p;
+    struct p9_session *s = begin_well(&p, script_flush_late, 0);
+    struct p9_scope scope = {0};
+    struct p9_batch b;
+    struct reader r;
+    struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .count = sizeof r.got}};
+
+    (void)state;
+    p9_batch_init(&b, 1);
+    r.req = (struct p9_req){
+        .done = p9_req_batch_done, .arg = &b, .scope = &scope, .into = &r.got, .into_size = sizeof r.got};
+    p9_submit(s, &r.req, &tx);
+    while (sem_wait(&p.go) < 0)
+        ;
+    p9_interrupt(s, &scope);
+    p9_batch_wait(s, &b);
+    assert_int_equal(r.req.rc, 0);
+    assert_int_equal(r.got, 4711);
+    assert_int_equal(clunk(s), 0); /* with another tag: Rflush has not come */
+    assert_int_equal(clunk(s), 0);
+    end(&p, s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(servers_msize_rules),
+        cmocka_unit_test(bad_answers_to_version),
+        cmocka_unit_test(five_hundred_answered_backwards),
+        cmocka_unit_test(tags_run_out_and_it_goes_on),
+        cmocka_unit_test(eight_threads_call),
+        cmocka_unit_test(a_full_connection_blocks_nobody),
+        cmocka_unit_test(errors_are_the_servers),
+        cmocka_unit_test(a_request_over_msize_is_not_sent),
+        cmocka_unit_test(strings_outlive_the_reply_in_body),
+        cmocka_unit_test(a_broken_peer_ends_the_connection),
+        cmocka_unit_test(an_interrupted_request_ends_with_rflush),
+        cmocka_unit_test(a_reply_before_rflush_counts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
