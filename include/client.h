@@ -70,8 +70,7 @@ struct p9_statfs {
 /* ---- the client --------------------------------------------------------- */
 
 /* A client over t, which it owns from now on. NULL with *err and `why` on failure. version(5). */
-struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err,
-                                  struct p9_why *why);
+struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
 /* Ends the connection and frees. Every fid must have been put. */
 void p9_client_stop(struct p9_client *c);
 
@@ -92,16 +91,15 @@ void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound);
  * reached and none is idle. */
 
 /* Attaches as uname / n_uname to aname, without authentication. attach(5). */
-int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname,
-              const char *aname, struct p9_fid **fid);
+int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
+              struct p9_fid **fid);
 
 /* Gets to know the server's habits by a walk that fails; root is its fid of an attach. Once, before use. */
 void p9_client_learn(struct p9_client *c, struct p9_fid *root);
 
 /* Walks n names (any number: split in messages of 16) from `from`, which is not open. n = 0
  * clones. ENOENT where the server went only part of the way. walk(5). */
-int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-            struct p9_fid **fid);
+int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid);
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
@@ -129,8 +127,7 @@ int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, s
               const char *newname);
 /* Directory entries from a cookie (0: the start) into buf; *got = 0 at the end. Unpacked with
  * p9_next_dirent. fid is an open directory. */
-int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
-               uint32_t *got);
+int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
 

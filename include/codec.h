@@ -64,9 +64,9 @@ enum p9_type { P9_MESSAGES(P9_ENUM_ROW, P9_ENUM_ROW) };
 
 /* One message of any dialect; `type` says which member of the union holds. */
 #define P9_FIELD_DECL(message, kind, field, ...) P9_CTYPE_##kind field;
-#define P9_STRUCT_ROW(name, number, dialects)                \
-    struct {                                                 \
-        P9_FIELDS_##name(P9_FIELD_DECL, P9_FIELD_DECL, name) \
+#define P9_STRUCT_ROW(name, number, dialects)                                                                          \
+    struct {                                                                                                           \
+        P9_FIELDS_##name(P9_FIELD_DECL, P9_FIELD_DECL, name)                                                           \
     } name;
 #define P9_NO_ROW(name, number, dialects)
 struct p9_fcall {
@@ -119,9 +119,9 @@ struct p9_stat {
     uint16_t type;
     uint32_t dev;
     struct p9_qid qid;
-    uint32_t mode; /* P9_DM* and permissions */
+    uint32_t mode;         /* P9_DM* and permissions */
     uint32_t atime, mtime; /* seconds since 1970 */
-    uint64_t length; /* bytes */
+    uint64_t length;       /* bytes */
     struct p9_str name, uid, gid, muid;
     struct p9_str extension; /* .u: a symlink's target, or "b MAJ MIN" */
     uint32_t n_uid, n_gid, n_muid;

@@ -20,13 +20,13 @@ enum p9_dialect {
 #define P9_NOFID 0xffffffffu
 #define P9_NONUNAME 0xffffffffu
 
-#define P9_HDRSZ 7         /* size[4] type[1] tag[2] */
-#define P9_IOHDRSZ 24      /* room kept for the header of a Twrite or Rread */
-#define P9_RREAD_HDRSZ 11  /* P9_HDRSZ and count[4]: what comes before a payload */
-#define P9_MIN_MSIZE 4096  /* the smallest msize this client works with */
+#define P9_HDRSZ 7        /* size[4] type[1] tag[2] */
+#define P9_IOHDRSZ 24     /* room kept for the header of a Twrite or Rread */
+#define P9_RREAD_HDRSZ 11 /* P9_HDRSZ and count[4]: what comes before a payload */
+#define P9_MIN_MSIZE 4096 /* the smallest msize this client works with */
 #define P9_MAX_MSIZE (64u << 20)
-#define P9_MAXWELEM 16     /* names in one Twalk */
-#define P9_MAXNAME 255     /* bytes in a name */
+#define P9_MAXWELEM 16 /* names in one Twalk */
+#define P9_MAXNAME 255 /* bytes in a name */
 
 /* qid.type */
 enum {

@@ -47,7 +47,7 @@ struct p9_req {
     /* The session's. */
     enum { P9_REQ_IDLE, P9_REQ_WAITING, P9_REQ_QUEUED, P9_REQ_SENT } state;
     uint8_t type;
-    bool flushing;     /* a Tflush for it is under way */
+    bool flushing; /* a Tflush for it is under way */
     uint16_t tag;
     uint8_t small[96]; /* the packed message, if it fits */
     uint8_t *head;     /* the packed message without payload; small or malloc'd */
@@ -59,11 +59,11 @@ struct p9_req {
 };
 
 struct p9_session_options {
-    uint32_t msize;         /* asked for, bytes */
+    uint32_t msize;          /* asked for, bytes */
     enum p9_dialect dialect; /* asked for; the server may answer a lower one */
-    unsigned max_tags;      /* requests in flight at most; 0: the protocol's 65535 */
-    int setup_timeout_ms;   /* how long p9_call waits before p9_session_ready; 0: for ever */
-    bool trace;             /* every message to stderr */
+    unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
+    int setup_timeout_ms;    /* how long p9_call waits before p9_session_ready; 0: for ever */
+    bool trace;              /* every message to stderr */
 };
 
 /* Starts a session over t, which it owns from now on: starts the reader and agrees on version and

@@ -23,8 +23,7 @@ struct p9_why {
 /* Connects to host (name, IPv4, IPv6 without brackets) and port (name or number) by TCP, with
  * TCP_NODELAY, trying each address, for at most timeout_ms in all. Owned by the caller. NULL
  * with *err = -errno and `why` filled on failure. */
-struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err,
-                                struct p9_why *why);
+struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err, struct p9_why *why);
 
 /* Connects to the unix stream socket at path. As above. */
 struct transport *transport_unix(const char *path, int *err, struct p9_why *why);

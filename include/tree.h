@@ -60,16 +60,16 @@ struct handle {
 };
 
 struct node {
-    struct p9_qid qid;    /* path and type never change */
-    uint64_t nlookup;     /* the kernel's references */
-    unsigned children;    /* links whose parent this is */
-    struct link *links;   /* its names; none: unlinked */
+    struct p9_qid qid;  /* path and type never change */
+    uint64_t nlookup;   /* the kernel's references */
+    unsigned children;  /* links whose parent this is */
+    struct link *links; /* its names; none: unlinked */
     struct node_fid *fids;
     struct handle *handles;
-    uint64_t moved;       /* the clock when it last got another path */
+    uint64_t moved;           /* the clock when it last got another path */
     struct node *prev, *next; /* of all but the root */
-    bool indexed;         /* in the tree's index of files with several names */
-    UT_hash_handle hh;    /* that index: by qid.path */
+    bool indexed;             /* in the tree's index of files with several names */
+    UT_hash_handle hh;        /* that index: by qid.path */
     /* What the kernel was last told. */
     uint64_t size;
     struct timespec mtime, ctime;
@@ -84,13 +84,13 @@ struct tree {
     pthread_cond_t settled; /* moving became 0 */
     struct node root;
     struct user *users;
-    struct link *links;     /* hash */
+    struct link *links; /* hash */
     struct node *all;
-    struct node *by_qid;    /* hash: regular files with several names */
+    struct node *by_qid; /* hash: regular files with several names */
     struct node_fid *oldest, *newest;
-    uint64_t clock;         /* renames so far */
-    unsigned moving;        /* renames under way */
-    unsigned nodes;         /* for statistics and tests */
+    uint64_t clock;  /* renames so far */
+    unsigned moving; /* renames under way */
+    unsigned nodes;  /* for statistics and tests */
 };
 
 /* A tree with the root alone, attached as uid by the fid `root`, which it takes. NULL without memory. */
@@ -117,8 +117,8 @@ void tree_unlink(struct tree *t, struct node *parent, const char *name);
 /* Around a rename on the server: what walks meanwhile may look in the wrong place, and waits. */
 void tree_rename_begin(struct tree *t);
 /* ok: oldparent/oldname is now newparent/newname, and what had that name has lost it. */
-void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname,
-                     struct node *newparent, const char *newname);
+void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname, struct node *newparent,
+                     const char *newname);
 uint64_t tree_clock(struct tree *t);
 
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
@@ -145,8 +145,8 @@ struct node_use {
     struct tree *tree;
     struct node *node;
     struct user *user;
-    bool open_ok;  /* the fid may be that of an open file (not for walks and links from it) */
-    bool in_dir;   /* the operation looks up a name in the node: ENOENT speaks of that name */
+    bool open_ok; /* the fid may be that of an open file (not for walks and links from it) */
+    bool in_dir;  /* the operation looks up a name in the node: ENOENT speaks of that name */
     /* Set by node_use. */
     struct p9_fid *fid;
     uint64_t walked; /* the clock that goes with a fid walked from this one now */

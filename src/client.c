@@ -11,8 +11,7 @@
 
 #include "dialect.h"
 
-struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err,
-                                  struct p9_why *why)
+struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why)
 {
     struct p9_session *s = p9_session_start(t, &o->session, err, why);
 
@@ -104,8 +103,8 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit)
 
 /* ---- attach, walk, remove ----------------------------------------------- */
 
-int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname,
-              const char *aname, struct p9_fid **out)
+int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
+              struct p9_fid **out)
 {
     struct p9_fid *fid;
     int rc = fid_new(c, &fid);
@@ -113,12 +112,10 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
     if (rc != 0)
         return rc;
     struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tattach,
-                          .Tattach = {.fid = fid->num,
-                                      .afid = P9_NOFID,
-                                      .uname = p9_str(uname),
-                                      .aname = p9_str(aname),
-                                      .n_uname = n_uname}};
+    struct p9_fcall tx = {
+        .type = P9_Tattach,
+        .Tattach = {
+            .fid = fid->num, .afid = P9_NOFID, .uname = p9_str(uname), .aname = p9_str(aname), .n_uname = n_uname}};
     rc = p9_rpc(sc, c, &req, &tx);
     if (rc != 0) {
         fid_discard(fid);
@@ -144,8 +141,7 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root)
 }
 
 /* One Twalk of at most 16 names. newfid == fid moves it. */
-static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n,
-                     const char *const *names)
+static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n, const char *const *names)
 {
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Twalk, .Twalk = {.fid = fid->num, .newfid = newfid->num}};
@@ -167,8 +163,7 @@ static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *new
     return 0;
 }
 
-int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-            struct p9_fid **out)
+int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **out)
 {
     size_t step = n < P9_MAXWELEM ? n : P9_MAXWELEM;
     struct p9_fid *fid;
@@ -268,8 +263,7 @@ int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, s
     return olddir->client->ops->rename(sc, olddir, oldname, newdir, newname);
 }
 
-int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
-               uint32_t *got)
+int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got)
 {
     return fid->client->ops->readdir(sc, fid, offset, buf, n, got);
 }

@@ -12,17 +12,15 @@
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define FIELD_ANY(message, kind, field) \
-    {#field, offsetof(struct p9_fcall, message.field), P9_KIND_##kind, P9_ANY},
-#define FIELD_SOME(message, kind, field, dialects) \
+#define FIELD_ANY(message, kind, field) {#field, offsetof(struct p9_fcall, message.field), P9_KIND_##kind, P9_ANY},
+#define FIELD_SOME(message, kind, field, dialects)                                                                     \
     {#field, offsetof(struct p9_fcall, message.field), P9_KIND_##kind, dialects},
-#define FIELDS_ROW(name, number, dialects)         \
-    static const struct p9_field fields_##name[] = \
-        {P9_FIELDS_##name(FIELD_ANY, FIELD_SOME, name)};
+#define FIELDS_ROW(name, number, dialects)                                                                             \
+    static const struct p9_field fields_##name[] = {P9_FIELDS_##name(FIELD_ANY, FIELD_SOME, name)};
 #define NO_ROW(name, number, dialects)
 P9_MESSAGES(FIELDS_ROW, NO_ROW)
 
-#define BODY_ROW(name, number, dialects) \
+#define BODY_ROW(name, number, dialects)                                                                               \
     [number] = {#name, fields_##name, sizeof fields_##name / sizeof *fields_##name, dialects},
 #define BARE_ROW(name, number, dialects) [number] = {#name, NULL, 0, dialects},
 static const struct p9_message messages[256] = {P9_MESSAGES(BODY_ROW, BARE_ROW)};
@@ -322,8 +320,7 @@ size_t p9_sizeS2M(const struct p9_fcall *f, enum p9_dialect d)
     return o.total;
 }
 
-static size_t pack(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, size_t n,
-                   bool no_payload)
+static size_t pack(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, size_t n, bool no_payload)
 {
     struct out o = {.p = buf, .room = n, .no_payload = no_payload};
     struct out size = {.p = buf, .room = 4};

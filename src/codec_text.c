@@ -58,8 +58,8 @@ static void say_qid(struct text *t, const struct p9_qid *q)
     static const struct {
         uint8_t bit;
         char c;
-    } bits[] = {{P9_QTDIR, 'd'}, {P9_QTAPPEND, 'a'}, {P9_QTEXCL, 'l'},
-                {P9_QTMOUNT, 'm'}, {P9_QTAUTH, 'A'}, {P9_QTSYMLINK, 's'}};
+    } bits[] = {{P9_QTDIR, 'd'},   {P9_QTAPPEND, 'a'}, {P9_QTEXCL, 'l'},
+                {P9_QTMOUNT, 'm'}, {P9_QTAUTH, 'A'},   {P9_QTSYMLINK, 's'}};
 
     say(t, "(%016" PRIx64 " %" PRIu32 " ", q->path, q->version);
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
@@ -92,9 +92,8 @@ static void say_mode(struct text *t, uint32_t mode)
     static const struct {
         uint32_t bit;
         char c;
-    } bits[] = {{P9_DMDIR, 'd'}, {P9_DMAPPEND, 'a'}, {P9_DMEXCL, 'l'}, {P9_DMAUTH, 'A'},
-                {P9_DMTMP, 't'}, {P9_DMSYMLINK, 'L'}, {P9_DMDEVICE, 'D'},
-                {P9_DMNAMEDPIPE, 'p'}, {P9_DMSOCKET, 'S'}};
+    } bits[] = {{P9_DMDIR, 'd'},     {P9_DMAPPEND, 'a'}, {P9_DMEXCL, 'l'},      {P9_DMAUTH, 'A'},  {P9_DMTMP, 't'},
+                {P9_DMSYMLINK, 'L'}, {P9_DMDEVICE, 'D'}, {P9_DMNAMEDPIPE, 'p'}, {P9_DMSOCKET, 'S'}};
     bool any = false;
 
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
@@ -122,13 +121,12 @@ static void say_stat(struct text *t, const struct p9_stat *st, enum p9_dialect d
     say_qid(t, &st->qid);
     say(t, " m ");
     say_mode(t, st->mode);
-    say(t, " at %" PRIu32 " mt %" PRIu32 " l %" PRIu64 " t %" PRIu16 " d %" PRIu32, st->atime,
-        st->mtime, st->length, st->type, st->dev);
+    say(t, " at %" PRIu32 " mt %" PRIu32 " l %" PRIu64 " t %" PRIu16 " d %" PRIu32, st->atime, st->mtime, st->length,
+        st->type, st->dev);
     if (d == P9_2000U) {
         say(t, " ext '");
         say_bytes(t, st->extension.s, st->extension.len);
-        say(t, "' n %" PRId32 " %" PRId32 " %" PRId32, (int32_t)st->n_uid, (int32_t)st->n_gid,
-            (int32_t)st->n_muid);
+        say(t, "' n %" PRId32 " %" PRId32 " %" PRId32, (int32_t)st->n_uid, (int32_t)st->n_gid, (int32_t)st->n_muid);
     }
 }
 

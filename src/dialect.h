@@ -9,22 +9,18 @@
 /* The operations of client.h whose messages differ; the contracts are there. */
 struct p9_dialect_ops {
     int (*open)(struct p9_scope *sc, struct p9_fid *fid, int flags);
-    int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode,
-                  gid_t gid);
+    int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
     int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
     int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
     int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
-    int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev,
-                 gid_t gid);
-    int (*symlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target,
-                   gid_t gid);
+    int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid);
+    int (*symlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid);
     int (*link)(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
     int (*readlink)(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
     int (*unlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
-    int (*rename)(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
-                  struct p9_fid *newdir, const char *newname);
-    int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf,
-                   uint32_t n, uint32_t *got);
+    int (*rename)(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+                  const char *newname);
+    int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
 };
@@ -43,8 +39,8 @@ struct p9_client {
     struct p9_session *session;
     const struct p9_dialect_ops *ops;
     unsigned generation;
-    atomic_uint missing;    /* enum p9_missing */
-    uint32_t read_max;      /* the largest payload to ask for in one reply, bytes */
+    atomic_uint missing; /* enum p9_missing */
+    uint32_t read_max;   /* the largest payload to ask for in one reply, bytes */
     struct fids *fids;
 };
 

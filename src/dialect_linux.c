@@ -17,9 +17,8 @@ static uint32_t flags_on_wire(int flags)
         int host;
         uint32_t wire;
     } bits[] = {
-        {O_EXCL, P9_L_EXCL},           {O_TRUNC, P9_L_TRUNC},       {O_APPEND, P9_L_APPEND},
-        {O_DIRECT, P9_L_DIRECT},       {O_DIRECTORY, P9_L_DIRECTORY},
-        {O_NOFOLLOW, P9_L_NOFOLLOW},   {O_DSYNC, P9_L_DSYNC},
+        {O_EXCL, P9_L_EXCL},           {O_TRUNC, P9_L_TRUNC},       {O_APPEND, P9_L_APPEND}, {O_DIRECT, P9_L_DIRECT},
+        {O_DIRECTORY, P9_L_DIRECTORY}, {O_NOFOLLOW, P9_L_NOFOLLOW}, {O_DSYNC, P9_L_DSYNC},
     };
     uint32_t wire = (uint32_t)(flags & O_ACCMODE);
 
@@ -34,8 +33,7 @@ static uint32_t flags_on_wire(int flags)
 static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tlopen,
-                          .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
+    struct p9_fcall tx = {.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc != 0)
@@ -45,8 +43,7 @@ static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
     return 0;
 }
 
-static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode,
-                        gid_t gid)
+static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Tlcreate,
@@ -81,8 +78,7 @@ static dev_t device_from_wire(uint64_t d)
 static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tgetattr,
-                          .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
+    struct p9_fcall tx = {.type = P9_Tgetattr, .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc != 0)
@@ -137,8 +133,7 @@ static int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name
     return p9_do(sc, dir->client, &tx);
 }
 
-static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev,
-                       gid_t gid)
+static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid)
 {
     struct p9_fcall tx = {.type = P9_Tmknod,
                           .Tmknod = {.dfid = dir->num,
@@ -151,20 +146,17 @@ static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name
     return p9_do(sc, dir->client, &tx);
 }
 
-static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target,
-                         gid_t gid)
+static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
 {
-    struct p9_fcall tx = {
-        .type = P9_Tsymlink,
-        .Tsymlink = {.dfid = dir->num, .name = p9_str(name), .target = p9_str(target), .gid = gid}};
+    struct p9_fcall tx = {.type = P9_Tsymlink,
+                          .Tsymlink = {.dfid = dir->num, .name = p9_str(name), .target = p9_str(target), .gid = gid}};
 
     return p9_do(sc, dir->client, &tx);
 }
 
 static int linux_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
 {
-    struct p9_fcall tx = {.type = P9_Tlink,
-                          .Tlink = {.dfid = dir->num, .fid = fid->num, .name = p9_str(name)}};
+    struct p9_fcall tx = {.type = P9_Tlink, .Tlink = {.dfid = dir->num, .fid = fid->num, .name = p9_str(name)}};
 
     return p9_do(sc, dir->client, &tx);
 }
@@ -213,10 +205,9 @@ static int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *nam
     struct p9_client *c = dir->client;
 
     if (!p9_lacks(c, P9_NO_UNLINKAT)) {
-        struct p9_fcall tx = {.type = P9_Tunlinkat,
-                              .Tunlinkat = {.dirfid = dir->num,
-                                            .name = p9_str(name),
-                                            .flags = is_dir ? P9_AT_REMOVEDIR : 0}};
+        struct p9_fcall tx = {
+            .type = P9_Tunlinkat,
+            .Tunlinkat = {.dirfid = dir->num, .name = p9_str(name), .flags = is_dir ? P9_AT_REMOVEDIR : 0}};
         int rc = p9_do(sc, c, &tx);
         if (!p9_learn_missing(c, P9_NO_UNLINKAT, rc))
             return rc;
@@ -224,8 +215,8 @@ static int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *nam
     return remove_by_fid(sc, dir, name, is_dir);
 }
 
-static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
-                         struct p9_fid *newdir, const char *newname)
+static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+                         const char *newname)
 {
     struct p9_fid *fid;
     int rc = walk_to(sc, olddir, oldname, &fid);
@@ -239,8 +230,8 @@ static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char 
     return rc;
 }
 
-static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname,
-                        struct p9_fid *newdir, const char *newname)
+static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+                        const char *newname)
 {
     struct p9_client *c = olddir->client;
 
@@ -257,14 +248,13 @@ static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *
     return rename_by_fid(sc, olddir, oldname, newdir, newname);
 }
 
-static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf,
-                         uint32_t n, uint32_t *got)
+static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
+                         uint32_t *got)
 {
     if (n > fid->client->read_max)
         n = fid->client->read_max;
     struct p9_req req = {.into = buf, .into_size = n};
-    struct p9_fcall tx = {.type = P9_Treaddir,
-                          .Treaddir = {.fid = fid->num, .offset = offset, .count = n}};
+    struct p9_fcall tx = {.type = P9_Treaddir, .Treaddir = {.fid = fid->num, .offset = offset, .count = n}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc == 0)

@@ -12,19 +12,21 @@
 
 /* Generic Linux numbers above 34, the ones that differ between machines; 1 to 34 do not. */
 static const int linux_generic[] = {
-    [35] = EDEADLK, [36] = ENAMETOOLONG, [37] = ENOLCK, [38] = ENOSYS, [39] = ENOTEMPTY,
-    [40] = ELOOP, [42] = ENOMSG, [43] = EIDRM, [60] = ENOSTR, [61] = ENODATA, [62] = ETIME,
-    [63] = ENOSR, [66] = EREMOTE, [67] = ENOLINK, [70] = ECOMM, [71] = EPROTO,
-    [72] = EMULTIHOP, [74] = EBADMSG, [75] = EOVERFLOW, [84] = EILSEQ, [87] = EUSERS,
-    [88] = ENOTSOCK, [89] = EDESTADDRREQ, [90] = EMSGSIZE, [91] = EPROTOTYPE,
-    [92] = ENOPROTOOPT, [93] = EPROTONOSUPPORT, [95] = EOPNOTSUPP, [98] = EADDRINUSE,
-    [99] = EADDRNOTAVAIL, [100] = ENETDOWN, [101] = ENETUNREACH, [102] = ENETRESET,
-    [103] = ECONNABORTED, [104] = ECONNRESET, [105] = ENOBUFS, [106] = EISCONN,
-    [107] = ENOTCONN, [108] = ESHUTDOWN, [110] = ETIMEDOUT, [111] = ECONNREFUSED,
-    [112] = EHOSTDOWN, [113] = EHOSTUNREACH, [114] = EALREADY, [115] = EINPROGRESS,
-    [116] = ESTALE, [121] = EREMOTEIO, [122] = EDQUOT, [123] = ENOMEDIUM,
-    [124] = EMEDIUMTYPE, [125] = ECANCELED, [126] = ENOKEY, [127] = EKEYEXPIRED,
-    [128] = EKEYREVOKED, [129] = EKEYREJECTED, [130] = EOWNERDEAD, [131] = ENOTRECOVERABLE,
+    [35] = EDEADLK,          [36] = ENAMETOOLONG,  [37] = ENOLCK,          [38] = ENOSYS,
+    [39] = ENOTEMPTY,        [40] = ELOOP,         [42] = ENOMSG,          [43] = EIDRM,
+    [60] = ENOSTR,           [61] = ENODATA,       [62] = ETIME,           [63] = ENOSR,
+    [66] = EREMOTE,          [67] = ENOLINK,       [70] = ECOMM,           [71] = EPROTO,
+    [72] = EMULTIHOP,        [74] = EBADMSG,       [75] = EOVERFLOW,       [84] = EILSEQ,
+    [87] = EUSERS,           [88] = ENOTSOCK,      [89] = EDESTADDRREQ,    [90] = EMSGSIZE,
+    [91] = EPROTOTYPE,       [92] = ENOPROTOOPT,   [93] = EPROTONOSUPPORT, [95] = EOPNOTSUPP,
+    [98] = EADDRINUSE,       [99] = EADDRNOTAVAIL, [100] = ENETDOWN,       [101] = ENETUNREACH,
+    [102] = ENETRESET,       [103] = ECONNABORTED, [104] = ECONNRESET,     [105] = ENOBUFS,
+    [106] = EISCONN,         [107] = ENOTCONN,     [108] = ESHUTDOWN,      [110] = ETIMEDOUT,
+    [111] = ECONNREFUSED,    [112] = EHOSTDOWN,    [113] = EHOSTUNREACH,   [114] = EALREADY,
+    [115] = EINPROGRESS,     [116] = ESTALE,       [121] = EREMOTEIO,      [122] = EDQUOT,
+    [123] = ENOMEDIUM,       [124] = EMEDIUMTYPE,  [125] = ECANCELED,      [126] = ENOKEY,
+    [127] = EKEYEXPIRED,     [128] = EKEYREVOKED,  [129] = EKEYREJECTED,   [130] = EOWNERDEAD,
+    [131] = ENOTRECOVERABLE,
 };
 
 enum { LINUX_ENOTSUPP = 524 }; /* the kernel's own number; nfs-ganesha may let it out */

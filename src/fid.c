@@ -15,13 +15,13 @@
 enum { WORD = 64, EVICT_AT_LEAST = 16 };
 
 struct fids {
-    pthread_mutex_t mtx;   /* guards all below */
-    pthread_cond_t freed;  /* a number came free */
-    unsigned bound;        /* numbers below this may be used */
-    unsigned live;         /* numbers taken */
-    unsigned clunking;     /* of those, on their way out */
-    unsigned lowest;       /* no word below this has a free number */
-    uint64_t *taken;       /* a bit each */
+    pthread_mutex_t mtx;  /* guards all below */
+    pthread_cond_t freed; /* a number came free */
+    unsigned bound;       /* numbers below this may be used */
+    unsigned live;        /* numbers taken */
+    unsigned clunking;    /* of those, on their way out */
+    unsigned lowest;      /* no word below this has a free number */
+    uint64_t *taken;      /* a bit each */
     unsigned nwords;
     void (*evict)(void *arg, unsigned n);
     void *evict_arg;

@@ -142,8 +142,8 @@ gid_t group_for_new(struct op *op, const struct node *dir)
 
 /* ---- names to nodes ----------------------------------------------------- */
 
-int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr,
-                struct p9_fid *fid, uint64_t walked, struct node **node)
+int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
+                uint64_t walked, struct node **node)
 {
     struct tree *t = op->fs->tree;
     struct node *twin = tree_outdated_twin(t, attr);

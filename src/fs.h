@@ -75,8 +75,8 @@ gid_t group_for_new(struct op *op, const struct node *dir);
 int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
                struct p9_attr *attr);
 /* The same when the attributes are known already. */
-int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr,
-                struct p9_fid *fid, uint64_t walked, struct node **node);
+int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
+                uint64_t walked, struct node **node);
 
 extern const struct fuse_lowlevel_ops fs_ops;
 
@@ -92,8 +92,8 @@ void fs_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
 void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
-void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
-               const char *newname, unsigned flags);
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+               unsigned flags);
 void fs_readlink(fuse_req_t req, fuse_ino_t ino);
 
 /* fs_attr.c */
@@ -106,8 +106,7 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino);
 void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
-              struct fuse_file_info *fi);
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);

@@ -86,8 +86,7 @@ static void round_done(struct p9_io *io)
         got = part_got(io, &io->reqs[i]);
         want = part_size(io, i);
         if (got > want) { /* only a Rwrite can: the session checks what is received */
-            p9_session_fail(io->fid->client->session, -EPROTO,
-                            "the server says it wrote more than it was sent");
+            p9_session_fail(io->fid->client->session, -EPROTO, "the server says it wrote more than it was sent");
             end(io, -EPROTO);
             return;
         }

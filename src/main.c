@@ -25,28 +25,33 @@ enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the m
 /* libfuse's own messages, in our form. */
 static void fuse_message(enum fuse_log_level level, const char *fmt, va_list ap)
 {
-    char line[512];
+    static _Thread_local char line[512]; /* it comes in pieces */
+    size_t n = strlen(line);
 
     if (level > FUSE_LOG_WARNING)
         return;
-    vsnprintf(line, sizeof line, fmt, ap);
+    vsnprintf(line + n, sizeof line - n, fmt, ap);
+    if (strchr(line, '\n') == NULL && strlen(line) + 1 < sizeof line)
+        return;
     line[strcspn(line, "\n")] = 0;
     log_error("%s", strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line);
+    line[0] = 0;
 }
 
-static int check_mountpoint(const char *path)
+/* The mount point, absolute, as it is unmounted from another directory; NULL and a message if it will not do. */
+static char *check_mountpoint(const char *path)
 {
     struct stat st;
+    char *real = realpath(path, NULL);
+    int err = real == NULL || stat(real, &st) < 0 ? errno : 0;
 
-    if (stat(path, &st) < 0) {
-        log_error("mount point %s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (!S_ISDIR(st.st_mode)) {
-        log_error("mount point %s: %s", path, strerror(ENOTDIR));
-        return -1;
-    }
-    return 0;
+    if (err == 0 && !S_ISDIR(st.st_mode))
+        err = ENOTDIR;
+    if (err == 0)
+        return real;
+    log_error("mount point %s: %s", path, strerror(err));
+    free(real);
+    return NULL;
 }
 
 static struct transport *dial(const struct options *o, int *err, struct p9_why *why)
@@ -65,10 +70,7 @@ static struct transport *dial(const struct options *o, int *err, struct p9_why *
 static struct p9_client *connect_client(const struct options *o)
 {
     const struct p9_client_options co = {
-        .session = {.msize = o->msize,
-                    .dialect = P9_2000L,
-                    .setup_timeout_ms = SETUP_TIMEOUT_MS,
-                    .trace = o->debug},
+        .session = {.msize = o->msize, .dialect = P9_2000L, .setup_timeout_ms = SETUP_TIMEOUT_MS, .trace = o->debug},
         .max_fids = o->max_fids,
     };
     struct p9_why why;
@@ -128,18 +130,18 @@ static int serve(const struct options *o, struct fuse_session *se)
 }
 
 /* Mounts and serves until the end. `fs` is complete but for the session. */
-static int mount_and_serve(const struct options *o, struct fs *fs)
+static int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     int status = 1;
 
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     p9_session_ready(p9_client_session(fs->client));
-    if (fuse_session_mount(fs->se, o->mountpoint) == 0) {
+    if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs->se);
         fuse_session_unmount(fs->se);
     } else {
-        log_error("cannot mount at %s", o->mountpoint);
+        log_error("cannot mount at %s", mountpoint);
     }
     fuse_remove_signal_handlers(fs->se);
     return status;
@@ -148,10 +150,12 @@ static int mount_and_serve(const struct options *o, struct fs *fs)
 static int run(struct options *o)
 {
     struct fs fs = {.ready = daemon_ready};
+    char *mountpoint;
     int status = 1;
 
     fs.se = fuse_session_new(&o->args, &fs_ops, sizeof fs_ops, &fs);
-    if (fs.se == NULL || check_mountpoint(o->mountpoint) != 0)
+    mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
+    if (mountpoint == NULL)
         goto out;
     if (!o->foreground && daemon_fork() != 0) {
         log_error("cannot go to the background: %s", strerror(errno));
@@ -162,13 +166,14 @@ static int run(struct options *o)
         goto out;
     fs.tree = attach_tree(o, fs.client);
     if (fs.tree != NULL) {
-        status = mount_and_serve(o, &fs);
+        status = mount_and_serve(o, &fs, mountpoint);
         tree_free(fs.tree);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
 out:
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);
+    free(mountpoint);
     return status;
 }
 

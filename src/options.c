@@ -26,7 +26,10 @@ enum {
 
 enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME };
 
-#define OPT(template, field) {template, offsetof(struct options, field), 0}
+#define OPT(template, field)                                                                                           \
+    {                                                                                                                  \
+        template, offsetof(struct options, field), 0                                                                   \
+    }
 
 static const struct fuse_opt specs[] = {
     OPT("port=%s", port),
@@ -56,7 +59,6 @@ static const struct fuse_opt specs[] = {
     FUSE_OPT_KEY("nofail", KEY_IGNORE),
     FUSE_OPT_KEY("defaults", KEY_IGNORE),
     FUSE_OPT_KEY("comment=", KEY_IGNORE),
-    FUSE_OPT_KEY("x-", KEY_IGNORE),
     FUSE_OPT_END,
 };
 
@@ -196,12 +198,15 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
         o->fsname_given = true;
         return 1;
     case FUSE_OPT_KEY_NONOPT:
-        if (o->source != NULL)
-            return 1; /* the mount point: libfuse's */
-        o->source = strdup(arg);
+        if (o->source == NULL)
+            o->source = strdup(arg);
+        else if (o->mountpoint == NULL)
+            o->mountpoint = strdup(arg);
+        else if (o->surplus == NULL)
+            o->surplus = strdup(arg);
         return 0;
     default:
-        return 1;
+        return strncmp(arg, "x-", 2) == 0 ? 0 : 1; /* x-*: for mount(8) and systemd */
     }
 }
 
@@ -286,13 +291,12 @@ static int take_libfuse_options(struct options *o, struct p9_why *why)
     struct fuse_cmdline_opts c;
 
     if (fuse_parse_cmdline(&o->args, &c) != 0)
-        return fail(why, "expected one SOURCE and one MOUNTPOINT (see 9pfs --help)");
+        return fail(why, "an option cannot be read (see 9pfs --help)");
     o->help = c.show_help;
     o->show_version = c.show_version;
     o->foreground = c.foreground || o->debug;
     o->singlethread = c.singlethread;
     o->clone_fd = c.clone_fd;
-    o->mountpoint = c.mountpoint;
     return 0;
 }
 
@@ -314,6 +318,8 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return fail(why, "no SOURCE given (see 9pfs --help)");
     if (o->mountpoint == NULL)
         return fail(why, "no MOUNTPOINT given (see 9pfs --help)");
+    if (o->surplus != NULL)
+        return fail(why, "'%s': there are a SOURCE and a MOUNTPOINT already (see 9pfs --help)", o->surplus);
     if (check_numbers(o, why) != 0 || check_version(o, why) != 0)
         return -1;
     if ((o->rfdno < 0 && o->wfdno < 0) && options_parse_source(o, o->source, why) != 0)
@@ -337,6 +343,7 @@ void options_free(struct options *o)
     free(o->uname);
     free(o->version);
     free(o->mountpoint);
+    free(o->surplus);
     fuse_opt_free_args(&o->args);
 }
 

@@ -19,7 +19,7 @@ struct options {
     /* Where to. */
     char *source; /* as typed */
     enum dial dial;
-    char *host;   /* DIAL_TCP: name or address; DIAL_UNIX: path */
+    char *host; /* DIAL_TCP: name or address; DIAL_UNIX: path */
     char *port;
     char *trans;
     int rfdno, wfdno;
@@ -28,11 +28,12 @@ struct options {
     char *aname, *uname;
     uint32_t n_uname;
     char *version;
-    unsigned msize;    /* bytes */
+    unsigned msize; /* bytes */
     unsigned max_fids;
 
     /* How to run. */
     char *mountpoint;
+    char *surplus; /* a third argument */
     bool foreground, debug, singlethread, help, show_version, fsname_given;
     unsigned max_threads;
     int clone_fd;

@@ -30,10 +30,10 @@
 #include "log.h"
 
 enum {
-    GATHER = 64,                /* messages in one writev */
-    RESERVED_TAGS = 4,          /* kept for Tflush, so that a full window can be interrupted */
-    READ_BUFFER = 80 * 1024,    /* holds any reply but its payload: strings have at most 65535 bytes */
-    READ_AHEAD = 4096,          /* bytes read at once where no payload is expected */
+    GATHER = 64,             /* messages in one writev */
+    RESERVED_TAGS = 4,       /* kept for Tflush, so that a full window can be interrupted */
+    READ_BUFFER = 80 * 1024, /* holds any reply but its payload: strings have at most 65535 bytes */
+    READ_AHEAD = 4096,       /* bytes read at once where no payload is expected */
 };
 
 struct queue {
@@ -50,22 +50,22 @@ struct p9_session {
     atomic_bool rerror_is_rlerror; /* seen: a number in a message of Rerror's type (nfs-ganesha) */
 
     pthread_mutex_t mtx;
-    pthread_cond_t idle;      /* `writing` became false */
-    pthread_cond_t full;      /* `blocked` became true, or the session ended */
-    struct p9_req **pending;  /* [max_tags] */
-    uint16_t *free_tags;      /* a stack */
+    pthread_cond_t idle;     /* `writing` became false */
+    pthread_cond_t full;     /* `blocked` became true, or the session ended */
+    struct p9_req **pending; /* [max_tags] */
+    uint16_t *free_tags;     /* a stack */
     unsigned max_tags, nfree;
-    struct p9_req *version;   /* the request with tag NOTAG */
+    struct p9_req *version; /* the request with tag NOTAG */
     struct queue waiting, out;
-    struct queue cancelled;   /* interrupted while they waited: for the reader to complete */
-    size_t out_done;          /* bytes of the first in out already written */
-    bool writing;             /* some thread is in transport_write */
-    bool blocked;             /* the connection is full: the writer waits */
-    int error;                /* -errno once the connection is given up */
-    char reason[256];         /* and why, in words */
+    struct queue cancelled; /* interrupted while they waited: for the reader to complete */
+    size_t out_done;        /* bytes of the first in out already written */
+    bool writing;           /* some thread is in transport_write */
+    bool blocked;           /* the connection is full: the writer waits */
+    int error;              /* -errno once the connection is given up */
+    char reason[256];       /* and why, in words */
 
     pthread_t reader, writer;
-    uint8_t in[READ_BUFFER];  /* the reader's: bytes read and not yet used */
+    uint8_t in[READ_BUFFER]; /* the reader's: bytes read and not yet used */
     size_t in_start, in_end;
 };
 
@@ -550,8 +550,8 @@ static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size)
         return err;
     uint32_t count = p9_get32(s->in + s->in_start + P9_HDRSZ);
     if (count != size - P9_RREAD_HDRSZ)
-        return broken(s, "the server sent a %s of %u bytes that says it holds %u",
-                      p9_type_name(req->type + 1u), size, count);
+        return broken(s, "the server sent a %s of %u bytes that says it holds %u", p9_type_name(req->type + 1u), size,
+                      count);
     if (count > req->into_size)
         return broken(s, "the server sent %u bytes where %u were asked for", count, req->into_size);
     s->in_start += P9_RREAD_HDRSZ;
@@ -748,8 +748,8 @@ static int check_version(struct agreement *a, const struct p9_fcall *rx)
         return say_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
                        p9_dialect_name(a->o->dialect), got.len < 64 ? got.len : 64, got.s);
     if (msize > a->o->msize || msize < P9_MIN_MSIZE)
-        return say_why(a->why, -EPROTO, "the server answered msize %u to %u: at least %u is needed",
-                       msize, a->o->msize, P9_MIN_MSIZE);
+        return say_why(a->why, -EPROTO, "the server answered msize %u to %u: at least %u is needed", msize, a->o->msize,
+                       P9_MIN_MSIZE);
     a->s->dialect = dialect;
     a->s->msize = msize;
     return 0;

@@ -85,8 +85,7 @@ static int ms_left(const struct timespec *until)
 }
 
 /* connect() with a deadline. The descriptor is left non-blocking. */
-static int connect_until(int fd, const struct sockaddr *sa, socklen_t len,
-                         const struct timespec *until)
+static int connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until)
 {
     int err = set_nonblocking(fd);
     socklen_t errlen = sizeof err;
@@ -126,8 +125,7 @@ static int dial_address(const struct addrinfo *ai, const struct timespec *until,
     return 0;
 }
 
-struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err,
-                                struct p9_why *why)
+struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err, struct p9_why *why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list;
     struct timespec until;
@@ -167,8 +165,7 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
 
     if (strlen(path) >= sizeof sa.sun_path) {
         *err = -ENAMETOOLONG;
-        because(why, "cannot connect to %s: the path of a socket has at most %zu bytes", path,
-                sizeof sa.sun_path - 1);
+        because(why, "cannot connect to %s: the path of a socket has at most %zu bytes", path, sizeof sa.sun_path - 1);
         return NULL;
     }
     strcpy(sa.sun_path, path);

@@ -148,8 +148,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 /* Whether the kernel was told these very attributes. */
 static bool was_told(const struct node *node, const struct p9_attr *attr)
 {
-    return node->size == attr->size && same_time(&node->mtime, &attr->mtime) &&
-           same_time(&node->ctime, &attr->ctime) && node->nlink == attr->nlink;
+    return node->size == attr->size && same_time(&node->mtime, &attr->mtime) && same_time(&node->ctime, &attr->ctime) &&
+           node->nlink == attr->nlink;
 }
 
 /* A regular file with this qid that has several names, one of which we know. Servers repeat a
@@ -303,8 +303,8 @@ static void move(struct tree *t, struct node *oldparent, const char *oldname, st
     node_release(t, link_remove(t, from));
 }
 
-void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname,
-                     struct node *newparent, const char *newname)
+void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname, struct node *newparent,
+                     const char *newname)
 {
     pthread_mutex_lock(&t->mtx);
     if (ok)

@@ -268,8 +268,8 @@ static void modes_as_text(void **state)
 
 static void dirents_there_and_back(void **state)
 {
-    static const uint8_t bytes[] = {0x80, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, /* qid */
-                                    3, 0, 0, 0, 0, 0, 0, 0x40, 4, 2, 0, 'o', 'k'};
+    static const uint8_t bytes[] = {0x80, 1, 0, 0, 0, 2, 0, 0,    0, 0, 0, 0,   0, /* qid */
+                                    3,    0, 0, 0, 0, 0, 0, 0x40, 4, 2, 0, 'o', 'k'};
     struct p9_dirent de;
     uint8_t buf[64];
 

@@ -131,8 +131,7 @@ static void start_read(struct p9_session *s, struct reader *r, uint64_t offset, 
 {
     struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .offset = offset, .count = sizeof r->got}};
 
-    r->req = (struct p9_req){
-        .done = p9_req_batch_done, .arg = b, .into = &r->got, .into_size = sizeof r->got};
+    r->req = (struct p9_req){.done = p9_req_batch_done, .arg = b, .into = &r->got, .into_size = sizeof r->got};
     p9_submit(s, &r->req, &tx);
 }
 
@@ -465,11 +464,11 @@ static void say(struct peer *p, size_t n, const uint8_t *bytes)
     peer_get(p, &f);
     peer_send(p, bytes, n);
 }
-#define SCRIPT(name, ...)                            \
-    static void name(struct peer *p)                 \
-    {                                                \
-        static const uint8_t bytes[] = {__VA_ARGS__}; \
-        say(p, sizeof bytes, bytes);                 \
+#define SCRIPT(name, ...)                                                                                              \
+    static void name(struct peer *p)                                                                                   \
+    {                                                                                                                  \
+        static const uint8_t bytes[] = {__VA_ARGS__};                                                                  \
+        say(p, sizeof bytes, bytes);                                                                                   \
     }
 SCRIPT(script_unknown_tag, 7, 0, 0, 0, P9_Rclunk, 77, 0)
 SCRIPT(script_huge_tag, 7, 0, 0, 0, P9_Rclunk, 0xfe, 0xff)
@@ -494,14 +493,12 @@ static void a_broken_peer_ends_the_connection(void **state)
         void (*script)(struct peer *);
         int err;
     } cases[] = {
-        {script_unknown_tag, -EPROTO},     {script_huge_tag, -EPROTO},
-        {script_notag, -EPROTO},           {script_wrong_type, -EPROTO},
-        {script_a_request, -EPROTO},       {script_no_type, -EPROTO},
-        {script_too_small, -EPROTO},       {script_over_msize, -EPROTO},
-        {script_enormous, -EPROTO},        {script_short_reply, -EPROTO},
-        {script_count_lies, -EPROTO},      {script_more_than_asked, -EPROTO},
-        {script_long_error, -EPROTO},      {script_end_in_header, -ECONNRESET},
-        {script_end_in_payload, -ECONNRESET}, {script_just_end, -ECONNRESET},
+        {script_unknown_tag, -EPROTO},  {script_huge_tag, -EPROTO},          {script_notag, -EPROTO},
+        {script_wrong_type, -EPROTO},   {script_a_request, -EPROTO},         {script_no_type, -EPROTO},
+        {script_too_small, -EPROTO},    {script_over_msize, -EPROTO},        {script_enormous, -EPROTO},
+        {script_short_reply, -EPROTO},  {script_count_lies, -EPROTO},        {script_more_than_asked, -EPROTO},
+        {script_long_error, -EPROTO},   {script_end_in_header, -ECONNRESET}, {script_end_in_payload, -ECONNRESET},
+        {script_just_end, -ECONNRESET},
     };
 
     (void)state;
@@ -532,8 +529,7 @@ static void script_flush(struct peer *p)
     if (!peer_get(p, &read))
         return;
     sem_post(&p->go);
-    if (!peer_get(p, &flush) || flush.type != P9_Tflush || flush.Tflush.oldtag != read.tag ||
-        flush.tag == read.tag)
+    if (!peer_get(p, &flush) || flush.type != P9_Tflush || flush.Tflush.oldtag != read.tag || flush.tag == read.tag)
         return;
     /* Other work goes on, and does not get the tag before Rflush. */
     if (!peer_get(p, &f) || f.tag == read.tag)

@@ -1,0 +1,34 @@
+/*
+ * answer.c: a server that is not a 9P server. Listens on a loopback port, which it prints, and answers
+ * whatever it receives with the bytes of its argument, or, without one, never.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    char buf[512];
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (s < 0 || bind(s, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(s, 8) < 0 ||
+        getsockname(s, (struct sockaddr *)&sa, &len) < 0) {
+        perror("answer");
+        return 1;
+    }
+    printf("%d\n", ntohs(sa.sin_port));
+    fclose(stdout);
+    for (int c; (c = accept(s, NULL, NULL)) >= 0; close(c)) {
+        if (read(c, buf, sizeof buf) <= 0)
+            continue;
+        if (argc > 1 && write(c, argv[1], strlen(argv[1])) < 0)
+            continue;
+        while (argc == 1 && read(c, buf, sizeof buf) > 0)
+            ;
+    }
+    return 1;
+}

@@ -1,0 +1,93 @@
+#!/bin/bash
+# errors.sh: what goes wrong before a mount is one line on stderr, status 1, and no mount.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+# refused PATTERN ARGS...: 9pfs ends with status 1 and one line that has PATTERN
+refused() {
+    local pattern=$1 rc=0; shift
+    timeout 10 "$P9FS" "$@" > "$work/out" 2> "$work/err" || rc=$?
+    cat "$work/err"
+    same "$rc" 1
+    same "$(wc -l < "$work/err")" 1
+    grep -q '^9pfs: ' "$work/err" || fail "not in the form of an error of ours"
+    grep -qe "$pattern" "$work/err" || fail "'$pattern' is not said"
+    same "$(cat "$work/out")" ''
+    same "$(mounts)" ''
+}
+answer() { # TEXT, or nothing for silence; sets answer_port
+    "$TOOLS/answer" "$@" > "$work/port" &
+    trap "kill $!" EXIT
+    wait_until 10 test -s "$work/port"
+    answer_port=$(cat "$work/port")
+}
+
+case_closed_port() {
+    local p; p=$(free_port)
+    refused "cannot connect to 127.0.0.1 port $p: Connection refused" 127.0.0.1:/x "$mnt" -o "port=$p"
+}
+case_unknown_host() { refused 'no-such-host.invalid' no-such-host.invalid:/x "$mnt"; }
+case_unknown_socket() { refused "$work/none: No such file" "$work/none" "$mnt"; }
+case_wrong_aname() { refused "cannot attach to '/no/such/export'" 127.0.0.1:/no/such/export "$mnt" -o "port=$port"; }
+case_http_server() {
+    answer $'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'
+    refused 'does not speak 9P' "127.0.0.1:/x" "$mnt" -o "port=$answer_port"
+}
+case_silent_server() {
+    answer
+    refused 'does not answer' "127.0.0.1:/x" "$mnt" -o "port=$answer_port"
+}
+case_mountpoint_missing() { refused "$work/nowhere: No such file" "127.0.0.1:$exp" "$work/nowhere" -o "port=$port"; }
+case_mountpoint_not_a_directory() {
+    : > "$work/file"
+    refused "$work/file: Not a directory" "127.0.0.1:$exp" "$work/file" -o "port=$port"
+}
+case_unknown_option() { refused 'frobnicate' "127.0.0.1:$exp" "$mnt" -o "port=$port,frobnicate=3"; }
+case_unknown_switch() { refused 'frobnicate' "127.0.0.1:$exp" "$mnt" --frobnicate; }
+case_bad_number() { refused 'msize=12' "127.0.0.1:$exp" "$mnt" -o "port=$port,msize=12"; }
+case_too_many_arguments() { refused "'third'" "127.0.0.1:$exp" "$mnt" third; }
+case_no_mountpoint() { refused 'no MOUNTPOINT' "127.0.0.1:$exp"; }
+case_foreground_too() { refused 'cannot attach' -f 127.0.0.1:/no/such/export "$mnt" -o "port=$port"; }
+
+case_help_and_version() {
+    "$P9FS" --help > "$work/out" 2> "$work/err"
+    grep -q '^usage: 9pfs' "$work/out"
+    grep -q msize= "$work/out"
+    same "$(cat "$work/err")" ''
+    same "$("$P9FS" -V | sed -n 's/ .*//p' | tr '\n' ' ')" '9pfs libfuse '
+}
+
+case_debug_shows_messages() {
+    "$P9FS" -d "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/err" &
+    wait_until 10 mountpoint -q "$mnt"
+    : > "$mnt/file"
+    umount "$mnt"
+    wait $!
+    grep -q '^-> Tversion tag -1 msize [0-9]* version 9P2000.L$' "$work/err"
+    grep -q '^-> Twalk tag [0-9]* fid 0 newfid [0-9]* nwname 1 0:file$' "$work/err"
+    grep -q '^<- Rlcreate tag [0-9]* qid (' "$work/err"
+}
+
+case_signal_unmounts() {
+    attach
+    kill -TERM "$(daemon_of "$mnt")"
+    wait_until 10 bash -c "! mountpoint -q $mnt"
+}
+
+case_server_dies() { # what is under way and what comes after is an error, not a hang
+    local p; p=$(free_port)
+    mkdir "$work/other"
+    (trap '' PIPE; exec diod -f -n -N -e "$work/other" -l "127.0.0.1:$p" -L stderr 2>"$work/other.log") &
+    local pid=$!
+    wait_until 10 listening "$p"
+    "$P9FS" "127.0.0.1:$work/other" "$mnt" -o "port=$p"
+    : > "$mnt/f"
+    kill -KILL $pid
+    wait_until 10 bash -c "! timeout 5 stat $mnt/g 2>&1 | grep -q 'No such file'"
+    ! timeout 5 ls "$mnt"
+    umount "$mnt"
+    rm -r "$work/other"
+}
+
+start_server diod
+server=
+run_cases

@@ -1,0 +1,50 @@
+/*
+ * pathsrv.h: a server for the tests of the client and the cache: a thread on a socketpair that
+ * knows files by path, as diod does: a fid is a path, and means whatever has that path now.
+ */
+#ifndef PATHSRV_H
+#define PATHSRV_H
+
+#include <pthread.h>
+
+#include "client.h"
+
+enum { SRV_FIDS = 4096, SRV_FILES = 2048, SRV_PATH = 600 };
+
+struct srv_file {
+    char path[SRV_PATH]; /* "" is the root, then "/a", "/a/b" */
+    uint64_t ino;
+    bool is_dir;
+    uint32_t nlink;
+};
+
+struct srv {
+    pthread_mutex_t mtx; /* guards all below: tests look and change while it runs */
+    struct srv_file files[SRV_FILES];
+    unsigned nfiles;
+    char *fids[SRV_FIDS]; /* the path, or NULL */
+    unsigned live, most_live, highest;
+    uint32_t fid_limit;   /* numbers from here on are refused with ERANGE; 0: none are */
+    unsigned counts[256]; /* messages by type */
+    unsigned bad;         /* requests that break the protocol's rules */
+    uint32_t short_by;    /* each Rread and Rwrite stops this short of what it could, once */
+    uint32_t read_size;   /* bytes in every file: byte i is i * 7 */
+    uint32_t iounit;
+    int fail_write; /* this Twrite from now (1: the next) is answered ENOSPC */
+    uint8_t written[1 << 20];
+    int fd;
+    pthread_t thread;
+};
+
+/* Starts the server and a client on it, attached. */
+struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root);
+/* After p9_client_stop. */
+void srv_stop(struct srv *s);
+
+uint64_t srv_add(struct srv *s, const char *path, bool is_dir); /* its inode number */
+void srv_rename(struct srv *s, const char *from, const char *to);
+void srv_remove(struct srv *s, const char *path);
+unsigned srv_count(struct srv *s, enum p9_type type); /* since the last time */
+unsigned srv_live(struct srv *s);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * test_errors.c: what servers' numbers and words mean.
+ */
+#include "errors.h"
+#include "test.h"
+
+static void numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(p9_errno_from_linux(1), EPERM);
+    assert_int_equal(p9_errno_from_linux(34), ERANGE);
+    assert_int_equal(p9_errno_from_linux(36), ENAMETOOLONG);
+    assert_int_equal(p9_errno_from_linux(39), ENOTEMPTY);
+    assert_int_equal(p9_errno_from_linux(95), EOPNOTSUPP);
+    assert_int_equal(p9_errno_from_linux(116), ESTALE);
+    assert_int_equal(p9_errno_from_linux(122), EDQUOT);
+    assert_int_equal(p9_errno_from_linux(524), EOPNOTSUPP);
+    assert_int_equal(p9_errno_from_linux(0), EIO);
+    assert_int_equal(p9_errno_from_linux(41), EIO);
+    assert_int_equal(p9_errno_from_linux(100000), EIO);
+    assert_int_equal(p9_errno_from_linux(0xffffffff), EIO);
+}
+
+static void words(void **state)
+{
+    static const struct {
+        const char *text;
+        int err;
+    } cases[] = {
+        {"operation not permitted", EPERM},
+        {"Permission denied", EACCES},
+        {"file already exists", EEXIST},
+        {"create -- file exists", EEXIST},
+        {"file does not exist", ENOENT},
+        {"directory entry not found", ENOENT},
+        {"walk in non-directory", ENOTDIR},
+        {"file is a directory", EISDIR},
+        {"directory not empty", ENOTEMPTY},
+        {"READ-ONLY file system", EROFS},
+        {"no space left on device", ENOSPC},
+        {"disk quota exceeded", EDQUOT},
+        {"file name too long", ENAMETOOLONG},
+        {"message too long", EMSGSIZE},
+        {"exclusive use file already open", EBUSY},
+        {"i/o error", EIO},
+        {"fid unknown or not open", EBADF},
+        {"unknown fid", EBADF},
+        {"bad offset in directory read", EINVAL},
+        {"not authenticated", EACCES},
+        {"connection timed out", ETIMEDOUT},
+        {"the flux capacitor is empty", 0},
+        {"", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(p9_errno_from_text(p9_str(cases[i].text)), cases[i].err);
+}
+
+static void messages(void **state)
+{
+    struct p9_fcall l = {.type = P9_Rlerror, .Rlerror.ecode = 2};
+    struct p9_fcall e = {.type = P9_Rerror, .Rerror.ename = p9_str("file does not exist")};
+    struct p9_fcall strange = {.type = P9_Rerror, .Rerror.ename = p9_str("?")};
+
+    (void)state;
+    assert_int_equal(p9_error_of(&l), -ENOENT);
+    assert_int_equal(p9_error_of(&e), -ENOENT);
+    assert_int_equal(p9_error_of(&strange), -EIO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(words),
+        cmocka_unit_test(messages),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,119 @@
+/*
+ * test_options.c: the command line, sources, and what is wrong with bad ones.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "test.h"
+
+static int parse(struct options *o, struct p9_why *why, const char *opts, const char *source)
+{
+    char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
+
+    memset(why, 0, sizeof *why);
+    return options_parse(o, 5, argv, why);
+}
+
+static void sources(void **state)
+{
+    static const struct {
+        const char *source;
+        enum dial dial;
+        const char *host, *port, *aname, *uname;
+    } cases[] = {
+        {"server:/export", DIAL_TCP, "server", "564", "/export", NULL},
+        {"server", DIAL_TCP, "server", "564", "", NULL},
+        {"server:tag", DIAL_TCP, "server", "564", "tag", NULL},
+        {"root@10.0.0.1:/a:b", DIAL_TCP, "10.0.0.1", "564", "/a:b", "root"},
+        {"[fe80::1]:/export", DIAL_TCP, "fe80::1", "564", "/export", NULL},
+        {"root@[::1]", DIAL_TCP, "::1", "564", "", "root"},
+        {"::1", DIAL_TCP, "::1", "564", "", NULL},
+        {"tcp!server!5640", DIAL_TCP, "server", "5640", "", NULL},
+        {"tcp!server", DIAL_TCP, "server", "564", "", NULL},
+        {"unix!/run/9p", DIAL_UNIX, "/run/9p", "564", "", NULL},
+        {"/run/9p", DIAL_UNIX, "/run/9p", "564", "", NULL},
+        {"9p://root@server:5640/export/x", DIAL_TCP, "server", "5640", "/export/x", "root"},
+        {"9p://[::1]/x", DIAL_TCP, "::1", "564", "/x", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, "ro", cases[i].source), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        assert_string_equal(o.host, cases[i].host);
+        assert_string_equal(o.port, cases[i].port);
+        assert_string_equal(o.aname, cases[i].aname);
+        if (cases[i].uname != NULL)
+            assert_string_equal(o.uname, cases[i].uname);
+        assert_string_equal(o.source, cases[i].source);
+        options_free(&o);
+    }
+}
+
+static void bad_ones_are_named(void **state)
+{
+    static const struct {
+        const char *opts, *source, *says;
+    } cases[] = {
+        {"ro", "ipx!server", "'ipx'"},          {"ro", "[::1", "'[::1'"},
+        {"ro", ":/export", "host is missing"},  {"msize=100", "server", "msize=100"},
+        {"max_fids=1", "server", "max_fids=1"}, {"version=9P2000.X", "server", "version=9P2000.X"},
+        {"trans=rdma", "server", "trans=rdma"}, {"trans=fd,rfdno=3", "server", "wfdno"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, cases[i].source), -1);
+        assert_non_null(strstr(why.text, cases[i].says));
+        options_free(&o);
+    }
+}
+
+static void options_override_the_source(void **state)
+{
+    struct options o;
+    struct p9_why why;
+
+    (void)state;
+    assert_int_equal(parse(&o, &why, "port=99,aname=/x,uname=daemon,msize=65536,version=9p2000.L", "server:/y"), 0);
+    assert_string_equal(o.port, "99");
+    assert_string_equal(o.aname, "/x");
+    assert_string_equal(o.uname, "daemon");
+    assert_int_equal(o.n_uname, 1);
+    assert_int_equal(o.msize, 65536);
+    options_free(&o);
+    assert_int_equal(parse(&o, &why, "uname=4711", "server:/y"), 0);
+    assert_int_equal(o.n_uname, 4711);
+    options_free(&o);
+}
+
+static void what_is_mounts_own_passes(void **state)
+{
+    struct options o;
+    struct p9_why why;
+
+    (void)state;
+    assert_int_equal(parse(&o, &why, "_netdev,noauto,nofail,user,x-systemd.automount,comment=a,defaults,ro", "server"),
+                     0);
+    for (int i = 0; i < o.args.argc; i++)
+        assert_null(strstr(o.args.argv[i], "x-systemd"));
+    options_free(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sources),
+        cmocka_unit_test(bad_ones_are_named),
+        cmocka_unit_test(options_override_the_source),
+        cmocka_unit_test(what_is_mounts_own_passes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

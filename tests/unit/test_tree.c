@@ -1,0 +1,348 @@
+/*
+ * test_tree.c: nodes, names and fids over a server that goes by path.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pathsrv.h"
+#include "test.h"
+#include "tree.h"
+
+struct world {
+    struct srv *srv;
+    struct p9_client *client;
+    struct tree *tree;
+    struct user *user;
+};
+
+static struct world begin(unsigned max_fids)
+{
+    struct world w = {.srv = calloc(1, sizeof *w.srv)};
+    struct p9_fid *root;
+
+    w.client = srv_start(w.srv, max_fids, &root);
+    w.tree = tree_new(w.client, 0, root);
+    assert_non_null(w.tree);
+    w.user = w.tree->users;
+    return w;
+}
+
+static void end(struct world *w)
+{
+    tree_free(w->tree);
+    p9_client_stop(w->client);
+    assert_int_equal(w->srv->bad, 0);
+    assert_int_equal(w->srv->live, 0); /* every fid was clunked */
+    srv_stop(w->srv);
+}
+
+static struct node_use use_of(struct world *w, struct node *node)
+{
+    return (struct node_use){.tree = w->tree, .node = node, .user = w->user};
+}
+
+/* What a lookup does. */
+static struct node *look(struct world *w, struct node *dir, const char *name)
+{
+    struct node_use u = use_of(w, dir);
+    struct p9_fid *fid;
+    struct p9_attr attr;
+
+    u.in_dir = true;
+    assert_int_equal(node_use(NULL, &u), 0);
+    int rc = p9_walk(NULL, u.fid, 1, &name, &fid);
+    node_again(&u, rc);
+    if (rc != 0)
+        return NULL;
+    assert_int_equal(p9_getattr(NULL, fid, &attr), 0);
+    return tree_enter(w->tree, dir, name, &attr, fid, w->user, u.walked);
+}
+
+static int ask(struct world *w, struct node *node, struct p9_attr *attr)
+{
+    struct node_use u = use_of(w, node);
+    int rc;
+
+    do {
+        rc = node_use(NULL, &u);
+        if (rc == 0)
+            rc = p9_getattr(NULL, u.fid, attr);
+        if (rc == 0 && !qid_same_file(&attr->qid, &node->qid))
+            rc = -ESTALE;
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+static void rename_both(struct world *w, const char *from, const char *to, struct node *olddir, const char *oldname,
+                        struct node *newdir, const char *newname)
+{
+    tree_rename_begin(w->tree);
+    srv_rename(w->srv, from, to);
+    tree_rename_end(w->tree, true, olddir, oldname, newdir, newname);
+}
+
+static void the_same_name_is_the_same_node(void **state)
+{
+    struct world w = begin(128);
+    srv_add(w.srv, "/a", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    assert_non_null(a);
+    assert_ptr_equal(look(&w, &w.tree->root, "a"), a);
+    assert_int_equal(a->nlookup, 2);
+    assert_null(look(&w, &w.tree->root, "b"));
+    assert_int_equal(w.tree->nodes, 2);
+    tree_forget(w.tree, a, 1);
+    assert_int_equal(w.tree->nodes, 2);
+    tree_forget(w.tree, a, 1);
+    assert_int_equal(w.tree->nodes, 1);
+    end(&w);
+}
+
+static void forget_frees_from_the_leaves(void **state)
+{
+    struct world w = begin(128);
+    srv_add(w.srv, "/d", true);
+    srv_add(w.srv, "/d/e", true);
+    srv_add(w.srv, "/d/e/f", false);
+
+    (void)state;
+    struct node *d = look(&w, &w.tree->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
+    tree_forget(w.tree, d, 1);
+    tree_forget(w.tree, e, 1);
+    assert_int_equal(w.tree->nodes, 4); /* held by the file below */
+    tree_forget(w.tree, f, 1);
+    assert_int_equal(w.tree->nodes, 1);
+    end(&w);
+}
+
+static void a_replaced_file_is_another_node(void **state)
+{
+    struct world w = begin(128);
+    struct p9_attr attr;
+    srv_add(w.srv, "/a", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    srv_remove(w.srv, "/a");
+    srv_add(w.srv, "/a", false);
+    assert_int_equal(ask(&w, a, &attr), -ESTALE);
+    struct node *b = look(&w, &w.tree->root, "a");
+    assert_ptr_not_equal(a, b);
+    assert_int_equal(ask(&w, b, &attr), 0);
+    assert_int_equal(ask(&w, a, &attr), -ESTALE);
+    end(&w);
+}
+
+static void a_file_that_is_gone_is_enoent(void **state)
+{
+    struct world w = begin(128);
+    struct p9_attr attr;
+    srv_add(w.srv, "/a", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    srv_remove(w.srv, "/a");
+    assert_int_equal(ask(&w, a, &attr), -ENOENT);
+    end(&w);
+}
+
+static void one_move_takes_the_whole_subtree(void **state)
+{
+    struct world w = begin(128);
+    struct p9_attr attr;
+    srv_add(w.srv, "/d", true);
+    srv_add(w.srv, "/d/e", true);
+    uint64_t ino = srv_add(w.srv, "/d/e/f", false);
+
+    (void)state;
+    struct node *d = look(&w, &w.tree->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
+    rename_both(&w, "/d", "/x", &w.tree->root, "d", &w.tree->root, "x");
+    /* A decoy with the old path: the fid that was walked by it must not be believed. */
+    srv_add(w.srv, "/d", true);
+    srv_add(w.srv, "/d/e", true);
+    srv_add(w.srv, "/d/e/f", false);
+    assert_int_equal(ask(&w, f, &attr), 0);
+    assert_int_equal(attr.qid.path, ino);
+    srv_count(w.srv, P9_Twalk);
+    assert_int_equal(ask(&w, f, &attr), 0);
+    assert_int_equal(srv_count(w.srv, P9_Twalk), 0); /* cached again */
+    assert_string_equal(f->links->name, "f");
+    assert_ptr_equal(f->links->parent, e);
+    assert_string_equal(d->links->name, "x");
+    end(&w);
+}
+
+static void a_rename_over_a_file_detaches_it(void **state)
+{
+    struct world w = begin(128);
+    struct p9_attr attr;
+    uint64_t a_ino = srv_add(w.srv, "/a", false);
+    srv_add(w.srv, "/b", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a"), *b = look(&w, &w.tree->root, "b");
+    srv_remove(w.srv, "/b");
+    rename_both(&w, "/a", "/b", &w.tree->root, "a", &w.tree->root, "b");
+    assert_int_equal(ask(&w, a, &attr), 0);
+    assert_int_equal(attr.qid.path, a_ino);
+    assert_int_equal(ask(&w, b, &attr), -ESTALE);
+    assert_ptr_equal(look(&w, &w.tree->root, "b"), a);
+    end(&w);
+}
+
+static void an_unlinked_file_is_asked_by_its_open_fid(void **state)
+{
+    struct world w = begin(128);
+    struct p9_fid *fid;
+    const char *name = "a";
+    srv_add(w.srv, "/a", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    assert_int_equal(p9_walk(NULL, w.user->root, 1, &name, &fid), 0);
+    struct handle h = {.fid = fid, .node = a, .user = w.user};
+    tree_add_handle(w.tree, &h);
+    tree_unlink(w.tree, &w.tree->root, "a");
+    struct node_use u = use_of(&w, a);
+    u.open_ok = true;
+    assert_int_equal(node_use(NULL, &u), 0);
+    assert_ptr_equal(u.fid, fid);
+    assert_false(node_again(&u, 0));
+    tree_forget(w.tree, a, 1);
+    assert_int_equal(w.tree->nodes, 2); /* open */
+    tree_drop_handle(w.tree, &h);
+    assert_int_equal(w.tree->nodes, 1);
+    end(&w);
+}
+
+static void names_of_one_file_share_a_node(void **state)
+{
+    struct world w = begin(128);
+    struct p9_attr attr;
+    srv_add(w.srv, "/a", false);
+    srv_add(w.srv, "/b", false);
+    srv_add(w.srv, "/c", false);
+    for (unsigned i = 1; i <= 3; i++)
+        w.srv->files[i].nlink = 2;
+    w.srv->files[2].ino = w.srv->files[1].ino;
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    assert_ptr_equal(look(&w, &w.tree->root, "b"), a);
+    assert_ptr_not_equal(look(&w, &w.tree->root, "c"), a);
+    tree_unlink(w.tree, &w.tree->root, "b");
+    assert_int_equal(ask(&w, a, &attr), 0); /* by the name that is left */
+    /* The same number with other attributes may be a file of another device. */
+    attr.size += 1;
+    attr.nlink = 2;
+    assert_ptr_not_equal(tree_enter(w.tree, &w.tree->root, "other", &attr, NULL, w.user, 0), a);
+    end(&w);
+}
+
+static void fids_stay_below_the_bound(void **state)
+{
+    struct world w = begin(64);
+    struct p9_attr attr;
+    struct node *nodes[500];
+    char path[32];
+
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        srv_add(w.srv, path, false);
+        nodes[i] = look(&w, &w.tree->root, path + 1);
+        assert_non_null(nodes[i]);
+    }
+    assert_in_range(w.srv->most_live, 1, 64);
+    assert_in_range(w.srv->highest, 1, 63);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(ask(&w, nodes[i], &attr), 0);
+    assert_in_range(w.srv->most_live, 1, 64);
+    end(&w);
+}
+
+static void a_smaller_bound_is_learned(void **state)
+{
+    struct world w = begin(1024);
+    struct p9_attr attr;
+    struct node *nodes[200];
+    unsigned live, bound;
+    char path[32];
+
+    (void)state;
+    w.srv->fid_limit = 40;
+    for (int i = 0; i < 200; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        srv_add(w.srv, path, false);
+        nodes[i] = look(&w, &w.tree->root, path + 1);
+        assert_non_null(nodes[i]);
+    }
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(ask(&w, nodes[i], &attr), 0);
+    p9_client_fids(w.client, &live, &bound);
+    assert_int_equal(bound, 40);
+    assert_in_range(srv_live(w.srv), 1, 40);
+    end(&w);
+}
+
+static void no_fid_left_is_enfile(void **state)
+{
+    struct world w = begin(64);
+    struct p9_fid *fids[64], *one_more;
+    int n = 0, rc;
+
+    (void)state;
+    while ((rc = p9_walk(NULL, w.user->root, 0, NULL, &fids[n])) == 0)
+        n++;
+    assert_int_equal(rc, -ENFILE);
+    assert_int_equal(n, 63);
+    p9_fid_put(fids[--n]);
+    assert_int_equal(p9_walk(NULL, w.user->root, 0, NULL, &one_more), 0);
+    p9_fid_put(one_more);
+    while (n > 0)
+        p9_fid_put(fids[--n]);
+    end(&w);
+}
+
+static void long_paths_are_walked_in_steps(void **state)
+{
+    struct world w = begin(64);
+    char path[128] = "";
+    struct node *node = &w.tree->root;
+    struct p9_attr attr;
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        strcat(path, "/d");
+        srv_add(w.srv, path, true);
+        node = look(&w, node, "d");
+        assert_non_null(node);
+    }
+    tree_evict(w.tree, 1000);
+    srv_count(w.srv, P9_Twalk);
+    assert_int_equal(ask(&w, node, &attr), 0);
+    assert_int_equal(srv_count(w.srv, P9_Twalk), 3); /* 16, 16 and 8 names */
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_name_is_the_same_node),
+        cmocka_unit_test(forget_frees_from_the_leaves),
+        cmocka_unit_test(a_replaced_file_is_another_node),
+        cmocka_unit_test(a_file_that_is_gone_is_enoent),
+        cmocka_unit_test(one_move_takes_the_whole_subtree),
+        cmocka_unit_test(a_rename_over_a_file_detaches_it),
+        cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
+        cmocka_unit_test(names_of_one_file_share_a_node),
+        cmocka_unit_test(fids_stay_below_the_bound),
+        cmocka_unit_test(a_smaller_bound_is_learned),
+        cmocka_unit_test(no_fid_left_is_enfile),
+        cmocka_unit_test(long_paths_are_walked_in_steps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
