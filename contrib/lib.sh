@@ -1,0 +1,34 @@
+# lib.sh: what contrib/demo and contrib/test share: packages, and a build outside the source tree.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build_packages=(autoconf automake make gcc libc6-dev pkg-config libfuse3-dev fuse3 uthash-dev libcmocka-dev)
+
+say() { echo "== $*"; }
+
+# install PACKAGE...: those that are missing, without starting the services that some bring along
+install() {
+    local p missing=() policy=/usr/sbin/policy-rc.d
+    for p; do
+        [ "$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null)" = 'install ok installed' ] || missing+=("$p")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    (
+        if [ ! -e $policy ]; then
+            printf '#!/bin/sh\nexit 101\n' > $policy
+            chmod +x $policy
+            trap 'rm -f $policy' EXIT
+        fi
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    ) >&2
+}
+
+# build DIR CONFIGURE-ARGS...: configures and builds there
+build() {
+    local dir=$1; shift
+    say "building in $dir"
+    mkdir -p "$dir"
+    (cd "$top" && autoreconf -fi) > "$dir/autoreconf.log" 2>&1 || { cat "$dir/autoreconf.log"; return 1; }
+    (cd "$dir" && "$top/configure" --quiet "$@" && make -s -j"$(nproc)") || return 1
+}

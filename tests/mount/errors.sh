@@ -15,6 +15,7 @@ refused() {
     same "$(mounts)" ''
 }
 answer() { # TEXT, or nothing for silence; sets answer_port
+    rm -f "$work/port"
     "$TOOLS/answer" "$@" > "$work/port" &
     trap "kill $!" EXIT
     wait_until 10 test -s "$work/port"
