@@ -67,8 +67,8 @@ struct node {
     struct node_fid *fids;
     struct handle *handles;
     uint64_t moved;           /* the clock when it last got another path */
-    struct node *prev, *next; /* of all but the root */
-    bool indexed;             /* in the tree's index of files with several names */
+    struct node *prev, *next; /* of all but the root */    bool hidden; /* its one name is a hidden one, to be removed at the last close */
+    bool indexed; /* in the tree's index of files with several names */
     UT_hash_handle hh;        /* that index: by qid.path */
     /* What the kernel was last told. */
     uint64_t size;
@@ -127,6 +127,18 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 /* A file was opened, is closed. */
 void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
+/* The fid of an open file, as a reference, if it still stands for the file's path or the file has none; else NULL. */
+struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h);
+
+/* ---- files that lose their name while they are open --------------------- */
+
+/* The node of parent/name if that is a file that is open and the name is the only one we know; else NULL. */
+struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name);
+/* parent/name, a hidden one, is now a name of the node, too (made true) or its only one (false). */
+void tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made);
+/* Before the handle is dropped: if it is the last of a hidden file, the directory (one reference counted, to be
+ * dropped by tree_forget) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
+struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name);
 
 /* ---- fids --------------------------------------------------------------- */
 

@@ -132,6 +132,8 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_told(op->fs->tree, node, attr);
+    if (rc == 0 && node->hidden && attr->nlink > 0)
+        attr->nlink--; /* the hidden name is ours */
     return rc;
 }
 

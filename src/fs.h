@@ -16,6 +16,7 @@ struct fs {
     struct p9_client *client;
     struct tree *tree;
     struct fuse_session *se;
+    atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
 
@@ -77,6 +78,12 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
 /* The same when the attributes are known already. */
 int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
                 uint64_t walked, struct node **node);
+
+/* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
+ * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */
+int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced);
+/* tree_drop_handle, and the removal of a hidden file at its last close. */
+void drop_handle(struct op *op, struct handle *h);
 
 extern const struct fuse_lowlevel_ops fs_ops;
 

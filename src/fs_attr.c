@@ -58,13 +58,17 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     struct p9_attr attr;
     struct op op;
 
-    (void)fi;
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
     struct node_use u = op_use(&op, node);
-    int rc = 0;
+    /* What was opened for writing may be truncated, whatever the path's permissions are by now. */
+    struct p9_fid *opened = fi != NULL && (set.valid & P9_SETATTR_SIZE)
+                                ? tree_handle_fid(op.fs->tree, &file_of(fi)->handle)
+                                : NULL;
+    int rc = opened != NULL ? p9_setattr(&op.scope, opened, &set) : 0;
+    p9_fid_put(opened);
     u.open_ok = true;
-    while (set.valid != 0) {
+    while (opened == NULL && set.valid != 0) {
         rc = node_use(&op.scope, &u);
         if (rc == 0)
             rc = p9_setattr(&op.scope, u.fid, &set);

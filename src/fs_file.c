@@ -85,10 +85,9 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     op_end(op);
 }
 
-/* The kernel gave up waiting: what it does not know it cannot release. */
-static void drop_file(struct fs *fs, struct file *f)
+static void drop_file(struct op *op, struct file *f)
 {
-    tree_drop_handle(fs->tree, &f->handle);
+    drop_handle(op, &f->handle);
     free(f);
 }
 
@@ -109,8 +108,8 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     f->handle.node = node;
     reply_opened(&op, f, fi, &attr);
-    if (fuse_reply_open(req, fi) == -ENOENT)
-        drop_file(op.fs, f);
+    if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
+        drop_file(&op, f);
 }
 
 static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f)
@@ -172,7 +171,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     reply_opened(&op, f, fi, &attr);
     fi->direct_io = f->direct = false;
     if (fuse_reply_create(req, &e, fi) == -ENOENT) {
-        drop_file(op.fs, f);
+        drop_file(&op, f);
         tree_forget(op.fs->tree, node, 1);
     }
 }
@@ -254,9 +253,12 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    struct op op;
+
     (void)ino;
-    drop_file(fuse_req_userdata(req), file_of(fi));
-    fuse_reply_err(req, 0);
+    op_begin(&op, req);
+    drop_file(&op, file_of(fi));
+    op_reply_err(&op, 0);
 }
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)

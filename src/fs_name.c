@@ -162,12 +162,14 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     u.in_dir = true;
     do {
         rc = node_use(&op.scope, &u);
+        if (rc == 0 && !is_dir)
+            rc = hide_if_open(&op, dir, u.fid, name, false);
         if (rc == 0)
             rc = p9_unlink(&op.scope, u.fid, name, is_dir);
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_unlink(op.fs->tree, dir, name);
-    op_reply_err(&op, rc);
+    op_reply_err(&op, rc > 0 ? 0 : rc);
 }
 
 void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -200,6 +202,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         rc = node_use(&op.scope, &from);
         if (rc == 0)
             rc = node_use(&op.scope, &to);
+        if (rc == 0)
+            rc = hide_if_open(&op, newdir, to.fid, newname, true);
         if (rc == 0) {
             tree_rename_begin(t);
             rc = p9_rename(&op.scope, from.fid, name, to.fid, newname);

@@ -108,6 +108,17 @@ static struct p9_fid *of_handle(struct tree *t, struct node *node, struct user *
     return NULL;
 }
 
+struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h)
+{
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    if (h->node->links == NULL || still_good(t, h->node, h->fid, h->walked))
+        fid = p9_fid_get(h->fid);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
 void tree_evict(void *arg, unsigned n)
 {
     struct tree *t = arg;

@@ -351,6 +351,37 @@ void tree_drop_handle(struct tree *t, struct handle *h)
     p9_fid_put(h->fid);
 }
 
+struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct link *l = link_find(t, parent, name);
+    struct node *node = l != NULL && l->node->handles != NULL && l->node->links->next == NULL ? l->node : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return node;
+}
+
+void tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->hidden = !made || link_add(t, parent, name, node) != NULL;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name)
+{
+    struct node *node = h->node, *parent = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    if (node->hidden && node->handles == h && h->next == NULL && node->links != NULL) {
+        parent = node->links->parent;
+        parent->nlookup++;
+        strcpy(name, node->links->name);
+        node->hidden = false;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return parent;
+}
+
 void tree_free(struct tree *t)
 {
     struct link *l, *next_link;

@@ -287,3 +287,39 @@ case_build_of_this_project() {
     src/9pfs --version
     cd "$work"
 }
+
+case_unlinked_while_open() {
+    attach
+    echo first > "$mnt/f"
+    exec 3<> "$mnt/f"
+    rm "$mnt/f"
+    [ ! -e "$mnt/f" ]
+    ! cat "$mnt/f" 2>/dev/null
+    same "$(stat -L -c '%h %s' /dev/fd/3)" '0 6'
+    echo second > "$mnt/f" # another file by the same name
+    same "$(cat <&3)" first
+    echo more >&3
+    same "$(stat -L -c %s /dev/fd/3)" 11
+    truncate -s 3 /dev/fd/3
+    same "$(stat -L -c %s /dev/fd/3)" 3
+    same "$(cat "$mnt/f")" second
+    chmod 600 /dev/fd/3
+    exec 3>&-
+    same "$(stat -c %s "$exp/f")" 7
+    wait_until 10 bash -c "[ \"\$(ls -A '$exp')\" = f ]" # nothing hidden is left
+}
+
+case_replaced_while_open() {
+    attach
+    echo old > "$mnt/f"
+    echo new > "$mnt/g"
+    exec 3< "$mnt/f" 4< "$mnt/g"
+    mv -f "$mnt/g" "$mnt/f"
+    same "$(cat "$mnt/f")" new
+    same "$(stat -L -c '%h %s' /dev/fd/3)" '0 4'
+    same "$(stat -L -c '%h %s' /dev/fd/4)" '1 4'
+    same "$(cat <&3)" old
+    same "$(cat <&4)" new
+    exec 3<&- 4<&-
+    wait_until 10 bash -c "[ \"\$(ls -A '$exp')\" = f ]"
+}

@@ -1,0 +1,115 @@
+/*
+ * fs_hide.c: files that lose their name while they are open.
+ *
+ * POSIX keeps such a file until its last close. A server that goes by path in all it does on
+ * a fid but reading and writing (diod 1.0.24, lib9p) no longer finds it to stat or truncate. There the
+ * file gets a hidden name before it would lose its last one, as NFS clients do, which is removed at the last close.
+ * Which kind the server is is tried out once, on a file of our own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+enum { NAME_BYTES = 48 };
+
+static void hidden_name(char *name)
+{
+    static atomic_ulong serial;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name, NAME_BYTES, ".9pfs%08lx%06lx%08lx", (unsigned long)now.tv_sec,
+             (unsigned long)(now.tv_nsec >> 8), (unsigned long)getpid() << 12 ^ atomic_fetch_add(&serial, 1));
+}
+
+/* Whether a file made in dir, opened and unlinked can still be asked for its attributes. */
+static bool try_unlinked(struct p9_fid *dir)
+{
+    char name[NAME_BYTES];
+    struct p9_fid *fid;
+    struct p9_attr before, after;
+    bool kept = false;
+
+    hidden_name(name);
+    if (p9_walk(NULL, dir, 0, NULL, &fid) != 0)
+        return false;
+    if (p9_create(NULL, fid, name, O_RDWR | O_EXCL, 0600, getgid()) == 0) {
+        kept = p9_getattr(NULL, fid, &before) == 0;
+        kept = p9_unlink(NULL, dir, name, false) == 0 && kept;
+        kept = kept && p9_getattr(NULL, fid, &after) == 0 && qid_same_file(&before.qid, &after.qid);
+    }
+    p9_fid_put(fid);
+    return kept;
+}
+
+static bool keeps_unlinked(struct fs *fs, struct p9_fid *dir)
+{
+    int known = atomic_load(&fs->keeps_unlinked);
+
+    if (known == 0) {
+        known = try_unlinked(dir) ? 1 : -1;
+        atomic_store(&fs->keeps_unlinked, known);
+    }
+    return known > 0;
+}
+
+int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced)
+{
+    struct tree *t = op->fs->tree;
+    char hidden[NAME_BYTES];
+    struct node *node = tree_only_name_of_open(t, dir, name);
+    int rc = -EOPNOTSUPP;
+
+    if (node == NULL || keeps_unlinked(op->fs, dirfid))
+        return 0;
+    hidden_name(hidden);
+    if (replaced) { /* the name must not be missing for a moment: a second one is made */
+        struct node_use u = op_use(op, node);
+        do {
+            rc = node_use(&op->scope, &u);
+            if (rc == 0)
+                rc = p9_link(&op->scope, dirfid, u.fid, hidden);
+        } while (node_again(&u, rc));
+        if (rc == 0)
+            tree_hide(t, node, dir, hidden, true);
+    }
+    if (rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EPERM) {
+        tree_rename_begin(t);
+        rc = p9_rename(&op->scope, dirfid, name, dirfid, hidden);
+        tree_rename_end(t, rc == 0, dir, name, dir, hidden);
+        if (rc == 0)
+            tree_hide(t, node, dir, hidden, false);
+    }
+    return rc == 0 && !replaced ? 1 : rc;
+}
+
+static void remove_hidden(struct op *op, struct node *dir, const char *name)
+{
+    struct node_use u = op_use(op, dir);
+    int rc;
+
+    u.in_dir = true;
+    do {
+        rc = node_use(NULL, &u);
+        if (rc == 0)
+            rc = p9_unlink(NULL, u.fid, name, false);
+    } while (node_again(&u, rc));
+    tree_unlink(op->fs->tree, dir, name);
+}
+
+void drop_handle(struct op *op, struct handle *h)
+{
+    char name[P9_MAXNAME + 1];
+    struct tree *t = op->fs->tree;
+    struct node *dir = tree_last_of_hidden(t, h, name);
+
+    tree_drop_handle(t, h);
+    if (dir == NULL)
+        return;
+    remove_hidden(op, dir, name);
+    tree_forget(t, dir, 1);
+}
