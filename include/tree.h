@@ -57,6 +57,7 @@ struct handle {
     struct user *user;
     struct handle *next;
     uint64_t walked;
+    int flags; /* of open(2) */
 };
 
 struct node {
@@ -131,6 +132,10 @@ void tree_drop_handle(struct tree *t, struct handle *h);
 struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h);
 
 /* ---- files that lose their name while they are open --------------------- */
+
+/* For opening again (by /proc/self/fd) a file without any name: the fid of a handle open for what flags want, as
+ * a reference; else NULL. */
+struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user *user, int flags);
 
 /* The node of parent/name if that is a file that is open and the name is the only one we know; else NULL. */
 struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name);

@@ -31,7 +31,6 @@ struct op {
 /* What a file handle of the kernel's points to, for files. */
 struct file {
     struct handle handle;
-    int flags; /* of open(2) */
     bool direct;
 };
 

@@ -19,7 +19,7 @@ static struct file *file_new(struct op *op, int flags)
 
     if (f == NULL)
         return NULL;
-    f->flags = flags;
+    f->handle.flags = flags;
     f->handle.user = op->user;
     return f;
 }
@@ -36,7 +36,7 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
     const struct p9_setattr set = {.valid = P9_SETATTR_SIZE};
     int rc = 0;
 
-    if (!(f->flags & O_TRUNC) || !S_ISREG(attr->mode) || attr->size == 0)
+    if (!(f->handle.flags & O_TRUNC) || !S_ISREG(attr->mode) || attr->size == 0)
         return 0;
     rc = p9_setattr(&op->scope, f->handle.fid, &set);
     if (rc == 0)
@@ -59,10 +59,12 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
     do {
         rc = node_take(&op->scope, &u);
         if (rc == 0)
-            rc = p9_open(&op->scope, u.fid, f->flags);
+            rc = p9_open(&op->scope, u.fid, f->handle.flags);
         if (rc == 0)
             f->handle.fid = p9_fid_get(u.fid);
     } while (node_again(&u, rc));
+    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op->user, f->handle.flags)) != NULL)
+        rc = 0;
     if (rc != 0)
         return rc;
     f->handle.walked = u.walked;
@@ -76,7 +78,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     struct fs *fs = op->fs;
 
     /* A file that is empty when it is opened to read may be one whose size means nothing. */
-    f->direct = (f->flags & O_ACCMODE) == O_RDONLY && attr->size == 0;
+    f->direct = (f->handle.flags & O_ACCMODE) == O_RDONLY && attr->size == 0;
     fi->direct_io = f->direct;
     fi->fh = (uintptr_t)f;
     if (tree_told(fs->tree, f->handle.node, attr))
@@ -124,15 +126,15 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
         if (rc == 0)
             rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
         if (rc == 0) {
-            rc = p9_create(&op->scope, fid, name, f->flags, mode, group_for_new(op, dir));
+            rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, group_for_new(op, dir));
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
             p9_fid_put(fid);
         }
         /* lib9p creates only what is not there, whatever the flags: then there is something to open. */
-        if (rc == -EEXIST && !(f->flags & O_EXCL)) {
+        if (rc == -EEXIST && !(f->handle.flags & O_EXCL)) {
             rc = p9_walk(&op->scope, u.fid, 1, &name, &fid);
             if (rc == 0) {
-                rc = p9_open(&op->scope, fid, f->flags);
+                rc = p9_open(&op->scope, fid, f->handle.flags);
                 f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
                 p9_fid_put(fid);
             }
@@ -233,7 +235,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
                        .buf = (uint8_t *)buf,
                        .offset = (uint64_t)off,
                        .count = (uint32_t)size,
-                       .in_order = f->flags & O_APPEND,
+                       .in_order = f->handle.flags & O_APPEND,
                        .scope = &op.scope};
     ssize_t n = p9_write_wait(&io);
     if (n < 0) {

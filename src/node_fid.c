@@ -2,6 +2,7 @@
  * node_fid.c: from a node to a fid: cached, or walked by the path, and checked.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -106,6 +107,18 @@ static struct p9_fid *of_handle(struct tree *t, struct node *node, struct user *
         if (h->user == user && (node->links == NULL || still_good(t, node, h->fid, h->walked)))
             return p9_fid_get(h->fid);
     return NULL;
+}
+
+struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user *user, int flags)
+{
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    for (struct handle *h = node->links == NULL ? node->handles : NULL; h != NULL && fid == NULL; h = h->next)
+        if (h->user == user && ((h->flags & O_ACCMODE) == O_RDWR || ((h->flags ^ flags) & O_ACCMODE) == 0))
+            fid = p9_fid_get(h->fid);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
 }
 
 struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h)
