@@ -103,6 +103,8 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
+/* Clunks the caller's, and last, reference and waits for the answer. */
+int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 
 /* ---- operations --------------------------------------------------------- */
 
@@ -130,6 +132,13 @@ int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, s
 int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
+
+/* The value of an extended attribute, or with name "" the list of names, each terminated. Returns its size in bytes and,
+ * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Txattrwalk. */
+ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);
+/* Sets it; flags as of setxattr(2). What the server thinks of it is known when this returns. Txattrcreate. */
+int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
+int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name);
 
 /* The entry at buf[n] of what p9_readdir gave; bytes taken, or 0 if what is there is
  * malformed. Names that are not fit for a directory (empty, with '/') have len 0. */
@@ -170,5 +179,6 @@ void p9_write_start(struct p9_io *io);
 void p9_io_finish(struct p9_io *io);
 /* Write and wait. Returns io->result; frees what io holds. */
 ssize_t p9_write_wait(struct p9_io *io);
+ssize_t p9_read_wait(struct p9_io *io);
 
 #endif

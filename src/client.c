@@ -163,24 +163,27 @@ static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *new
     return 0;
 }
 
+struct names {
+    size_t n;
+    const char *const *names;
+};
+
+static int walk_first(struct p9_scope *sc, struct p9_fid *from, struct p9_fid *newfid, void *arg)
+{
+    const struct names *names = arg;
+
+    return walk_once(sc, from, newfid, names->n, names->names);
+}
+
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **out)
 {
     size_t step = n < P9_MAXWELEM ? n : P9_MAXWELEM;
+    struct names first = {step, names};
     struct p9_fid *fid;
-    int rc;
+    int rc = fid_make(sc, from, walk_first, &first, &fid);
 
-    do {
-        rc = fid_new(from->client, &fid);
-        if (rc != 0)
-            return rc;
-        rc = walk_once(sc, from, fid, step, names);
-        if (rc == -ERANGE) /* nfs-ganesha's word for a number above its table */
-            fid_refused(fid);
-    } while (rc == -ERANGE);
-    if (rc != 0) {
-        fid_discard(fid);
+    if (rc != 0)
         return rc;
-    }
     for (size_t at = step; at < n && rc == 0; at += step) {
         step = n - at < P9_MAXWELEM ? n - at : P9_MAXWELEM;
         rc = walk_once(sc, fid, fid, step, names + at);
@@ -276,6 +279,21 @@ int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
 {
     return fid->client->ops->fsync(sc, fid, datasync);
+}
+
+ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
+{
+    return fid->client->ops->getxattr(sc, fid, name, buf, n);
+}
+
+int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags)
+{
+    return fid->client->ops->setxattr(sc, fid, name, value, n, flags);
+}
+
+int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name)
+{
+    return fid->client->ops->removexattr(sc, fid, name);
 }
 
 static bool name_is_fit(const struct p9_str *name)

@@ -23,6 +23,9 @@ struct p9_dialect_ops {
     int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
+    ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);
+    int (*setxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
+    int (*removexattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name);
 };
 
 extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
@@ -71,5 +74,8 @@ int fid_new(struct p9_client *c, struct p9_fid **fid);
 void fid_discard(struct p9_fid *fid);
 /* The server refused this number as too high: fids stay below it from now on. */
 void fid_refused(struct p9_fid *fid);
+/* A fid from a message that makes one by its `newfid`: with its number set by `make`, which sends it. Tried again with a
+ * lower number while the server refuses them as too high. */
+int fid_make(struct p9_scope *sc, struct p9_fid *from, int (*make)(struct p9_scope *, struct p9_fid *from, struct p9_fid *newfid, void *arg), void *arg, struct p9_fid **out);
 
 #endif

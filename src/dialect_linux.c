@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "dialect.h"
 
@@ -288,6 +289,70 @@ static int linux_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return p9_do(sc, fid->client, &tx);
 }
 
+/* ---- extended attributes ------------------------------------------------ */
+
+struct xattr {
+    const char *name;
+    uint64_t size;
+};
+
+static int xattr_walk(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, void *arg)
+{
+    struct xattr *x = arg;
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Txattrwalk,
+                          .Txattrwalk = {.fid = fid->num, .newfid = newfid->num, .name = p9_str(x->name)}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    x->size = req.rx.Rxattrwalk.size;
+    newfid->iounit = p9_fid_iounit(fid->client, 0);
+    return rc;
+}
+
+static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
+{
+    struct xattr x = {.name = name};
+    struct p9_fid *value;
+    int rc = fid_make(sc, fid, xattr_walk, &x, &value);
+
+    if (rc != 0)
+        return rc;
+    ssize_t got = x.size <= INT32_MAX ? (ssize_t)x.size : -E2BIG;
+    if (got > 0 && n > 0) {
+        struct p9_io io = {.fid = value, .buf = buf, .count = (uint32_t)x.size, .size = UINT64_MAX, .scope = sc};
+        got = x.size <= n ? p9_read_wait(&io) : -ERANGE;
+    }
+    p9_fid_put(value);
+    return got;
+}
+
+/* Txattrcreate makes the fid the attribute; it is set when that is clunked. */
+static int linux_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n,
+                          int flags)
+{
+    struct p9_fid *attr;
+    int rc = p9_walk(sc, fid, 0, NULL, &attr);
+
+    if (rc != 0)
+        return rc;
+    struct p9_fcall tx = {
+        .type = P9_Txattrcreate,
+        .Txattrcreate = {.fid = attr->num, .name = p9_str(name), .attr_size = n, .flags = (uint32_t)flags}};
+    rc = p9_do(sc, fid->client, &tx);
+    attr->iounit = p9_fid_iounit(fid->client, 0);
+    struct p9_io io = {.fid = attr, .buf = (uint8_t *)value, .count = (uint32_t)n, .in_order = true, .scope = sc};
+    ssize_t put = rc == 0 ? p9_write_wait(&io) : rc;
+    if (put == (ssize_t)n)
+        return p9_fid_clunk(NULL, attr);
+    p9_fid_put(attr);
+    return put < 0 ? (int)put : -EIO;
+}
+
+static int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name)
+{
+    return linux_setxattr(sc, fid, name, NULL, 0, XATTR_REPLACE);
+}
+
 const struct p9_dialect_ops p9_linux_ops = {
     .open = linux_open,
     .create = linux_create,
@@ -303,4 +368,7 @@ const struct p9_dialect_ops p9_linux_ops = {
     .readdir = linux_readdir,
     .statfs = linux_statfs,
     .fsync = linux_fsync,
+    .getxattr = linux_getxattr,
+    .setxattr = linux_setxattr,
+    .removexattr = linux_removexattr,
 };

@@ -179,6 +179,24 @@ void fids_drain(struct fids *f, int ms)
     pthread_mutex_unlock(&f->mtx);
 }
 
+int fid_make(struct p9_scope *sc, struct p9_fid *from,
+             int (*make)(struct p9_scope *, struct p9_fid *, struct p9_fid *, void *), void *arg, struct p9_fid **out)
+{
+    int rc;
+
+    do {
+        rc = fid_new(from->client, out);
+        if (rc != 0)
+            return rc;
+        rc = make(sc, from, *out, arg);
+        if (rc == -ERANGE) /* nfs-ganesha's word for a number above its table */
+            fid_refused(*out);
+    } while (rc == -ERANGE);
+    if (rc != 0)
+        fid_discard(*out);
+    return rc;
+}
+
 struct p9_fid *p9_fid_get(struct p9_fid *fid)
 {
     atomic_fetch_add(&fid->refs, 1);
@@ -201,6 +219,18 @@ static void clunk_done(struct p9_req *req)
     pthread_mutex_unlock(&f->mtx);
     free(k->fid);
     free(k);
+}
+
+int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid)
+{
+    struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = fid->num};
+    int rc = p9_do(sc, fid->client, &tx);
+
+    if (rc == -EINTR) /* flushed: the server still knows the fid */
+        p9_fid_put(fid);
+    else
+        fid_discard(fid);
+    return rc;
 }
 
 void p9_fid_put(struct p9_fid *fid)

@@ -224,4 +224,8 @@ const struct fuse_lowlevel_ops fs_ops = {
     .readdir = fs_readdir,
     .releasedir = fs_releasedir,
     .fsyncdir = fs_fsyncdir,
+    .getxattr = fs_getxattr,
+    .listxattr = fs_listxattr,
+    .setxattr = fs_setxattr,
+    .removexattr = fs_removexattr,
 };

@@ -142,21 +142,31 @@ void p9_io_finish(struct p9_io *io)
     io->capacity = 0;
 }
 
-static void write_done(struct p9_io *io)
+static void wait_done(struct p9_io *io)
 {
     p9_batch_done(io->arg);
 }
 
-ssize_t p9_write_wait(struct p9_io *io)
+static ssize_t wait_for(struct p9_io *io, void (*start_it)(struct p9_io *))
 {
     struct p9_session *s = io->fid->client->session;
     struct p9_batch b;
 
     p9_batch_init(&b, 1);
-    io->done = write_done;
+    io->done = wait_done;
     io->arg = &b;
-    p9_write_start(io);
+    start_it(io);
     p9_batch_wait(s, &b);
     p9_io_finish(io);
     return io->result;
+}
+
+ssize_t p9_write_wait(struct p9_io *io)
+{
+    return wait_for(io, p9_write_start);
+}
+
+ssize_t p9_read_wait(struct p9_io *io)
+{
+    return wait_for(io, p9_read_start);
 }

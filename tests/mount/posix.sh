@@ -323,3 +323,38 @@ case_replaced_while_open() {
     exec 3<&- 4<&-
     wait_until 10 bash -c "[ \"\$(ls -A '$exp')\" = f ]"
 }
+
+case_xattrs() {
+    attach
+    echo x > "$mnt/f"
+    setfattr -n user.a -v hello "$mnt/f"
+    head -c 3000 /dev/zero | tr '\0' v > "$work/value"
+    setfattr -n user.long -v "$(cat "$work/value")" "$mnt/f"
+    same "$(getfattr -n user.a --only-values "$exp/f" 2>/dev/null)" hello
+    same "$(getfattr -n user.long --only-values "$mnt/f" 2>/dev/null)" "$(cat "$work/value")"
+    same "$(getfattr --absolute-names "$mnt/f" | grep -c '^user\.')" 2
+    setfattr -x user.a "$mnt/f"
+    ! getfattr -n user.a "$mnt/f" 2>/dev/null
+    ! setfattr -x user.a "$mnt/f" 2>/dev/null
+    # An empty value would be a removal on the wire: it is refused, and nothing is lost.
+    ! setfattr -n user.long -v '' "$mnt/f" 2>/dev/null
+    same "$(getfattr -n user.long --only-values "$exp/f" 2>/dev/null | wc -c)" 3000
+}
+
+case_acls() {
+    attach
+    echo x > "$mnt/f"
+    setfacl -m u:4711:r "$mnt/f"
+    getfacl -n --omit-header "$exp/f" 2>/dev/null | grep -qx 'user:4711:r--'
+    getfacl -n --omit-header "$mnt/f" 2>/dev/null | grep -qx 'user:4711:r--'
+    mkdir "$mnt/d"
+    if [ "$server" = ganesha ]; then # has no default ACLs
+        ! setfacl -d -m u:4711:rwx "$mnt/d"
+        return
+    fi
+    setfacl -d -m u:4711:rwx "$mnt/d"
+    : > "$mnt/d/f"
+    mkdir "$mnt/d/e"
+    getfacl -n --omit-header "$mnt/d/f" 2>/dev/null | grep -q '^user:4711:rwx'
+    getfacl -n --omit-header "$mnt/d/e" 2>/dev/null | grep -qx 'default:user:4711:rwx'
+}

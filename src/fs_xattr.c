@@ -1,0 +1,127 @@
+/*
+ * fs_xattr.c: callbacks on extended attributes, POSIX ACLs among them.
+ *
+ * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP itself.
+ * An empty value cannot be set: on the wire that is the removal.
+ * security.capability is not passed on: the kernel asks for it before every write.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fs.h"
+
+static bool is_ours(const char *name)
+{
+    return strcmp(name, "security.capability") == 0;
+}
+
+/* The value of name, or the list of names for "". Bytes, or -errno. */
+static ssize_t get(struct op *op, struct node *node, const char *name, void *buf, size_t size)
+{
+    struct node_use u = op_use(op, node);
+    ssize_t n;
+    int rc;
+
+    do {
+        rc = node_use(&op->scope, &u);
+        n = rc == 0 ? p9_getxattr(&op->scope, u.fid, name, buf, size) : rc;
+    } while (node_again(&u, n < 0 ? (int)n : 0));
+    return n;
+}
+
+static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    struct op op;
+    char *buf = malloc(size > 0 ? size : 1);
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    ssize_t n = buf != NULL ? get(&op, node, name, buf, size) : -ENOMEM;
+    /* Not this name, or none at all? */
+    if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0) == -EOPNOTSUPP)
+        n = -ENOSYS;
+    if (n < 0) {
+        op_reply_err(&op, (int)n);
+    } else {
+        op_end(&op);
+        if (size == 0)
+            fuse_reply_xattr(req, (size_t)n);
+        else
+            fuse_reply_buf(req, buf, (size_t)n);
+    }
+    free(buf);
+}
+
+void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    if (is_ours(name))
+        fuse_reply_err(req, ENODATA);
+    else
+        get_and_reply(req, ino, name, size);
+}
+
+void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    get_and_reply(req, ino, "", size);
+}
+
+/* XATTR_CREATE and XATTR_REPLACE, which not every server heeds. 0 or -errno. */
+static int check_flags(struct op *op, struct node *node, const char *name, int flags)
+{
+    if (flags == 0)
+        return 0;
+    ssize_t n = get(op, node, name, NULL, 0);
+    if (flags & XATTR_CREATE)
+        return n >= 0 ? -EEXIST : 0;
+    return n < 0 ? (int)n : 0;
+}
+
+void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+    struct op op;
+
+    if (is_ours(name) || size == 0) {
+        fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    struct node_use u = op_use(&op, node);
+    int rc = check_flags(&op, node, name, flags);
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_setxattr(&op.scope, u.fid, name, value, size, flags);
+    } while (node_again(&u, rc));
+    op_reply_err(&op, rc);
+}
+
+void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    struct op op;
+
+    if (is_ours(name)) {
+        fuse_reply_err(req, ENODATA);
+        return;
+    }
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    struct node_use u = op_use(&op, node);
+    int rc = check_flags(&op, node, name, XATTR_REPLACE);
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_removexattr(&op.scope, u.fid, name);
+    } while (node_again(&u, rc));
+    op_reply_err(&op, rc);
+}
