@@ -133,6 +133,20 @@ int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
 
+/* Takes (P9_LOCK_RDLCK, P9_LOCK_WRLCK) or gives back (P9_LOCK_UNLCK) bytes of a file, length 0: to the end; all of this
+ * client's are one owner's. EAGAIN where another has them; EOPNOTSUPP where the server has no locks. Tlock. */
+int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length);
+
+/* A lock that somebody else holds. */
+struct p9_lock_held {
+    uint8_t type; /* P9_LOCK_UNLCK: nobody does */
+    uint64_t start, length;
+    uint32_t proc_id;
+};
+/* What would be in the way of such a lock. Tgetlock. */
+int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
+               struct p9_lock_held *held);
+
 /* The value of an extended attribute, or with name "" the list of names, each terminated. Returns its size in bytes and,
  * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Txattrwalk. */
 ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);

@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 #include "client.h"
+#include "locks.h"
 
 struct node;
 
@@ -67,6 +68,7 @@ struct node {
     struct link *links; /* its names; none: unlinked */
     struct node_fid *fids;
     struct handle *handles;
+    struct file_locks *locks; /* made when first one is asked for */
     uint64_t moved;           /* the clock when it last got another path */
     struct node *prev, *next; /* of all but the root */    bool hidden; /* its one name is a hidden one, to be removed at the last close */
     bool indexed; /* in the tree's index of files with several names */
@@ -128,6 +130,8 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 /* A file was opened, is closed. */
 void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
+/* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
+struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
 /* The fid of an open file, as a reference, if it still stands for the file's path or the file has none; else NULL. */
 struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h);
 

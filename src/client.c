@@ -281,6 +281,17 @@ int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return fid->client->ops->fsync(sc, fid, datasync);
 }
 
+int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+{
+    return fid->client->ops->lock(sc, fid, type, start, length);
+}
+
+int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
+               struct p9_lock_held *held)
+{
+    return fid->client->ops->getlock(sc, fid, type, start, length, held);
+}
+
 ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
 {
     return fid->client->ops->getxattr(sc, fid, name, buf, n);

@@ -23,6 +23,9 @@ struct p9_dialect_ops {
     int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
+    int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length);
+    int (*getlock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
+                   struct p9_lock_held *held);
     ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);
     int (*setxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
     int (*removexattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name);
@@ -34,6 +37,7 @@ extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
 enum p9_missing {
     P9_NO_UNLINKAT = 1,
     P9_NO_RENAMEAT = 2,
+    P9_NO_FOREIGN_HOSTS = 4, /* Tlock wants a client_id that is a host it can find */
 };
 
 struct fids;

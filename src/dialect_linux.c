@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "dialect.h"
 
@@ -289,6 +290,87 @@ static int linux_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return p9_do(sc, fid->client, &tx);
 }
 
+/* ---- locks -------------------------------------------------------------- */
+
+enum { HOST_BYTES = 65 };
+
+static void lock_client_id(struct p9_client *c, char *id)
+{
+    id[0] = 0;
+    if (!p9_lacks(c, P9_NO_FOREIGN_HOSTS))
+        gethostname(id, HOST_BYTES - 1);
+    id[HOST_BYTES - 1] = 0;
+    if (id[0] == 0)
+        strcpy(id, "localhost");
+}
+
+static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+{
+    char id[HOST_BYTES];
+    struct p9_req req = {0};
+
+    lock_client_id(fid->client, id);
+    struct p9_fcall tx = {.type = P9_Tlock,
+                          .Tlock = {.fid = fid->num,
+                                    .type = type,
+                                    .start = start,
+                                    .length = length,
+                                    .proc_id = (uint32_t)getpid(),
+                                    .client_id = p9_str(id)}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+    if (rc != 0)
+        return rc == -ENOSYS ? -EOPNOTSUPP : rc;
+    switch (req.rx.Rlock.status) {
+    case P9_LOCK_SUCCESS:
+        return 0;
+    case P9_LOCK_BLOCKED:
+    case P9_LOCK_GRACE:
+        return -EAGAIN;
+    }
+    return -ENOLCK;
+}
+
+static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+{
+    int rc = lock_once(sc, fid, type, start, length);
+
+    /* nfs-ganesha looks the client's name up. */
+    if (rc == -EINVAL && !p9_lacks(fid->client, P9_NO_FOREIGN_HOSTS)) {
+        atomic_fetch_or(&fid->client->missing, P9_NO_FOREIGN_HOSTS);
+        rc = lock_once(sc, fid, type, start, length);
+    }
+    return rc;
+}
+
+static int linux_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
+                         struct p9_lock_held *held)
+{
+    char id[HOST_BYTES];
+    uint8_t body[512];
+    struct p9_req req = {.body = body, .body_size = sizeof body};
+
+    lock_client_id(fid->client, id);
+    struct p9_fcall tx = {.type = P9_Tgetlock,
+                          .Tgetlock = {.fid = fid->num,
+                                       .type = type,
+                                       .start = start,
+                                       .length = length,
+                                       .proc_id = (uint32_t)getpid(),
+                                       .client_id = p9_str(id)}};
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+    if (rc != 0)
+        return rc == -ENOSYS ? -EOPNOTSUPP : rc;
+    *held = (struct p9_lock_held){.type = req.rx.Rgetlock.type,
+                                  .start = req.rx.Rgetlock.start,
+                                  .length = req.rx.Rgetlock.length,
+                                  .proc_id = req.rx.Rgetlock.proc_id};
+    /* nfs-ganesha answers with the question whether or not the bytes are free: it knows of nobody else. */
+    if (p9_session_rerror_is_rlerror(fid->client->session) && held->proc_id == (uint32_t)getpid() &&
+        p9_str_eq(req.rx.Rgetlock.client_id, id))
+        held->type = P9_LOCK_UNLCK;
+    return 0;
+}
+
 /* ---- extended attributes ------------------------------------------------ */
 
 struct xattr {
@@ -368,6 +450,8 @@ const struct p9_dialect_ops p9_linux_ops = {
     .readdir = linux_readdir,
     .statfs = linux_statfs,
     .fsync = linux_fsync,
+    .lock = linux_lock,
+    .getlock = linux_getlock,
     .getxattr = linux_getxattr,
     .setxattr = linux_setxattr,
     .removexattr = linux_removexattr,

@@ -17,6 +17,9 @@ struct fs {
     struct tree *tree;
     struct fuse_session *se;
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
+    atomic_int lock_ranges; /* whether the server locks ranges (1) or whole files (-1); 0 not known */
+    atomic_bool no_locks;   /* it does neither */
+    struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
 
@@ -107,6 +110,17 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi);
 void fs_access(fuse_req_t req, fuse_ino_t ino, int mask);
 void fs_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* fs_lock.c */
+void fs_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
+void fs_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void fs_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int how);
+/* A descriptor of the file was closed by `owner`; the last one was. */
+void locks_closed(struct op *op, struct node *node, uint64_t owner);
+void locks_released(struct op *op, struct file *f);
+/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. */
+int lock_queue_start(struct fs *fs);
+void lock_queue_stop(struct fs *fs);
 
 /* fs_xattr.c */
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);

@@ -89,6 +89,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
 
 static void drop_file(struct op *op, struct file *f)
 {
+    locks_released(op, f);
     drop_handle(op, &f->handle);
     free(f);
 }
@@ -248,9 +249,11 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    (void)ino;
-    (void)fi;
-    fuse_reply_err(req, 0); /* every write was acknowledged before it was answered */
+    struct op op;
+
+    op_begin(&op, req);
+    locks_closed(&op, node_of(op.fs, ino), fi->lock_owner);
+    op_reply_err(&op, 0); /* every write was acknowledged before it was answered */
 }
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -137,12 +137,15 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     p9_session_ready(p9_client_session(fs->client));
-    if (fuse_session_mount(fs->se, mountpoint) == 0) {
+    if (lock_queue_start(fs) != 0)
+        log_error("cannot start a thread");
+    else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs->se);
         fuse_session_unmount(fs->se);
     } else {
         log_error("cannot mount at %s", mountpoint);
     }
+    lock_queue_stop(fs);
     fuse_remove_signal_handlers(fs->se);
     return status;
 }

@@ -92,6 +92,22 @@ static bool node_unused(const struct tree *t, const struct node *node)
 
 static struct node *link_remove(struct tree *t, struct link *l);
 
+static void node_free(struct tree *t, struct node *node)
+{
+    struct file_locks *fl = node->locks;
+
+    node_drop_fids(t, node);
+    if (fl != NULL) {
+        locks_free(&fl->posix);
+        locks_free(&fl->flock);
+        locks_free(&fl->server);
+        p9_fid_put(fl->fid);
+        pthread_mutex_destroy(&fl->mtx);
+        free(fl);
+    }
+    free(node);
+}
+
 /* Frees a node that nothing holds, and then its parent if that held only by it, and so on up. */
 static void node_release(struct tree *t, struct node *node)
 {
@@ -102,10 +118,9 @@ static void node_release(struct tree *t, struct node *node)
                 node_release(t, parent);
             parent = link_remove(t, node->links);
         }
-        node_drop_fids(t, node);
         node_unindex(t, node);
         DL_DELETE(t->all, node);
-        free(node);
+        node_free(t, node);
         t->nodes--;
         node = parent;
     }
@@ -351,6 +366,16 @@ void tree_drop_handle(struct tree *t, struct handle *h)
     p9_fid_put(h->fid);
 }
 
+struct file_locks *tree_locks(struct tree *t, struct node *node, bool make)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->locks == NULL && make && (node->locks = calloc(1, sizeof *node->locks)) != NULL)
+        pthread_mutex_init(&node->locks->mtx, NULL);
+    struct file_locks *locks = node->locks;
+    pthread_mutex_unlock(&t->mtx);
+    return locks;
+}
+
 struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name)
 {
     pthread_mutex_lock(&t->mtx);
@@ -394,11 +419,10 @@ void tree_free(struct tree *t)
         free(l);
     }
     node_drop_fids(t, &t->root);
-    DL_FOREACH_SAFE (t->all, node, next_node) {
-        node_drop_fids(t, node);
-        free(node);
+    DL_FOREACH_SAFE (t->all, node, next_node)    {
+        node_free(t, node);
     }
-    for (struct user *u; (u = t->users) != NULL;) {
+for (struct user *u; (u = t->users) != NULL;) {
         t->users = u->next;
         p9_fid_put(u->root);
         free(u);

@@ -358,3 +358,82 @@ case_acls() {
     getfacl -n --omit-header "$mnt/d/f" 2>/dev/null | grep -q '^user:4711:rwx'
     getfacl -n --omit-header "$mnt/d/e" 2>/dev/null | grep -qx 'default:user:4711:rwx'
 }
+
+# hold FILE WORDS...: a locker that keeps what it takes until its input ends (release)
+hold() {
+    coproc HOLDER { exec "$TOOLS/locker" "$@" read; }
+    holder_pid=$!
+}
+told() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
+release() { eval "exec ${HOLDER[1]}>&-"; wait "$holder_pid"; }
+locks() { "$TOOLS/locker" "$@" | tr '\n' ' '; }
+
+case_locks_of_ranges() {
+    attach
+    : > "$mnt/f"
+    hold "$mnt/f" wr:0:10 rd:100:10; told ok; told ok
+    same "$(locks "$mnt/f" wr:5:1 rd:5:1 wr:10:1 rd:105:1 wr:105:1)" 'held held ok ok held '
+    same "$(locks "$mnt/f" get:9:1 get:10:1)" "held by $holder_pid free "
+    release
+    same "$(locks "$mnt/f" wr:0:0)" 'ok ' # released by close
+    hold "$mnt/f" wr:0:10; told ok
+    kill -KILL "$holder_pid"
+    wait "$holder_pid" 2>/dev/null || true
+    wait_until 10 test "$(locks "$mnt/f" wr:0:0)" = 'ok ' # and by a kill
+}
+
+case_locks_of_files() {
+    attach
+    : > "$mnt/f"
+    hold "$mnt/f" sh; told ok
+    same "$(locks "$mnt/f" ex sh)" 'held ok '
+    release
+    hold "$mnt/f" ofd-wr:0:5; told ok
+    same "$(locks "$mnt/f" wr:4:1 wr:5:1)" 'held ok '
+    release
+    wait_until 10 test "$(locks "$mnt/f" wr:0:0)" = 'ok '
+}
+
+case_locks_of_other_clients() {
+    mkdir "$work/mnt2"
+    attach
+    attach '' "$work/mnt2"
+    : > "$mnt/f"
+    hold "$mnt/f" wr:0:10; told ok
+    same "$(locks "$work/mnt2/f" wr:5:1)" 'held '
+    release
+    wait_until 10 test "$(locks "$work/mnt2/f" wr:0:10)" = 'ok '
+    hold "$mnt/f" ex; told ok
+    same "$(locks "$work/mnt2/f" ex)" 'held '
+    release
+    # Two here, one goes: what the other has is still kept from other clients.
+    hold "$mnt/f" wr:0:10; told ok
+    same "$(locks "$mnt/f" wr:20:5 un:20:5)" 'ok ok '
+    same "$(locks "$work/mnt2/f" wr:5:1)" 'held '
+    release
+    umount "$work/mnt2"
+    rmdir "$work/mnt2"
+}
+
+case_waiting_for_a_lock() {
+    mkdir "$work/mnt2"
+    attach
+    attach '' "$work/mnt2"
+    : > "$mnt/f"
+    for m in "$mnt" "$work/mnt2"; do
+        hold "$mnt/f" wr:0:10; told ok
+        same "$(locks "$m/f" alarm:200 wait-wr:0:1)" 'interrupted '
+        "$TOOLS/locker" "$m/f" wait-wr:0:1 > "$work/waited" &
+        sleep 0.3
+        same "$(cat "$work/waited")" ''
+        release
+        wait $!
+        same "$(cat "$work/waited")" ok
+        hold "$mnt/f" ex; told ok
+        timeout -s KILL 0.5 "$TOOLS/locker" "$m/f" wait-ex || true # a waiter that is killed goes
+        release
+        same "$(locks "$m/f" ex)" 'ok '
+    done
+    umount "$work/mnt2"
+    rmdir "$work/mnt2"
+}
