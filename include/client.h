@@ -133,9 +133,9 @@ int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
 
-/* Takes (P9_LOCK_RDLCK, P9_LOCK_WRLCK) or gives back (P9_LOCK_UNLCK) bytes of a file, length 0: to the end; all of this
- * client's are one owner's. EAGAIN where another has them; EOPNOTSUPP where the server has no locks. Tlock. */
-int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length);
+/* Takes (P9_LOCK_RDLCK, P9_LOCK_WRLCK) or gives back (P9_LOCK_UNLCK) bytes of a file, length 0: to the end. Owners are 0, for all
+ * that matters, and 1, to try things out. EAGAIN where another has them; EOPNOTSUPP where the server has no locks. Tlock. */
+int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
 
 /* A lock that somebody else holds. */
 struct p9_lock_held {

@@ -281,9 +281,9 @@ int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return fid->client->ops->fsync(sc, fid, datasync);
 }
 
-int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
 {
-    return fid->client->ops->lock(sc, fid, type, start, length);
+    return fid->client->ops->lock(sc, fid, owner, type, start, length);
 }
 
 int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,

@@ -23,7 +23,7 @@ struct p9_dialect_ops {
     int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
-    int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length);
+    int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
     int (*getlock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
                    struct p9_lock_held *held);
     ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);

@@ -304,7 +304,7 @@ static void lock_client_id(struct p9_client *c, char *id)
         strcpy(id, "localhost");
 }
 
-static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
 {
     char id[HOST_BYTES];
     struct p9_req req = {0};
@@ -315,7 +315,7 @@ static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint
                                     .type = type,
                                     .start = start,
                                     .length = length,
-                                    .proc_id = (uint32_t)getpid(),
+                                    .proc_id = (uint32_t)getpid() ^ owner << 31,
                                     .client_id = p9_str(id)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
     if (rc != 0)
@@ -330,14 +330,14 @@ static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint
     return -ENOLCK;
 }
 
-static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length)
+static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
 {
-    int rc = lock_once(sc, fid, type, start, length);
+    int rc = lock_once(sc, fid, owner, type, start, length);
 
     /* nfs-ganesha looks the client's name up. */
     if (rc == -EINVAL && !p9_lacks(fid->client, P9_NO_FOREIGN_HOSTS)) {
         atomic_fetch_or(&fid->client->missing, P9_NO_FOREIGN_HOSTS);
-        rc = lock_once(sc, fid, type, start, length);
+        rc = lock_once(sc, fid, owner, type, start, length);
     }
     return rc;
 }

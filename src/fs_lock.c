@@ -22,15 +22,18 @@ static const uint64_t probe_at = (uint64_t)1 << 62; /* a byte that nobody locks 
 
 /* ---- what the server holds; all called with the file's locks held ------- */
 
+static uint8_t on_wire(enum lock_type type)
+{
+    return type == LK_NONE ? P9_LOCK_UNLCK : type == LK_READ ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
+}
+
 static int lock_on_server(struct op *op, struct file_locks *fl, enum lock_type type, uint64_t start, uint64_t end)
 {
-    static const uint8_t wire[] = {
-        [LK_NONE] = P9_LOCK_UNLCK, [LK_READ] = P9_LOCK_RDLCK, [LK_WRITE] = P9_LOCK_WRLCK};
     struct fs *fs = op->fs;
     int rc = 0;
 
     if (!atomic_load(&fs->no_locks))
-        rc = p9_lock(type == LK_NONE ? NULL : &op->scope, fl->fid, wire[type], start,
+        rc = p9_lock(type == LK_NONE ? NULL : &op->scope, fl->fid, 0, on_wire(type), start,
                      end == LK_TO_END ? 0 : end - start + 1);
     if (rc == -EOPNOTSUPP) {
         if (!atomic_exchange(&fs->no_locks, true))
@@ -58,7 +61,36 @@ static enum lock_type needed_in_all(const struct file_locks *fl)
     return a > b ? a : b;
 }
 
-/* By another fid a byte far from ours is asked for: a server of ranges gives it. */
+/* Whether a byte of ours is still kept from another owner. */
+static bool still_held(struct p9_fid *fid, const struct lock_range *ours)
+{
+    const uint8_t other = ours->type == LK_WRITE ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
+    int rc = p9_lock(NULL, fid, 1, other, ours->start, 1);
+
+    if (rc == 0)
+        p9_lock(NULL, fid, 1, P9_LOCK_UNLCK, ours->start, 1);
+    return rc == -EAGAIN;
+}
+
+/* Tries by another fid whether a byte far from ours can be locked: a server of files refuses (diod 1.0.24). Then by
+ * ours, and gives it back: nfs-ganesha 4.3 takes that for giving back all. */
+static int try_ranges(struct file_locks *fl, struct p9_fid *fid)
+{
+    const uint8_t other = strongest(fl->server) == LK_WRITE ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
+
+    if (p9_lock(NULL, fid, 0, other, probe_at, 1) != 0)
+        return -1;
+    p9_lock(NULL, fid, 0, P9_LOCK_UNLCK, probe_at, 1);
+    if (p9_lock(NULL, fl->fid, 0, on_wire(strongest(fl->server)), probe_at, 1) != 0)
+        return -1;
+    p9_lock(NULL, fl->fid, 0, P9_LOCK_UNLCK, probe_at, 1);
+    if (still_held(fid, fl->server))
+        return 1;
+    for (const struct lock_range *r = fl->server; r != NULL; r = r->next) /* taken again at once */
+        p9_lock(NULL, fl->fid, 0, on_wire(r->type), r->start, r->end == LK_TO_END ? 0 : r->end - r->start + 1);
+    return -1;
+}
+
 static bool locks_ranges(struct op *op, struct node *node, struct file_locks *fl)
 {
     struct fs *fs = op->fs;
@@ -70,37 +102,56 @@ static bool locks_ranges(struct op *op, struct node *node, struct file_locks *fl
     if (node_take(NULL, &u) != 0)
         return false;
     if (p9_open(NULL, u.fid, O_RDWR) == 0) {
-        const uint8_t other = strongest(fl->server) == LK_WRITE ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
-        known = p9_lock(NULL, u.fid, other, probe_at, 1) == 0 ? 1 : -1;
-        if (known > 0)
-            p9_lock(NULL, u.fid, P9_LOCK_UNLCK, probe_at, 1);
+        known = try_ranges(fl, u.fid);
         atomic_store(&fs->lock_ranges, known);
     }
     p9_fid_put(u.fid);
     return known > 0;
 }
 
-/* Makes the server hold `type` at least in the range, or (exactly) what is needed there and no more. */
-static int settle(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last,
-                  bool exactly, enum lock_type type)
+/* The strongest lock that any process here has on the byte `at`; *end as in locks_at. */
+static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
-    enum lock_type held = strongest(fl->server), needed = needed_in_all(fl);
+    enum lock_type a = locks_at(fl->posix, at, end), b = locks_at(fl->flock, at, end);
+
+    return a > b ? a : b;
+}
+
+/* Takes on the server what it lacks of `type` in the range. */
+static int raise_to(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last,
+                    enum lock_type type)
+{
+    enum lock_type held = strongest(fl->server);
     int rc = 0;
 
-    if (exactly ? needed == LK_NONE && held != LK_NONE : false)
-        return lock_on_server(op, fl, LK_NONE, 0, LK_TO_END);
-    /* Less than it holds is only said to a server that does not take it for the whole file. */
-    bool less = held > (exactly ? LK_NONE : type);
-    if (less && !locks_ranges(op, node, fl)) {
-        enum lock_type want = exactly ? needed : type > held ? type : held;
-        return want != held ? lock_on_server(op, fl, want, 0, LK_TO_END) : 0;
-    }
-    for (uint64_t at = start, end; rc == 0; at = end + 1) {
+    if (held > type && !locks_ranges(op, node, fl)) /* a weaker one would replace it */
+        type = held;
+    for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
         end = last;
-        enum lock_type a = locks_at(fl->posix, at, &end), b = locks_at(fl->flock, at, &end);
-        enum lock_type want = exactly ? (a > b ? a : b) : type, have = locks_at(fl->server, at, &end);
-        if (exactly ? want != have : want > have)
+        if (locks_at(fl->server, at, &end) < type)
+            rc = lock_on_server(op, fl, type, at, end);
+        if (end == last)
+            break;
+    }
+    return rc;
+}
+
+/* Gives back on the server what nobody here needs any more of the range. */
+static int lower(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last)
+{
+    enum lock_type needed = needed_in_all(fl);
+    int rc = 0;
+
+    if (needed == LK_NONE)
+        return fl->server != NULL ? lock_on_server(op, fl, LK_NONE, 0, LK_TO_END) : 0;
+    for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
+        end = last;
+        enum lock_type want = needed_at(fl, at, &end);
+        if (want < locks_at(fl->server, at, &end)) {
+            if (!locks_ranges(op, node, fl)) /* all or nothing */
+                return needed < strongest(fl->server) ? lock_on_server(op, fl, needed, 0, LK_TO_END) : 0;
             rc = lock_on_server(op, fl, want, at, end);
+        }
         if (end == last)
             break;
     }
@@ -129,10 +180,10 @@ static int try_lock(struct op *op, struct file *f, const struct lock_range *want
     if (fl->fid == NULL)
         fl->fid = p9_fid_get(f->handle.fid);
     if (want->type != LK_NONE)
-        rc = settle(op, node, fl, want->start, want->end, false, want->type);
+        rc = raise_to(op, node, fl, want->start, want->end, want->type);
     if (rc == 0)
         rc = locks_set(list, want);
-    int lowered = settle(op, node, fl, want->start, want->end, true, LK_NONE);
+    int lowered = lower(op, node, fl, want->start, want->end);
     if (fl->server == NULL) {
         p9_fid_put(fl->fid);
         fl->fid = NULL;
@@ -154,7 +205,7 @@ static void drop(struct op *op, struct node *node, uint64_t owner, bool any_owne
     if (via != NULL)
         any = locks_drop(&fl->flock, owner, any_owner, via) || any;
     if (any)
-        settle(op, node, fl, 0, LK_TO_END, true, LK_NONE);
+        lower(op, node, fl, 0, LK_TO_END);
     if (fl->server == NULL) {
         p9_fid_put(fl->fid);
         fl->fid = NULL;

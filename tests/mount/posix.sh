@@ -395,7 +395,7 @@ case_locks_of_files() {
 }
 
 case_locks_of_other_clients() {
-    mkdir "$work/mnt2"
+    mkdir -p "$work/mnt2"
     attach
     attach '' "$work/mnt2"
     : > "$mnt/f"
@@ -416,7 +416,7 @@ case_locks_of_other_clients() {
 }
 
 case_waiting_for_a_lock() {
-    mkdir "$work/mnt2"
+    mkdir -p "$work/mnt2"
     attach
     attach '' "$work/mnt2"
     : > "$mnt/f"
