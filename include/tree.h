@@ -101,6 +101,10 @@ struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root);
 /* Frees every node and puts every fid. */
 void tree_free(struct tree *t);
 
+/* The user with this uid, if there is one; else, with root not NULL, a new one with this attach, which is taken (also
+ * when another thread was faster). NULL if there is none, or without memory. */
+struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root);
+
 /* ---- names -------------------------------------------------------------- */
 
 /* Notes that parent/name is the file that attr describes, and counts one lookup of the kernel's. The

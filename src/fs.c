@@ -5,6 +5,7 @@
 #include "fs.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +47,47 @@ void op_begin(struct op *op, fuse_req_t req)
 {
     struct fs *fs = fuse_req_userdata(req);
 
-    *op = (struct op){.req = req, .fs = fs, .user = fs->tree->users};
+    *op = (struct op){.req = req, .fs = fs};
     fuse_req_interrupt_func(req, on_interrupt, op);
+}
+
+static struct user *attach_user(struct op *op, uid_t uid)
+{
+    struct fs *fs = op->fs;
+    struct passwd pw, *found = NULL;
+    char buf[2048];
+    struct p9_fid *root;
+
+    getpwuid_r(uid, &pw, buf, sizeof buf, &found);
+    if (p9_attach(&op->scope, fs->client, found != NULL ? pw.pw_name : "", uid, fs->aname, &root) != 0)
+        return NULL;
+    return tree_user(fs->tree, uid, root);
+}
+
+struct user *op_user(struct op *op)
+{
+    struct fs *fs = op->fs;
+    uid_t uid = fuse_req_ctx(op->req)->uid;
+
+    if (op->user != NULL)
+        return op->user;
+    if (fs->access == ACCESS_USER) {
+        op->user = tree_user(fs->tree, uid, NULL);
+        if (op->user == NULL)
+            op->user = attach_user(op, uid);
+    } else if (fs->access != ACCESS_ONE || uid == fs->only_uid) {
+        op->user = fs->tree->users;
+    }
+    return op->user;
+}
+
+int give_to_user(struct op *op, struct p9_fid *fid)
+{
+    const struct p9_setattr set = {.valid = P9_SETATTR_UID, .uid = fuse_req_ctx(op->req)->uid};
+
+    if (op->fs->access != ACCESS_CLIENT || set.uid == op->fs->tree->users->uid)
+        return 0;
+    return p9_setattr(NULL, fid, &set);
 }
 
 void op_end(struct op *op)
@@ -82,7 +122,7 @@ void op_reply_attr(struct op *op, const struct p9_attr *attr)
 
 struct node_use op_use(struct op *op, struct node *node)
 {
-    return (struct node_use){.tree = op->fs->tree, .node = node, .user = op->user};
+    return (struct node_use){.tree = op->fs->tree, .node = node, .user = op_user(op)};
 }
 
 /* ---- attributes --------------------------------------------------------- */
@@ -155,7 +195,7 @@ int enter_known(struct op *op, struct node *dir, const char *name, const struct 
         node_getattr(op, twin, &now);
         tree_forget(t, twin, 1);
     }
-    *node = tree_enter(t, dir, name, attr, fid, op->user, walked);
+    *node = tree_enter(t, dir, name, attr, fid, op_user(op), walked);
     return *node != NULL ? 0 : -ENOMEM;
 }
 
@@ -192,6 +232,8 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     conn->time_gran = 1;
+    if (fs->posixacl)
+        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
     if (fs->ready != NULL)
         fs->ready();
 }

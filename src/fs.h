@@ -12,10 +12,22 @@
 
 #include "tree.h"
 
+/* Whose attach an operation goes by. */
+enum access {
+    ACCESS_ANY,    /* who mounted, for all */
+    ACCESS_CLIENT, /* the same, and the kernel checks the modes */
+    ACCESS_USER,   /* each local user attaches, and the server decides */
+    ACCESS_ONE,    /* who mounted, for one uid alone */
+};
+
 struct fs {
     struct p9_client *client;
     struct tree *tree;
     struct fuse_session *se;
+    enum access access;
+    uid_t only_uid;    /* ACCESS_ONE */
+    bool posixacl;     /* the kernel is to check ACLs */
+    const char *aname; /* for attaching users */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges; /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;   /* it does neither */
@@ -27,7 +39,7 @@ struct fs {
 struct op {
     fuse_req_t req;
     struct fs *fs;
-    struct user *user;
+    struct user *user; /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
 };
 
@@ -62,6 +74,10 @@ void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
 void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr);
 void op_reply_attr(struct op *op, const struct p9_attr *attr);
 
+/* Who asks, attached; NULL if the server or an option says no. */
+struct user *op_user(struct op *op);
+/* Where all act by one attach: gives what op's user just made to that user. `fid` is it. */
+int give_to_user(struct op *op, struct p9_fid *fid);
 /* A use of node's fid on behalf of op. */
 struct node_use op_use(struct op *op, struct node *node);
 

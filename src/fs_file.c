@@ -20,7 +20,7 @@ static struct file *file_new(struct op *op, int flags)
     if (f == NULL)
         return NULL;
     f->handle.flags = flags;
-    f->handle.user = op->user;
+    f->handle.user = op_user(op);
     return f;
 }
 
@@ -63,7 +63,7 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
         if (rc == 0)
             f->handle.fid = p9_fid_get(u.fid);
     } while (node_again(&u, rc));
-    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op->user, f->handle.flags)) != NULL)
+    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op_user(op), f->handle.flags)) != NULL)
         rc = 0;
     if (rc != 0)
         return rc;
@@ -159,6 +159,9 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         rc = create_in(&op, dir, name, mode & 07777, f);
     if (rc == 0) {
         op.scope.interrupted = false; /* it is there now */
+        rc = give_to_user(&op, f->handle.fid);
+    }
+    if (rc == 0) {
         rc = attributes_opened(&op, f, &attr);
     }
     if (rc == 0)
@@ -262,6 +265,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     (void)ino;
     op_begin(&op, req);
+    op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }

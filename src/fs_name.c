@@ -66,6 +66,25 @@ static int make_in(struct op *op, struct p9_fid *dir, const char *name, const st
     return p9_mknod(&op->scope, dir, name, m->mode, m->rdev, gid);
 }
 
+static int own_made(struct op *op, struct node *dir, const char *name)
+{
+    struct node_use u = op_use(op, dir);
+    struct p9_fid *fid;
+
+    if (op->fs->access != ACCESS_CLIENT)
+        return 0;
+    u.in_dir = true;
+    int rc = node_use(NULL, &u);
+    if (rc == 0)
+        rc = p9_walk(NULL, u.fid, 1, &name, &fid);
+    node_again(&u, 0);
+    if (rc != 0)
+        return rc;
+    rc = give_to_user(op, fid);
+    p9_fid_put(fid);
+    return rc;
+}
+
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct making *m)
 {
     struct op op;
@@ -86,6 +105,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const stru
         if (rc == 0)
             rc = make_in(&op, u.fid, name, m, group_for_new(&op, dir));
     } while (node_again(&u, rc));
+    if (rc == 0)
+        rc = own_made(&op, dir, name);
     if (rc == 0)
         rc = enter_name(&op, NULL, dir, name, &node, &attr);
     if (rc == 0)

@@ -101,7 +101,7 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
     err = p9_getattr(NULL, root, &attr);
     if (err == 0 && !S_ISDIR(attr.mode))
         err = -ENOTDIR;
-    struct tree *t = err == 0 ? tree_new(c, getuid(), root) : NULL;
+    struct tree *t = err == 0 ? tree_new(c, o->n_uname, root) : NULL;
     if (t == NULL) {
         log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
         p9_fid_put(root);
@@ -150,12 +150,28 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     return status;
 }
 
+static void set_access(struct fs *fs, const struct options *o)
+{
+    fs->aname = o->aname;
+    fs->posixacl = o->posixacl != 0;
+    fs->access = ACCESS_ONE;
+    if (strcmp(o->access, "any") == 0)
+        fs->access = ACCESS_ANY;
+    else if (strcmp(o->access, "client") == 0)
+        fs->access = ACCESS_CLIENT;
+    else if (strcmp(o->access, "user") == 0)
+        fs->access = ACCESS_USER;
+    else
+        fs->only_uid = (uid_t)strtoul(o->access, NULL, 10);
+}
+
 static int run(struct options *o)
 {
     struct fs fs = {.ready = daemon_ready};
     char *mountpoint;
     int status = 1;
 
+    set_access(&fs, o);
     fs.se = fuse_session_new(&o->args, &fs_ops, sizeof fs_ops, &fs);
     mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
     if (mountpoint == NULL)

@@ -240,6 +240,8 @@ static struct p9_fid *have(struct node_use *u)
 
 int node_use(struct p9_scope *sc, struct node_use *u)
 {
+    if (u->user == NULL)
+        return -EACCES;
     u->fid = have(u);
     u->fresh = u->fid == NULL;
     if (!u->fresh)
@@ -276,5 +278,7 @@ bool node_again(struct node_use *u, int rc)
 
 int node_take(struct p9_scope *sc, struct node_use *u)
 {
+    if (u->user == NULL)
+        return -EACCES;
     return walk_to(sc, u, u->tries > 0, &u->fid);
 }

@@ -24,7 +24,7 @@ enum {
     DEFAULT_MAX_THREADS = 64,
 };
 
-enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME };
+enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME, KEY_ALLOW_OTHER };
 
 #define OPT(template, field)                                                                                           \
     {                                                                                                                  \
@@ -40,12 +40,15 @@ static const struct fuse_opt specs[] = {
     OPT("uname=%s", uname),
     OPT("version=%s", version),
     OPT("msize=%u", msize),
+    OPT("access=%s", access),
+    {"posixacl", offsetof(struct options, posixacl), 1},
     OPT("max_fids=%u", max_fids),
     OPT("max_threads=%u", max_threads),
     FUSE_OPT_KEY("-d", KEY_DEBUG),
     FUSE_OPT_KEY("debug", KEY_DEBUG),
     FUSE_OPT_KEY("--debug", KEY_DEBUG),
     FUSE_OPT_KEY("fsname=", KEY_FSNAME),
+    FUSE_OPT_KEY("allow_other", KEY_ALLOW_OTHER),
     /* For mount(8) and fstab, not for the file system. */
     FUSE_OPT_KEY("_netdev", KEY_IGNORE),
     FUSE_OPT_KEY("auto", KEY_IGNORE),
@@ -194,6 +197,9 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
         return 0;
     case KEY_IGNORE:
         return 0;
+    case KEY_ALLOW_OTHER:
+        o->allow_other = true;
+        return 1;
     case KEY_FSNAME:
         o->fsname_given = true;
         return 1;
@@ -224,6 +230,24 @@ static int check_trans(struct options *o, struct p9_why *why)
         return fail(why, "trans=fd needs both rfdno= and wfdno=");
     o->dial = DIAL_FDS;
     return 0;
+}
+
+/* access=user is for root, who may attach as anybody, where others are let in at all. */
+static int check_access(struct options *o, struct p9_why *why)
+{
+    const char *a = o->access;
+    char *end;
+
+    if (a == NULL)
+        o->access = strdup(getuid() == 0 && o->allow_other ? "user" : "any");
+    else if (strcmp(a, "user") != 0 && strcmp(a, "client") != 0 && strcmp(a, "any") != 0 &&
+             (strtoul(a, &end, 10) >= UINT32_MAX || *a == 0 || *end != 0))
+        return fail(why, "option access=%s: expected user, client, any or a user's number", a);
+    /* As v9fs does: some servers (diod) leave the modes to the client to check. */
+    if (o->access != NULL && (strcmp(o->access, "client") == 0 || strcmp(o->access, "user") == 0) &&
+        (fuse_opt_add_arg(&o->args, "-o") != 0 || fuse_opt_add_arg(&o->args, "default_permissions") != 0))
+        return fail(why, "%s", strerror(ENOMEM));
+    return o->access != NULL ? 0 : fail(why, "%s", strerror(ENOMEM));
 }
 
 static int check_version(const struct options *o, struct p9_why *why)
@@ -320,7 +344,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return fail(why, "'%s': there are a SOURCE and a MOUNTPOINT already (see 9pfs --help)", o->surplus);
-    if (check_numbers(o, why) != 0 || check_version(o, why) != 0)
+    if (check_numbers(o, why) != 0 || check_version(o, why) != 0 || check_access(o, why) != 0)
         return -1;
     if ((o->rfdno < 0 && o->wfdno < 0) && options_parse_source(o, o->source, why) != 0)
         return -1;
@@ -342,6 +366,7 @@ void options_free(struct options *o)
     free(o->aname);
     free(o->uname);
     free(o->version);
+    free(o->access);
     free(o->mountpoint);
     free(o->surplus);
     fuse_opt_free_args(&o->args);
@@ -366,6 +391,12 @@ void options_help(void)
            "    -o rfdno=N,wfdno=N     talk over these open descriptors\n"
            "    -o aname=NAME          the export to attach to\n"
            "    -o uname=USER          attach as this user, name or number (who runs 9pfs)\n"
+           "    -o access=user         each local user attaches (as root with allow_other)\n"
+           "    -o access=client       one attach, and the kernel checks the modes\n"
+           "                           both imply default_permissions\n"
+           "    -o posixacl            the kernel checks POSIX ACLs, too\n"
+           "    -o access=any          one attach, for all users (otherwise)\n"
+           "    -o access=UID          one attach, for this user alone\n"
            "    -o version=9P2000.L    dialect to ask for\n"
            "    -o msize=BYTES         largest message to ask for (%u)\n"
            "    -o max_fids=N          fids the server is asked to keep at most (%u)\n"

@@ -30,6 +30,9 @@ struct options {
     char *version;
     unsigned msize; /* bytes */
     unsigned max_fids;
+    char *access;
+    bool allow_other;
+    int posixacl;
 
     /* How to run. */
     char *mountpoint;

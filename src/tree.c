@@ -37,6 +37,22 @@ struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root)
     return t;
 }
 
+struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root)
+{
+    struct user *user;
+
+    pthread_mutex_lock(&t->mtx);
+    LL_SEARCH_SCALAR(t->users, user, uid, uid);
+    if (user == NULL && root != NULL && (user = calloc(1, sizeof *user)) != NULL) {
+        *user = (struct user){.uid = uid, .root = root};
+        LL_APPEND(t->users, user); /* the first stays who mounted */
+        root = NULL;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    p9_fid_put(root);
+    return user;
+}
+
 /* ---- links; all called with the lock ------------------------------------ */
 
 static unsigned key_len(size_t name_len)

@@ -437,3 +437,50 @@ case_waiting_for_a_lock() {
     umount "$work/mnt2"
     rmdir "$work/mnt2"
 }
+
+as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
+
+case_access_user() { # each attaches on his own
+    attach allow_other
+    chmod 1777 "$mnt"
+    as 1001 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; echo in > '$mnt/d/f'"
+    as 1002 sh -c "echo his > '$mnt/g'"
+    echo root > "$mnt/r"
+    same "$(cd "$exp" && stat -c '%n %u:%g' d f g r | tr '\n' ' ')" 'd 1001:1001 f 1001:1001 g 1002:1002 r 0:0 '
+    ! as 1002 cat "$mnt/f"
+    ! as 1002 ls "$mnt/d"
+    ! as 1002 cat "$mnt/d/f"
+    ! as 1002 sh -c "echo x >> '$mnt/f'"
+    ! as 1002 rm -f "$mnt/f"
+    ! as 1002 chmod 666 "$mnt/f"
+    ! as 1001 chown 1002 "$mnt/f"
+    same "$(as 1001 cat "$mnt/f" "$mnt/d/f")" "$(printf 'mine\nin')"
+    same "$(cat "$mnt/f")" mine
+    chmod 755 "$mnt"
+}
+
+case_access_client() { # one attach; the kernel checks
+    attach allow_other,access=client
+    chmod 1777 "$mnt"
+    as 1001 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; ln -s f '$mnt/l'"
+    same "$(cd "$exp" && stat -c '%n %u' d f l | tr '\n' ' ')" 'd 1001 f 1001 l 1001 '
+    ! as 1002 cat "$mnt/f"
+    ! as 1002 ls "$mnt/d"
+    same "$(as 1001 cat "$mnt/f")" mine
+    chmod 755 "$mnt"
+}
+
+case_access_any_and_one() {
+    attach allow_other,access=any
+    as 1001 sh -c "echo x > '$mnt/f'"
+    same "$(stat -c %u "$exp/f")" 0
+    detach
+    attach allow_other,access=1001
+    same "$(as 1001 cat "$mnt/f")" x
+    ! as 1002 cat "$mnt/f"
+    ! cat "$mnt/f"
+    detach
+    ! "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,access=some" 2> "$work/err"
+    grep -q "access=some" "$work/err"
+    attach # for the cleaning up
+}
