@@ -108,8 +108,8 @@ int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 
 /* ---- operations --------------------------------------------------------- */
 
-/* POSIX flags of open(2): access mode, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_SYNC, O_DSYNC,
- * O_DIRECT are passed on, others are not the server's business. On success fid is open. */
+/* POSIX flags of open(2): access mode, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_SYNC, O_DSYNC
+ * are passed on, others are not the server's business. On success fid is open. */
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
 /* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);

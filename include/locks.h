@@ -41,7 +41,8 @@ struct p9_fid;
 
 /* All locks on one file. */
 struct file_locks {
-    pthread_mutex_t mtx; /* guards what follows; held over the server's replies: one change of a file's locks at a time */
+    pthread_mutex_t
+        mtx; /* guards what follows; held over the server's replies: one change of a file's locks at a time */
     struct lock_range *posix, *flock;
     struct lock_range *server; /* what the server holds for us, as one owner */
     struct p9_fid *fid;        /* by which it does; NULL when it holds nothing */

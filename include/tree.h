@@ -70,8 +70,9 @@ struct node {
     struct handle *handles;
     struct file_locks *locks; /* made when first one is asked for */
     uint64_t moved;           /* the clock when it last got another path */
-    struct node *prev, *next; /* of all but the root */    bool hidden; /* its one name is a hidden one, to be removed at the last close */
-    bool indexed; /* in the tree's index of files with several names */
+    struct node *prev, *next; /* of all but the root */
+    bool hidden;              /* its one name is a hidden one, to be removed at the last close */
+    bool indexed;             /* in the tree's index of files with several names */
     UT_hash_handle hh;        /* that index: by qid.path */
     /* What the kernel was last told. */
     uint64_t size;

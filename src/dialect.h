@@ -80,6 +80,8 @@ void fid_discard(struct p9_fid *fid);
 void fid_refused(struct p9_fid *fid);
 /* A fid from a message that makes one by its `newfid`: with its number set by `make`, which sends it. Tried again with a
  * lower number while the server refuses them as too high. */
-int fid_make(struct p9_scope *sc, struct p9_fid *from, int (*make)(struct p9_scope *, struct p9_fid *from, struct p9_fid *newfid, void *arg), void *arg, struct p9_fid **out);
+int fid_make(struct p9_scope *sc, struct p9_fid *from,
+             int (*make)(struct p9_scope *, struct p9_fid *from, struct p9_fid *newfid, void *arg), void *arg,
+             struct p9_fid **out);
 
 #endif

@@ -13,13 +13,14 @@
 
 #include "dialect.h"
 
+/* O_DIRECT is about this machine's cache: the server could not align what comes in messages. */
 static uint32_t flags_on_wire(int flags)
 {
     static const struct {
         int host;
         uint32_t wire;
     } bits[] = {
-        {O_EXCL, P9_L_EXCL},           {O_TRUNC, P9_L_TRUNC},       {O_APPEND, P9_L_APPEND}, {O_DIRECT, P9_L_DIRECT},
+        {O_EXCL, P9_L_EXCL},           {O_TRUNC, P9_L_TRUNC},       {O_APPEND, P9_L_APPEND},
         {O_DIRECTORY, P9_L_DIRECTORY}, {O_NOFOLLOW, P9_L_NOFOLLOW}, {O_DSYNC, P9_L_DSYNC},
     };
     uint32_t wire = (uint32_t)(flags & O_ACCMODE);
@@ -304,7 +305,8 @@ static void lock_client_id(struct p9_client *c, char *id)
         strcpy(id, "localhost");
 }
 
-static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
+static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start,
+                     uint64_t length)
 {
     char id[HOST_BYTES];
     struct p9_req req = {0};
@@ -330,7 +332,8 @@ static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, ui
     return -ENOLCK;
 }
 
-static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
+static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start,
+                      uint64_t length)
 {
     int rc = lock_once(sc, fid, owner, type, start, length);
 

@@ -25,12 +25,12 @@ struct fs {
     struct tree *tree;
     struct fuse_session *se;
     enum access access;
-    uid_t only_uid;    /* ACCESS_ONE */
-    bool posixacl;     /* the kernel is to check ACLs */
-    const char *aname; /* for attaching users */
+    uid_t only_uid;            /* ACCESS_ONE */
+    bool posixacl;             /* the kernel is to check ACLs */
+    const char *aname;         /* for attaching users */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
-    atomic_int lock_ranges; /* whether the server locks ranges (1) or whole files (-1); 0 not known */
-    atomic_bool no_locks;   /* it does neither */
+    atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
+    atomic_bool no_locks;      /* it does neither */
     struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
@@ -39,7 +39,7 @@ struct fs {
 struct op {
     fuse_req_t req;
     struct fs *fs;
-    struct user *user; /* NULL until op_user */
+    struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
 };
 

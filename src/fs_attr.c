@@ -62,9 +62,8 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     struct node *node = node_of(op.fs, ino);
     struct node_use u = op_use(&op, node);
     /* What was opened for writing may be truncated, whatever the path's permissions are by now. */
-    struct p9_fid *opened = fi != NULL && (set.valid & P9_SETATTR_SIZE)
-                                ? tree_handle_fid(op.fs->tree, &file_of(fi)->handle)
-                                : NULL;
+    struct p9_fid *opened =
+        fi != NULL && (set.valid & P9_SETATTR_SIZE) ? tree_handle_fid(op.fs->tree, &file_of(fi)->handle) : NULL;
     int rc = opened != NULL ? p9_setattr(&op.scope, opened, &set) : 0;
     p9_fid_put(opened);
     u.open_ok = true;

@@ -211,5 +211,7 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 
     (void)ino;
     op_begin(&op, req);
-    op_reply_err(&op, p9_fsync(&op.scope, stream_of(fi)->fid, datasync != 0));
+    int rc = p9_fsync(&op.scope, stream_of(fi)->fid, datasync != 0);
+    /* A server that syncs files alone (nfs-ganesha): fsync(2)'s word for that, which programs know. */
+    op_reply_err(&op, rc == -EISDIR || rc == -EOPNOTSUPP || rc == -ENOSYS ? -EINVAL : rc);
 }

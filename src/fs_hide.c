@@ -22,8 +22,8 @@ static void hidden_name(char *name)
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name, NAME_BYTES, ".9pfs%08lx%06lx%08lx", (unsigned long)now.tv_sec,
-             (unsigned long)(now.tv_nsec >> 8), (unsigned long)getpid() << 12 ^ atomic_fetch_add(&serial, 1));
+    snprintf(name, NAME_BYTES, ".9pfs%08lx%06lx%08lx", (unsigned long)now.tv_sec, (unsigned long)(now.tv_nsec >> 8),
+             (unsigned long)getpid() << 12 ^ atomic_fetch_add(&serial, 1));
 }
 
 /* Whether a file made in dir, opened and unlinked can still be asked for its attributes. */

@@ -435,10 +435,10 @@ void tree_free(struct tree *t)
         free(l);
     }
     node_drop_fids(t, &t->root);
-    DL_FOREACH_SAFE (t->all, node, next_node)    {
+    DL_FOREACH_SAFE (t->all, node, next_node) {
         node_free(t, node);
     }
-for (struct user *u; (u = t->users) != NULL;) {
+    for (struct user *u; (u = t->users) != NULL;) {
         t->users = u->next;
         p9_fid_put(u->root);
         free(u);

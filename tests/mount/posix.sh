@@ -155,6 +155,62 @@ case_rename_below_open_file() {
     same "$(cat "$exp/d/f")" decoy
 }
 
+case_fsync() {
+    attach
+    echo x > "$mnt/f"
+    sync "$mnt/f"
+    sync -d "$mnt/f"
+    mkdir "$mnt/d"
+    if [ "$server" = ganesha ]; then # cannot sync directories
+        sync "$mnt/d" 2>&1 | grep -q 'Invalid argument'
+    else
+        sync "$mnt/d"
+    fi
+}
+
+case_open_flags() {
+    attach
+    : > "$mnt/f"
+    for i in 1 2; do (for n in $(seq 200); do echo "$i $n" >> "$mnt/f"; done) & done
+    wait
+    same "$(sort -u "$mnt/f" | wc -l)" 400
+    same "$(wc -l < "$exp/f")" 400
+    ! (set -C; : > "$mnt/f") 2>/dev/null # O_EXCL
+    same "$(wc -l < "$mnt/f")" 400
+    dd if="$mnt/f" of="$mnt/direct" bs=4096 iflag=direct oflag=direct conv=fsync status=none || true
+    dd if=/dev/zero of="$mnt/direct" bs=4096 count=3 oflag=direct,sync status=none
+    same "$(stat -c %s "$exp/direct")" 12288
+    ln -s f "$mnt/l"
+    ! dd if="$mnt/l" iflag=nofollow of=/dev/null status=none 2>/dev/null
+    ! dd if="$mnt/f" iflag=directory of=/dev/null status=none 2>/dev/null
+    cp /bin/true "$mnt/true"
+    "$mnt/true"
+    chmod -x "$mnt/true"
+    ! "$mnt/true" 2>/dev/null
+}
+
+case_sgid_and_suid() {
+    attach allow_other
+    chmod 1777 "$mnt"
+    as 1 sh -c "echo x > '$mnt/f'; chmod 6755 '$mnt/f'"
+    same "$(stat -c %a "$exp/f")" 6755
+    as 1 sh -c "echo y >> '$mnt/f'"
+    same "$(stat -c %a "$exp/f")" 755
+    chmod 4755 "$mnt/f"
+    chown 2 "$mnt/f"
+    same "$(stat -c %a "$exp/f")" 755
+    chmod 755 "$mnt"
+}
+
+case_directory_changes_while_read() {
+    attach
+    mkdir "$mnt/d"
+    (cd "$mnt/d" && seq -f 'f%.0f' 2000 | xargs touch)
+    find "$mnt/d" -type f -delete # deletes while it reads
+    same "$(ls -A "$mnt/d")" ''
+    rmdir "$mnt/d"
+}
+
 case_statfs() {
     attach
     [ "$(df --output=size -B1 "$mnt" | tail -n 1)" -gt 0 ]
@@ -443,18 +499,18 @@ as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups
 case_access_user() { # each attaches on his own
     attach allow_other
     chmod 1777 "$mnt"
-    as 1001 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; echo in > '$mnt/d/f'"
-    as 1002 sh -c "echo his > '$mnt/g'"
+    as 1 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; echo in > '$mnt/d/f'"
+    as 2 sh -c "echo his > '$mnt/g'"
     echo root > "$mnt/r"
-    same "$(cd "$exp" && stat -c '%n %u:%g' d f g r | tr '\n' ' ')" 'd 1001:1001 f 1001:1001 g 1002:1002 r 0:0 '
-    ! as 1002 cat "$mnt/f"
-    ! as 1002 ls "$mnt/d"
-    ! as 1002 cat "$mnt/d/f"
-    ! as 1002 sh -c "echo x >> '$mnt/f'"
-    ! as 1002 rm -f "$mnt/f"
-    ! as 1002 chmod 666 "$mnt/f"
-    ! as 1001 chown 1002 "$mnt/f"
-    same "$(as 1001 cat "$mnt/f" "$mnt/d/f")" "$(printf 'mine\nin')"
+    same "$(cd "$exp" && stat -c '%n %u:%g' d f g r | tr '\n' ' ')" 'd 1:1 f 1:1 g 2:2 r 0:0 '
+    ! as 2 cat "$mnt/f"
+    ! as 2 ls "$mnt/d"
+    ! as 2 cat "$mnt/d/f"
+    ! as 2 sh -c "echo x >> '$mnt/f'"
+    ! as 2 rm -f "$mnt/f"
+    ! as 2 chmod 666 "$mnt/f"
+    ! as 1 chown 2 "$mnt/f"
+    same "$(as 1 cat "$mnt/f" "$mnt/d/f")" "$(printf 'mine\nin')"
     same "$(cat "$mnt/f")" mine
     chmod 755 "$mnt"
 }
@@ -462,22 +518,22 @@ case_access_user() { # each attaches on his own
 case_access_client() { # one attach; the kernel checks
     attach allow_other,access=client
     chmod 1777 "$mnt"
-    as 1001 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; ln -s f '$mnt/l'"
-    same "$(cd "$exp" && stat -c '%n %u' d f l | tr '\n' ' ')" 'd 1001 f 1001 l 1001 '
-    ! as 1002 cat "$mnt/f"
-    ! as 1002 ls "$mnt/d"
-    same "$(as 1001 cat "$mnt/f")" mine
+    as 1 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; ln -s f '$mnt/l'"
+    same "$(cd "$exp" && stat -c '%n %u' d f l | tr '\n' ' ')" 'd 1 f 1 l 1 '
+    ! as 2 cat "$mnt/f"
+    ! as 2 ls "$mnt/d"
+    same "$(as 1 cat "$mnt/f")" mine
     chmod 755 "$mnt"
 }
 
 case_access_any_and_one() {
     attach allow_other,access=any
-    as 1001 sh -c "echo x > '$mnt/f'"
+    as 1 sh -c "echo x > '$mnt/f'"
     same "$(stat -c %u "$exp/f")" 0
     detach
-    attach allow_other,access=1001
-    same "$(as 1001 cat "$mnt/f")" x
-    ! as 1002 cat "$mnt/f"
+    attach allow_other,access=1
+    same "$(as 1 cat "$mnt/f")" x
+    ! as 2 cat "$mnt/f"
     ! cat "$mnt/f"
     detach
     ! "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,access=some" 2> "$work/err"

@@ -1,0 +1,123 @@
+# programs.sh: demanding programs on a mount. Sourced, after lib.sh, by a file for each server. HEAVY_SECONDS is how
+# long each of those that run for a time does.
+
+: "${HEAVY_SECONDS:=10}"
+
+case_dbench() {
+    attach
+    cd "$mnt"
+    dbench -t "$HEAVY_SECONDS" -c /usr/share/dbench/client.txt 8
+    cd "$work"
+}
+
+case_stress_ng() {
+    attach
+    cd "$mnt"
+    stress-ng --temp-path "$mnt" --timeout "$HEAVY_SECONDS" --verify --hdd 2 --hdd-bytes 32m --dentry 2 --dentries 256 \
+        --rename 2 --link 2 --symlink 2 --flock 2 --lockf 2 --fcntl 2 --dir 2 --dir-dirs 256 --chmod 2 --utime 2 \
+        --mmap 2 --mmap-file --mmap-bytes 16m
+    cd "$work"
+}
+
+case_bonnie() {
+    attach
+    bonnie++ -d "$mnt" -u root -s 64 -r 32 -n 2 -q -f # not byte by byte
+}
+
+case_fio_mixed() {
+    attach
+    local engine
+    for engine in psync 'psync --direct=1' mmap; do
+        fio --name=v --directory="$mnt" --numjobs=4 --thread --rw=randrw --bsrange=4k-1m --size=16m --verify=crc32c \
+            --do_verify=1 --ioengine=$engine --output="$work/fio.out" || { cat "$work/fio.out"; exit 1; }
+        find "$mnt" -mindepth 1 -delete
+    done
+}
+
+case_sqlite_two_writers() {
+    attach
+    local mode
+    for mode in wal delete; do
+        sqlite3 "$mnt/$mode.db" "pragma journal_mode = $mode; create table t(who, i);" > /dev/null
+        for who in 1 2; do
+            for i in $(seq 40); do
+                echo ".timeout 60000"
+                echo "insert into t values($who, $i);"
+            done | sqlite3 "$mnt/$mode.db" &
+        done
+        wait
+        same "$(sqlite3 "$mnt/$mode.db" 'select count(*), sum(i) from t; pragma integrity_check')" "$(printf '80|1640\nok')"
+    done
+}
+
+case_ping_pong() { # what one mount closes the other opens
+    mkdir -p "$work/mnt2"
+    attach
+    attach '' "$work/mnt2"
+    local i a=$mnt b=$work/mnt2 c
+    for i in $(seq 500); do
+        head -c $((i * 37 % 9000)) /dev/zero | tr '\0' "$((i % 10))" > "$a/f"
+        echo "end $i" >> "$a/f"
+        same "$(tail -n 1 "$b/f" | tr -d '0-9' ; stat -c %s "$b/f")" "$(printf 'end \n%s' "$(stat -c %s "$exp/f")")"
+        cmp "$b/f" "$exp/f"
+        echo "$i" > "$b/new"
+        mv "$b/new" "$b/g"
+        same "$(cat "$a/g")" "$i"
+        rm "$a/g"
+        ! cat "$b/g" 2>/dev/null || fail "round $i: a file that is gone was opened"
+        c=$a a=$b b=$c
+    done
+    umount "$work/mnt2"
+    rmdir "$work/mnt2"
+}
+
+case_build_gives_the_same_objects() {
+    attach
+    mkdir "$work/disk"
+    (cd "$SRCDIR" && tar c src include) | tee >(tar x -C "$work/disk") | tar x -C "$mnt"
+    local d
+    for d in "$work/disk" "$mnt"; do
+        (cd "$d" && printf '%s\n' src/codec*.c src/session.c src/tree.c src/client.c src/io.c src/fid.c |
+            xargs -P4 -I{} gcc -D_GNU_SOURCE -O2 -Iinclude -c {} -o {}.o)
+    done
+    for o in "$work"/disk/src/*.o; do cmp "$o" "$mnt/src/${o##*/}"; done
+    rm -rf "$work/disk"
+}
+
+postgres() { setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/tmp PGHOST="$work/run" "$@"; }
+
+case_postgres() {
+    local bin; bin=$(echo /usr/lib/postgresql/*/bin)
+    attach allow_other
+    mkdir -p "$mnt/db" "$work/run"
+    chown postgres:postgres "$mnt/db" "$work/run"
+    cd /
+    postgres "$bin/initdb" -D "$mnt/db" > /dev/null
+    start() { # as our child, so that it is known to be gone after the kill
+        (exec setpriv --reuid=postgres --regid=postgres --init-groups "$bin/postgres" -D "$mnt/db" \
+            -c listen_addresses= -k "$work/run") >> "$work/run/log" 2>&1 &
+        postmaster=$!
+        wait_until 120 postgres "$bin/pg_isready" -q || { cat "$work/run/log"; exit 1; }
+    }
+    start
+    trap 'kill -INT $postmaster; wait $postmaster' EXIT
+    postgres "$bin/createdb" bench
+    postgres "$bin/pgbench" -q -i -s "${PG_SCALE:-2}" bench 2>&1 | tail -n 1
+    postgres "$bin/pgbench" -n -c 4 -T "$HEAVY_SECONDS" bench > "$work/run/out"
+    grep -q 'number of failed transactions: 0 ' "$work/run/out"
+    postgres "$bin/pgbench" -n -c 4 -T 60 bench > /dev/null 2>&1 &
+    sleep 3
+    kill -KILL $postmaster
+    wait || true # for both
+    sleep 1      # its own children notice
+    start
+    # The balances of pgbench agree, and every index with its table.
+    same "$(postgres psql -qAt bench -c "select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history),
+        (select sum(bbalance) from pgbench_branches) = (select sum(tbalance) from pgbench_tellers)")" 't|t'
+    postgres psql -q bench -c 'create extension amcheck' -c "select count(bt_index_check(c.oid, true)) from pg_class c
+        join pg_am a on a.oid = c.relam where a.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p'" > /dev/null
+    trap - EXIT
+    kill -INT $postmaster
+    wait $postmaster
+    rm -rf "$work/run"
+}
