@@ -132,6 +132,15 @@ uint64_t tree_clock(struct tree *t);
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 
+/* What is known of a node from the last attributes told. */
+struct node_facts {
+    uint64_t size;
+    mode_t mode;
+    gid_t gid;
+    bool hidden;
+};
+struct node_facts tree_facts(struct tree *t, struct node *node);
+
 /* A file was opened, is closed. */
 void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);

@@ -12,7 +12,7 @@
 #include "dialect.h"
 #include "log.h"
 
-enum { WORD = 64, EVICT_AT_LEAST = 16 };
+enum { WORD = 64, EVICT_AT_LEAST = 16, FEWEST = 16 /* a refusal below this is about something else */ };
 
 struct fids {
     pthread_mutex_t mtx;  /* guards all below */
@@ -189,9 +189,10 @@ int fid_make(struct p9_scope *sc, struct p9_fid *from,
         if (rc != 0)
             return rc;
         rc = make(sc, from, *out, arg);
-        if (rc == -ERANGE) /* nfs-ganesha's word for a number above its table */
-            fid_refused(*out);
-    } while (rc == -ERANGE);
+        if (rc != -ERANGE || (*out)->num < FEWEST)
+            break;
+        fid_refused(*out); /* nfs-ganesha's word for a number above its table */
+    } while (true);
     if (rc != 0)
         fid_discard(*out);
     return rc;

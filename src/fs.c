@@ -172,14 +172,16 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_told(op->fs->tree, node, attr);
-    if (rc == 0 && node->hidden && attr->nlink > 0)
-        attr->nlink--; /* the hidden name is ours */
+    if (rc == 0 && attr->nlink > 0 && tree_facts(op->fs->tree, node).hidden)
+        attr->nlink--; /* that name is ours */
     return rc;
 }
 
-gid_t group_for_new(struct op *op, const struct node *dir)
+gid_t group_for_new(struct op *op, struct node *dir)
 {
-    return dir->mode & S_ISGID ? dir->gid : fuse_req_ctx(op->req)->gid;
+    struct node_facts facts = tree_facts(op->fs->tree, dir);
+
+    return facts.mode & S_ISGID ? facts.gid : fuse_req_ctx(op->req)->gid;
 }
 
 /* ---- names to nodes ----------------------------------------------------- */

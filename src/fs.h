@@ -89,7 +89,7 @@ uint64_t inode_number(const struct p9_qid *qid);
 /* The attributes of a node as they are now on the server; remembered as told. */
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr);
 /* The group that a new file in dir belongs to: the directory's if that is set-group-id. */
-gid_t group_for_new(struct op *op, const struct node *dir);
+gid_t group_for_new(struct op *op, struct node *dir);
 /* The node of dir/name as it is now on the server, one kernel reference counted. */
 int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
                struct p9_attr *attr);

@@ -218,7 +218,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
                            .buf = r->buf,
                            .offset = (uint64_t)off,
                            .count = (uint32_t)size,
-                           .size = node_of(r->op.fs, ino)->size,
+                           .size = tree_facts(r->op.fs->tree, node_of(r->op.fs, ino)).size,
                            .short_ok = f->direct,
                            .scope = &r->op.scope,
                            .done = read_done,

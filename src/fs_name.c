@@ -123,7 +123,7 @@ void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct fs *fs = fuse_req_userdata(req);
-    mode_t inherited = node_of(fs, parent)->mode & S_ISGID;
+    mode_t inherited = tree_facts(fs->tree, node_of(fs, parent)).mode & S_ISGID;
 
     make(req, parent, name, &(struct making){.mode = S_IFDIR | mode | inherited});
 }

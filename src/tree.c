@@ -362,6 +362,14 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
     return changed;
 }
 
+struct node_facts tree_facts(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node_facts facts = {.size = node->size, .mode = node->mode, .gid = node->gid, .hidden = node->hidden};
+    pthread_mutex_unlock(&t->mtx);
+    return facts;
+}
+
 void tree_add_handle(struct tree *t, struct handle *h)
 {
     pthread_mutex_lock(&t->mtx);
