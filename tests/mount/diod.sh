@@ -14,5 +14,18 @@ case_memory_and_fids_are_bounded() {
     [ -n "${SANITIZED:-}" ] || [ "$rss" -lt $((128 * 1024)) ]
 }
 
+case_unix_socket() {
+    mkdir "$work/other"
+    echo content > "$work/other/file"
+    diod -f -n -N -e "$work/other" -l "$work/socket" -L stderr 2> "$work/other.log" &
+    wait_until 10 test -S "$work/socket"
+    "$P9FS" "$work/socket" "$mnt" -o "aname=$work/other"
+    same "$(cat "$mnt/file")" content
+    umount "$mnt"
+    kill $!
+    wait $! || true
+    rm -rf "$work/other" "$work/socket"
+}
+
 start_server diod
 run_cases

@@ -18,6 +18,7 @@ export TSAN_OPTIONS="log_path=$work/sanitizer"
 clean_up() {
     local p
     trap - EXIT
+    trap '' PIPE # nobody may be listening any more
     cd /
     unmount_all
     for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; done
@@ -27,6 +28,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
 # Every mount made below $work, innermost first.
