@@ -207,6 +207,7 @@ static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, stru
     way_free(&w);
     if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->node->qid)) {
         p9_fid_put(*fid);
+        *fid = NULL; /* in node_take it is the use's own */
         rc = -ESTALE;
     }
     return rc;

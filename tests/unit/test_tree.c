@@ -135,6 +135,24 @@ static void a_replaced_file_is_another_node(void **state)
     end(&w);
 }
 
+static void a_replaced_file_is_not_taken(void **state)
+{
+    struct world w = begin(128);
+    srv_add(w.srv, "/a", false);
+
+    (void)state;
+    struct node *a = look(&w, &w.tree->root, "a");
+    srv_remove(w.srv, "/a");
+    srv_add(w.srv, "/a", false);
+    struct node_use u = use_of(&w, a);
+    assert_int_equal(node_take(NULL, &u), -ESTALE);
+    assert_null(u.fid); /* put already: node_again must not put it once more */
+    assert_true(node_again(&u, -ESTALE));
+    assert_int_equal(node_take(NULL, &u), -ESTALE);
+    assert_false(node_again(&u, -ESTALE));
+    end(&w);
+}
+
 static void a_file_that_is_gone_is_enoent(void **state)
 {
     struct world w = begin(128);
@@ -330,17 +348,12 @@ static void long_paths_are_walked_in_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_name_is_the_same_node),
-        cmocka_unit_test(forget_frees_from_the_leaves),
-        cmocka_unit_test(a_replaced_file_is_another_node),
-        cmocka_unit_test(a_file_that_is_gone_is_enoent),
-        cmocka_unit_test(one_move_takes_the_whole_subtree),
-        cmocka_unit_test(a_rename_over_a_file_detaches_it),
-        cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
-        cmocka_unit_test(names_of_one_file_share_a_node),
-        cmocka_unit_test(fids_stay_below_the_bound),
-        cmocka_unit_test(a_smaller_bound_is_learned),
-        cmocka_unit_test(no_fid_left_is_enfile),
+        cmocka_unit_test(the_same_name_is_the_same_node),   cmocka_unit_test(forget_frees_from_the_leaves),
+        cmocka_unit_test(a_replaced_file_is_another_node),  cmocka_unit_test(a_replaced_file_is_not_taken),
+        cmocka_unit_test(a_file_that_is_gone_is_enoent),    cmocka_unit_test(one_move_takes_the_whole_subtree),
+        cmocka_unit_test(a_rename_over_a_file_detaches_it), cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
+        cmocka_unit_test(names_of_one_file_share_a_node),   cmocka_unit_test(fids_stay_below_the_bound),
+        cmocka_unit_test(a_smaller_bound_is_learned),       cmocka_unit_test(no_fid_left_is_enfile),
         cmocka_unit_test(long_paths_are_walked_in_steps),
     };
 
