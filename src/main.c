@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_log.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,13 +55,26 @@ static char *check_mountpoint(const char *path)
     return NULL;
 }
 
+/* Given descriptors, moved away from 0 to 2, which the background replaces (and which stay taken until then). */
+static struct transport *dial_fds(const struct options *o, int *err, struct p9_why *why)
+{
+    int rfd = o->rfdno > 2 ? o->rfdno : fcntl(o->rfdno, F_DUPFD_CLOEXEC, 3);
+    int wfd = o->wfdno > 2 ? o->wfdno : fcntl(o->wfdno, F_DUPFD_CLOEXEC, 3);
+
+    if (rfd >= 0 && wfd >= 0)
+        return transport_fds(rfd, wfd, err, why);
+    *err = -errno;
+    snprintf(why->text, sizeof why->text, "cannot use descriptors %d and %d: %s", o->rfdno, o->wfdno, strerror(errno));
+    return NULL;
+}
+
 static struct transport *dial(const struct options *o, int *err, struct p9_why *why)
 {
     switch (o->dial) {
     case DIAL_UNIX:
         return transport_unix(o->host, err, why);
     case DIAL_FDS:
-        return transport_fds(o->rfdno, o->wfdno, err, why);
+        return dial_fds(o, err, why);
     case DIAL_TCP:
         break;
     }

@@ -7,6 +7,18 @@ case_mount_shows_source() {
     wait_until 10 test -z "$(daemon_of "$mnt")"
 }
 
+case_given_descriptors() {
+    echo content > "$exp/file"
+    exec 5<> "/dev/tcp/127.0.0.1/$port"
+    "$P9FS" given "$mnt" -o "rfdno=5,wfdno=5,aname=$exp"
+    exec 5>&-
+    same "$(cat "$mnt/file")" content
+    detach
+    exec 0<> "/dev/tcp/127.0.0.1/$port" # one that the background replaces
+    "$P9FS" given "$mnt" -o "rfdno=0,wfdno=0,aname=$exp"
+    same "$(cat "$mnt/file")" content
+}
+
 case_mount_by_type() { # mount(8) looks for 9pfs in the standard places: here one has it, for this mount namespace alone
     echo content > "$exp/file"
     export P9FS exp mnt port
