@@ -1,5 +1,5 @@
 /*
- * client.c: what is the same in every dialect (attach, walk, remove), and the way to
+ * client.c: what is the same in every dialect (attach, walk), and the way to
  * the dialect's own operations.
  */
 #include "client.h"
@@ -101,7 +101,7 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit)
     return iounit > 0 && iounit < payload ? iounit : payload;
 }
 
-/* ---- attach, walk, remove ----------------------------------------------- */
+/* ---- attach, walk ------------------------------------------------------- */
 
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
               struct p9_fid **out)
@@ -194,18 +194,6 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
     }
     *out = fid;
     return 0;
-}
-
-int p9_remove(struct p9_scope *sc, struct p9_fid *fid)
-{
-    struct p9_fcall tx = {.type = P9_Tremove, .Tremove.fid = fid->num};
-    int rc = p9_do(sc, fid->client, &tx);
-
-    if (rc == -EINTR) /* flushed: the server still knows the fid */
-        p9_fid_put(fid);
-    else
-        fid_discard(fid);
-    return rc;
 }
 
 /* ---- to the dialect ----------------------------------------------------- */

@@ -222,16 +222,26 @@ static void clunk_done(struct p9_req *req)
     free(k);
 }
 
-int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid)
+/* Sends what ends a fid on the server whatever it answers. The caller's reference is taken. */
+static int fid_end(struct p9_scope *sc, struct p9_fid *fid, const struct p9_fcall *tx)
 {
-    struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = fid->num};
-    int rc = p9_do(sc, fid->client, &tx);
+    int rc = p9_do(sc, fid->client, tx);
 
     if (rc == -EINTR) /* flushed: the server still knows the fid */
         p9_fid_put(fid);
     else
         fid_discard(fid);
     return rc;
+}
+
+int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid)
+{
+    return fid_end(sc, fid, &(struct p9_fcall){.type = P9_Tclunk, .Tclunk.fid = fid->num});
+}
+
+int p9_remove(struct p9_scope *sc, struct p9_fid *fid)
+{
+    return fid_end(sc, fid, &(struct p9_fcall){.type = P9_Tremove, .Tremove.fid = fid->num});
 }
 
 void p9_fid_put(struct p9_fid *fid)

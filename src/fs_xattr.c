@@ -78,14 +78,11 @@ static int check_flags(struct op *op, struct node *node, const char *name, int f
     return n < 0 ? (int)n : 0;
 }
 
-void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+/* value NULL: removes it. */
+static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
     struct op op;
 
-    if (is_ours(name) || size == 0) {
-        fuse_reply_err(req, EOPNOTSUPP);
-        return;
-    }
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
     struct node_use u = op_use(&op, node);
@@ -96,32 +93,26 @@ void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     }
     do {
         rc = node_use(&op.scope, &u);
-        if (rc == 0)
+        if (rc == 0 && value != NULL)
             rc = p9_setxattr(&op.scope, u.fid, name, value, size, flags);
+        else if (rc == 0)
+            rc = p9_removexattr(&op.scope, u.fid, name);
     } while (node_again(&u, rc));
     op_reply_err(&op, rc);
 }
 
+void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+    if (is_ours(name) || size == 0)
+        fuse_reply_err(req, EOPNOTSUPP);
+    else
+        change(req, ino, name, value, size, flags);
+}
+
 void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    struct op op;
-
-    if (is_ours(name)) {
+    if (is_ours(name))
         fuse_reply_err(req, ENODATA);
-        return;
-    }
-    op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
-    struct node_use u = op_use(&op, node);
-    int rc = check_flags(&op, node, name, XATTR_REPLACE);
-    if (rc != 0) {
-        op_reply_err(&op, rc);
-        return;
-    }
-    do {
-        rc = node_use(&op.scope, &u);
-        if (rc == 0)
-            rc = p9_removexattr(&op.scope, u.fid, name);
-    } while (node_again(&u, rc));
-    op_reply_err(&op, rc);
+    else
+        change(req, ino, name, NULL, 0, XATTR_REPLACE);
 }
