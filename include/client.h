@@ -62,6 +62,8 @@ struct p9_setattr {
     struct timespec atime, mtime;
 };
 
+enum { P9_HIDDEN_BYTES = 48 };
+
 struct p9_statfs {
     uint32_t bsize, namelen; /* bytes */
     uint64_t blocks, bfree, bavail, files, ffree, fsid;
@@ -77,6 +79,10 @@ void p9_client_stop(struct p9_client *c);
 struct p9_session *p9_client_session(struct p9_client *c);
 /* The number of the connection: a fid of another one is no longer known to the server. */
 unsigned p9_client_generation(const struct p9_client *c);
+/* Whether a fid stays with its file whatever happens to the path that it was walked by. Known from p9_client_learn. */
+bool p9_fids_follow(struct p9_client *c);
+/* Whether opening with O_TRUNC truncates. As above. */
+bool p9_open_truncates(struct p9_client *c);
 /* The largest payload of one message, bytes. */
 uint32_t p9_client_payload(const struct p9_client *c);
 
@@ -113,6 +119,10 @@ int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
 /* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
+/* The same for an empty file that must not be there yet, and is not opened. */
+int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
+/* A name for a file of our own, not used before; name has room for P9_HIDDEN_BYTES. */
+void p9_hidden_name(char *name);
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
 int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);

@@ -74,12 +74,7 @@ struct node {
     bool hidden;              /* its one name is a hidden one, to be removed at the last close */
     bool indexed;             /* in the tree's index of files with several names */
     UT_hash_handle hh;        /* that index: by qid.path */
-    /* What the kernel was last told. */
-    uint64_t size;
-    struct timespec mtime, ctime;
-    nlink_t nlink;
-    mode_t mode;
-    gid_t gid;
+    struct p9_attr attr;      /* what the kernel was last told */
 };
 
 struct tree {
@@ -90,7 +85,7 @@ struct tree {
     struct user *users;
     struct link *links; /* hash */
     struct node *all;
-    struct node *by_qid; /* hash: regular files with several names */
+    struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
     uint64_t clock;  /* renames so far */
     unsigned moving; /* renames under way */
@@ -134,10 +129,9 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 
 /* What is known of a node from the last attributes told. */
 struct node_facts {
-    uint64_t size;
-    mode_t mode;
-    gid_t gid;
+    struct p9_attr attr;
     bool hidden;
+    bool gone; /* it has no name any more, and no file is open: nothing to ask the server by */
 };
 struct node_facts tree_facts(struct tree *t, struct node *node);
 
@@ -163,6 +157,10 @@ void tree_hide(struct tree *t, struct node *node, struct node *parent, const cha
  * dropped by tree_forget) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
 struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name);
 
+/* A hidden file in the directory parent/name: that directory (one reference counted), and the file's name;
+ * NULL if there is none. */
+struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden);
+
 /* ---- fids --------------------------------------------------------------- */
 
 /* The use of a node's fid in one operation:
@@ -173,7 +171,8 @@ struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *n
  *             rc = p9_getattr(sc, u.fid, &attr);
  *     while (node_again(&u, rc));
  *
- * An operation that fails because the fid no longer stands for the path is tried again with one walked anew.
+ * An operation that fails because the fid no longer stands for the path is tried again with one walked anew; one that was not
+ * allowed on its way to the file, by another name of it.
  */
 struct node_use {
     /* Set by the caller. */
@@ -186,8 +185,7 @@ struct node_use {
     struct p9_fid *fid;
     uint64_t walked; /* the clock that goes with a fid walked from this one now */
     /* Its own. */
-    unsigned tries;
-    bool fresh; /* the fid was walked for this use */
+    unsigned tries, other_names;
 };
 /* 0 or -errno: ESTALE if the path is another file now, or the node has none. */
 int node_use(struct p9_scope *sc, struct node_use *u);

@@ -5,9 +5,12 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "dialect.h"
 
@@ -73,6 +76,16 @@ bool p9_lacks(struct p9_client *c, enum p9_missing what)
     return (atomic_load(&c->missing) & what) != 0;
 }
 
+bool p9_fids_follow(struct p9_client *c)
+{
+    return p9_lacks(c, P9_FIDS_FOLLOW);
+}
+
+bool p9_open_truncates(struct p9_client *c)
+{
+    return !p9_lacks(c, P9_NO_TRUNC);
+}
+
 bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc)
 {
     if (rc != -EOPNOTSUPP && rc != -ENOSYS)
@@ -136,8 +149,11 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root)
 
     if (p9_walk(NULL, root, 1, &name, &fid) == 0)
         p9_fid_put(fid);
-    if (p9_session_rerror_is_rlerror(c->session) && c->read_max > GANESHA_READ_MAX)
+    if (!p9_session_rerror_is_rlerror(c->session))
+        return;
+    if (c->read_max > GANESHA_READ_MAX)
         c->read_max = GANESHA_READ_MAX;
+    atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW);
 }
 
 /* One Twalk of at most 16 names. newfid == fid moves it. */
@@ -206,6 +222,28 @@ int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
     return fid->client->ops->create(sc, fid, name, flags, mode, gid);
+}
+
+int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+{
+    struct p9_fid *fid;
+    int rc = p9_walk(sc, dir, 0, NULL, &fid);
+
+    if (rc != 0)
+        return rc;
+    rc = p9_create(sc, fid, name, O_WRONLY | O_EXCL, mode, gid);
+    p9_fid_put(fid);
+    return rc;
+}
+
+void p9_hidden_name(char *name)
+{
+    static atomic_ulong serial;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name, P9_HIDDEN_BYTES, ".9pfs%08lx%06lx%08lx", (unsigned long)now.tv_sec,
+             (unsigned long)(now.tv_nsec >> 8), (unsigned long)getpid() << 12 ^ atomic_fetch_add(&serial, 1));
 }
 
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)

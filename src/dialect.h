@@ -33,11 +33,14 @@ struct p9_dialect_ops {
 
 extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
 
-/* Messages that a server was seen not to have, so that it is asked once. */
+/* What a server was seen to be like: mostly messages that it does not have, so that it is asked once. */
 enum p9_missing {
     P9_NO_UNLINKAT = 1,
     P9_NO_RENAMEAT = 2,
     P9_NO_FOREIGN_HOSTS = 4, /* Tlock wants a client_id that is a host it can find */
+    P9_NO_EXCL = 8,          /* Tlcreate opens what is there, O_EXCL or not */
+    P9_NO_TRUNC = 16,        /* Tlopen and Tlcreate ignore O_TRUNC */
+    P9_FIDS_FOLLOW = 32,     /* a fid is a file, not a path */
 };
 
 struct fids;

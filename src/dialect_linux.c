@@ -46,7 +46,7 @@ static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
     return 0;
 }
 
-static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
+static int create_plainly(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Tlcreate,
@@ -62,6 +62,33 @@ static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *nam
     fid->qid = req.rx.Rlcreate.qid;
     fid->iounit = p9_fid_iounit(fid->client, req.rx.Rlcreate.iounit);
     return 0;
+}
+
+/* Where O_EXCL means nothing, the file is made under a name of its own; a link is refused if the name is taken. */
+static int create_by_link(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
+{
+    char hidden[P9_HIDDEN_BYTES];
+    struct p9_fid *dir;
+    int rc = p9_walk(sc, fid, 0, NULL, &dir);
+
+    if (rc != 0)
+        return rc;
+    p9_hidden_name(hidden);
+    rc = create_plainly(sc, fid, hidden, flags, mode, gid);
+    if (rc == 0) {
+        rc = p9_link(sc, dir, fid, name);
+        int removed = p9_unlink(NULL, dir, hidden, false);
+        rc = rc == 0 ? removed : rc;
+    }
+    p9_fid_put(dir);
+    return rc;
+}
+
+static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
+{
+    if ((flags & O_EXCL) && p9_lacks(fid->client, P9_NO_EXCL))
+        return create_by_link(sc, fid, name, flags, mode, gid);
+    return create_plainly(sc, fid, name, flags, mode, gid);
 }
 
 /* The type as S_IF bits where a server leaves the mode out. */
@@ -145,8 +172,9 @@ static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name
                                      .major = major(dev),
                                      .minor = minor(dev),
                                      .gid = gid}};
+    int rc = p9_do(sc, dir->client, &tx);
 
-    return p9_do(sc, dir->client, &tx);
+    return rc == -EINVAL && S_ISREG(mode) ? p9_make_file(sc, dir, name, mode & 07777, gid) : rc;
 }
 
 static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)

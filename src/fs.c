@@ -51,15 +51,28 @@ void op_begin(struct op *op, fuse_req_t req)
     fuse_req_interrupt_func(req, on_interrupt, op);
 }
 
+/* What this machine knows of a user. */
+struct person {
+    struct passwd pw;
+    char text[2048];
+};
+
+static bool find_person(uid_t uid, struct person *p)
+{
+    struct passwd *found = NULL;
+
+    getpwuid_r(uid, &p->pw, p->text, sizeof p->text, &found);
+    return found != NULL;
+}
+
 static struct user *attach_user(struct op *op, uid_t uid)
 {
     struct fs *fs = op->fs;
-    struct passwd pw, *found = NULL;
-    char buf[2048];
+    struct person p;
     struct p9_fid *root;
 
-    getpwuid_r(uid, &pw, buf, sizeof buf, &found);
-    if (p9_attach(&op->scope, fs->client, found != NULL ? pw.pw_name : "", uid, fs->aname, &root) != 0)
+    const char *name = find_person(uid, &p) ? p.pw.pw_name : "";
+    if (p9_attach(&op->scope, fs->client, name, uid, fs->aname, &root) != 0)
         return NULL;
     return tree_user(fs->tree, uid, root);
 }
@@ -81,9 +94,10 @@ struct user *op_user(struct op *op)
     return op->user;
 }
 
-int give_to_user(struct op *op, struct p9_fid *fid)
+int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid)
 {
-    const struct p9_setattr set = {.valid = P9_SETATTR_UID, .uid = fuse_req_ctx(op->req)->uid};
+    const struct p9_setattr set = {
+        .valid = P9_SETATTR_UID | P9_SETATTR_GID, .uid = fuse_req_ctx(op->req)->uid, .gid = gid};
 
     if (op->fs->access != ACCESS_CLIENT || set.uid == op->fs->tree->users->uid)
         return 0;
@@ -170,9 +184,14 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
         if (rc == 0 && !qid_same_file(&attr->qid, &node->qid))
             rc = -ESTALE;
     } while (node_again(&u, rc));
+    struct node_facts facts = tree_facts(op->fs->tree, node);
+    if (rc == -ESTALE && facts.gone) { /* someone's working directory, or a fifo that the kernel has open */
+        *attr = facts.attr;
+        return 0;
+    }
     if (rc == 0)
         tree_told(op->fs->tree, node, attr);
-    if (rc == 0 && attr->nlink > 0 && tree_facts(op->fs->tree, node).hidden)
+    if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* that name is ours */
     return rc;
 }
@@ -181,7 +200,38 @@ gid_t group_for_new(struct op *op, struct node *dir)
 {
     struct node_facts facts = tree_facts(op->fs->tree, dir);
 
-    return facts.mode & S_ISGID ? facts.gid : fuse_req_ctx(op->req)->gid;
+    return facts.attr.mode & S_ISGID ? facts.attr.gid : fuse_req_ctx(op->req)->gid;
+}
+
+static bool has_default_acl(struct op *op, struct node *dir)
+{
+    struct node_use u = op_use(op, dir);
+    ssize_t n;
+
+    u.open_ok = true;
+    do {
+        n = node_use(&op->scope, &u);
+        if (n == 0)
+            n = p9_getxattr(&op->scope, u.fid, "system.posix_acl_default", NULL, 0);
+    } while (node_again(&u, n < 0 ? (int)n : 0));
+    return n > 0;
+}
+
+mode_t mode_for_new(struct op *op, struct node *dir, mode_t mode)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(op->req);
+
+    if (!op->fs->posixacl || (mode & ctx->umask) == 0 || has_default_acl(op, dir))
+        return mode;
+    return mode & ~ctx->umask;
+}
+
+gid_t primary_group(struct op *op)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(op->req);
+    struct person p;
+
+    return find_person(ctx->uid, &p) ? p.pw.pw_gid : ctx->gid;
 }
 
 /* ---- names to nodes ----------------------------------------------------- */
@@ -235,7 +285,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->congestion_threshold = 48;
     conn->time_gran = 1;
     if (fs->posixacl)
-        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
+        conn->want |= conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
     if (fs->ready != NULL)
         fs->ready();
 }

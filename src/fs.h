@@ -26,7 +26,7 @@ struct fs {
     struct fuse_session *se;
     enum access access;
     uid_t only_uid;            /* ACCESS_ONE */
-    bool posixacl;             /* the kernel is to check ACLs */
+    bool posixacl;             /* the kernel is to check ACLs, and to leave the umask to us */
     const char *aname;         /* for attaching users */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
@@ -76,8 +76,14 @@ void op_reply_attr(struct op *op, const struct p9_attr *attr);
 
 /* Who asks, attached; NULL if the server or an option says no. */
 struct user *op_user(struct op *op);
-/* Where all act by one attach: gives what op's user just made to that user. `fid` is it. */
-int give_to_user(struct op *op, struct p9_fid *fid);
+/* Where all act by one attach: gives what op's user just made to that user and group. `fid` is it. */
+int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid);
+/* nfs-ganesha makes files without the set-user-id, set-group-id and sticky bits: gives node those of the mode, and the
+ * group (NO_GROUP: any), that it was made with, and *attr what comes of it. What fails is left
+ * as the server did it. */
+void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr);
+/* Sets node's mode with the rights of who mounted. 0 or -errno. */
+int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode);
 /* A use of node's fid on behalf of op. */
 struct node_use op_use(struct op *op, struct node *node);
 
@@ -90,6 +96,12 @@ uint64_t inode_number(const struct p9_qid *qid);
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr);
 /* The group that a new file in dir belongs to: the directory's if that is set-group-id. */
 gid_t group_for_new(struct op *op, struct node *dir);
+/* The mode of a new file in dir: a default ACL stands in for the umask. The kernel applies the umask itself without posixacl. */
+mode_t mode_for_new(struct op *op, struct node *dir, mode_t mode);
+/* nfs-ganesha lets nobody make a file of a group that he is not in on the server: EPERM. Then it is made with the group that
+ * he has at home, and given the right one afterwards (as_made). */
+gid_t primary_group(struct op *op);
+#define NO_GROUP ((gid_t)-1)
 /* The node of dir/name as it is now on the server, one kernel reference counted. */
 int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
                struct p9_attr *attr);
@@ -100,6 +112,12 @@ int enter_known(struct op *op, struct node *dir, const char *name, const struct 
 /* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
  * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */
 int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced);
+/* p9_rename, and the tree is told. */
+int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
+                struct p9_fid *newfid, const char *newname);
+/* A hidden file in dir/name, which for the user is empty and shall go, moves up into dir. 0; -ENOTEMPTY if there is none,
+ * or it cannot be moved. */
+int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
 /* tree_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);
 

@@ -52,6 +52,54 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
+static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, struct user *user,
+                        const struct p9_setattr *set)
+{
+    struct node_use u = {.tree = op->fs->tree, .node = node, .user = user, .open_ok = true};
+    int rc;
+
+    do {
+        rc = node_use(sc, &u);
+        if (rc == 0)
+            rc = p9_setattr(sc, u.fid, set);
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode)
+{
+    const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
+
+    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set);
+}
+
+void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr)
+{
+    struct p9_setattr set = {.mode = (attr->mode | mode) & 07777, .gid = gid};
+    int rc = -EPERM;
+
+    if (gid != NO_GROUP && attr->gid != gid) {
+        set.valid = P9_SETATTR_GID;
+        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set);
+    }
+    if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
+        set.valid = P9_SETATTR_MODE;
+        rc = node_setattr(op, NULL, node, op_user(op), &set);
+    }
+    if (rc == 0)
+        node_getattr(op, node, attr);
+}
+
+/* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the owner and root may
+ * change its mode. So what the kernel asks for then is done as who mounted. */
+static bool takes_privileges(struct op *op, struct node *node, const struct p9_setattr *set)
+{
+    mode_t old = tree_facts(op->fs->tree, node).attr.mode & 07777;
+
+    return op->fs->access == ACCESS_USER && set->valid == P9_SETATTR_MODE &&
+           (old & ~(S_ISUID | S_ISGID)) == (set->mode & ~(S_ISUID | S_ISGID)) && (set->mode & ~old) == 0;
+}
+
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
     struct p9_setattr set = setattr_of(st, to_set);
@@ -60,24 +108,23 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
-    struct node_use u = op_use(&op, node);
     /* What was opened for writing may be truncated, whatever the path's permissions are by now. */
     struct p9_fid *opened =
         fi != NULL && (set.valid & P9_SETATTR_SIZE) ? tree_handle_fid(op.fs->tree, &file_of(fi)->handle) : NULL;
     int rc = opened != NULL ? p9_setattr(&op.scope, opened, &set) : 0;
     p9_fid_put(opened);
-    u.open_ok = true;
-    while (opened == NULL && set.valid != 0) {
-        rc = node_use(&op.scope, &u);
-        if (rc == 0)
-            rc = p9_setattr(&op.scope, u.fid, &set);
-        if (!node_again(&u, rc))
-            break;
-    }
+    if (opened == NULL && set.valid != 0)
+        rc = node_setattr(&op, &op.scope, node, op_user(&op), &set);
+    if (rc == -EPERM && takes_privileges(&op, node, &set))
+        rc = set_mode_as_mounter(&op, node, set.mode);
+    mode_t old = tree_facts(op.fs->tree, node).attr.mode;
     if (rc == 0) {
         op.scope.interrupted = false;
         rc = node_getattr(&op, node, &attr);
     }
+    if (rc == 0 && S_ISDIR(attr.mode) &&
+        !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
+        as_made(&op, node, old, NO_GROUP, &attr);
     if (rc == 0)
         op_reply_attr(&op, &attr);
     else

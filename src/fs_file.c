@@ -30,25 +30,23 @@ static void file_free(struct file *f)
     free(f);
 }
 
-/* Some servers (nfs-ganesha) ignore O_TRUNC: seen by the size, done here. */
+/* What O_TRUNC should have done and the server has not. */
 static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
 {
-    const struct p9_setattr set = {.valid = P9_SETATTR_SIZE};
+    struct p9_setattr set = {.valid = P9_SETATTR_SIZE};
     int rc = 0;
 
-    if (!(f->handle.flags & O_TRUNC) || !S_ISREG(attr->mode) || attr->size == 0)
+    if (!(f->handle.flags & O_TRUNC) || !S_ISREG(attr->mode))
+        return 0;
+    set.mode = attr->mode & 07777 & ~(mode_t)(S_ISUID | (attr->mode & S_IXGRP ? S_ISGID : 0));
+    if (fuse_req_ctx(op->req)->uid != 0 && set.mode != (attr->mode & 07777)) /* truncating takes the privileges away */
+        set_mode_as_mounter(op, f->handle.node, set.mode);
+    if (attr->size == 0 && p9_open_truncates(op->fs->client))
         return 0;
     rc = p9_setattr(&op->scope, f->handle.fid, &set);
     if (rc == 0)
         rc = p9_getattr(&op->scope, f->handle.fid, attr);
     return rc;
-}
-
-static int attributes_opened(struct op *op, struct file *f, struct p9_attr *attr)
-{
-    int rc = p9_getattr(&op->scope, f->handle.fid, attr);
-
-    return rc == 0 ? truncate_opened(op, f, attr) : rc;
 }
 
 static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_attr *attr)
@@ -70,7 +68,9 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
     f->handle.walked = u.walked;
     if (!qid_same_file(&f->handle.fid->qid, &node->qid))
         return -ESTALE;
-    return attributes_opened(op, f, attr);
+    f->handle.node = node;
+    rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    return rc == 0 ? truncate_opened(op, f, attr) : rc;
 }
 
 static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
@@ -109,13 +109,13 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         op_reply_err(&op, rc);
         return;
     }
-    f->handle.node = node;
     reply_opened(&op, f, fi, &attr);
     if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
         drop_file(&op, f);
 }
 
-static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f)
+/* *group: what the file should be given to. */
+static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
 {
     struct node_use u = op_use(op, dir);
     struct p9_fid *fid;
@@ -127,7 +127,12 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
         if (rc == 0)
             rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
         if (rc == 0) {
-            rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, group_for_new(op, dir));
+            gid_t gid = group_for_new(op, dir);
+            rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, gid);
+            if (rc == -EPERM) {
+                rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, primary_group(op));
+                *group = gid;
+            }
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
             p9_fid_put(fid);
         }
@@ -153,26 +158,34 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
     op_begin(&op, req);
     struct node *dir = node_of(op.fs, parent), *node = NULL;
+    gid_t group = NO_GROUP;
     struct file *f = file_new(&op, fi->flags);
     int rc = f != NULL ? 0 : -ENOMEM;
-    if (rc == 0)
-        rc = create_in(&op, dir, name, mode & 07777, f);
+    if (rc == 0) {
+        mode = mode_for_new(&op, dir, mode);
+        rc = create_in(&op, dir, name, mode & 07777, f, &group);
+    }
     if (rc == 0) {
         op.scope.interrupted = false; /* it is there now */
-        rc = give_to_user(&op, f->handle.fid);
-    }
-    if (rc == 0) {
-        rc = attributes_opened(&op, f, &attr);
+        rc = give_to_user(&op, f->handle.fid, group_for_new(&op, dir));
     }
     if (rc == 0)
+        rc = p9_getattr(&op.scope, f->handle.fid, &attr);
+    if (rc == 0)
         rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
+    if (rc == 0) {
+        f->handle.node = node;
+        if (attr.size == 0) /* it was not there before */
+            as_made(&op, node, mode & 07777, group, &attr);
+        else if ((rc = truncate_opened(&op, f, &attr)) != 0)
+            tree_forget(op.fs->tree, node, 1);
+    }
     if (rc != 0) {
         if (f != NULL)
             file_free(f);
         op_reply_err(&op, rc);
         return;
     }
-    f->handle.node = node;
     fill_entry(&op, node, &attr, &e);
     reply_opened(&op, f, fi, &attr);
     fi->direct_io = f->direct = false;
@@ -218,7 +231,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
                            .buf = r->buf,
                            .offset = (uint64_t)off,
                            .count = (uint32_t)size,
-                           .size = tree_facts(r->op.fs->tree, node_of(r->op.fs, ino)).size,
+                           .size = tree_facts(r->op.fs->tree, node_of(r->op.fs, ino)).attr.size,
                            .short_ok = f->direct,
                            .scope = &r->op.scope,
                            .done = read_done,

@@ -8,33 +8,20 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "fs.h"
 
-enum { NAME_BYTES = 48 };
-
-static void hidden_name(char *name)
-{
-    static atomic_ulong serial;
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(name, NAME_BYTES, ".9pfs%08lx%06lx%08lx", (unsigned long)now.tv_sec, (unsigned long)(now.tv_nsec >> 8),
-             (unsigned long)getpid() << 12 ^ atomic_fetch_add(&serial, 1));
-}
-
 /* Whether a file made in dir, opened and unlinked can still be asked for its attributes. */
 static bool try_unlinked(struct p9_fid *dir)
 {
-    char name[NAME_BYTES];
+    char name[P9_HIDDEN_BYTES];
     struct p9_fid *fid;
     struct p9_attr before, after;
     bool kept = false;
 
-    hidden_name(name);
+    p9_hidden_name(name);
     if (p9_walk(NULL, dir, 0, NULL, &fid) != 0)
         return false;
     if (p9_create(NULL, fid, name, O_RDWR | O_EXCL, 0600, getgid()) == 0) {
@@ -51,7 +38,7 @@ static bool keeps_unlinked(struct fs *fs, struct p9_fid *dir)
     int known = atomic_load(&fs->keeps_unlinked);
 
     if (known == 0) {
-        known = try_unlinked(dir) ? 1 : -1;
+        known = p9_fids_follow(fs->client) || try_unlinked(dir) ? 1 : -1;
         atomic_store(&fs->keeps_unlinked, known);
     }
     return known > 0;
@@ -60,13 +47,13 @@ static bool keeps_unlinked(struct fs *fs, struct p9_fid *dir)
 int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced)
 {
     struct tree *t = op->fs->tree;
-    char hidden[NAME_BYTES];
+    char hidden[P9_HIDDEN_BYTES];
     struct node *node = tree_only_name_of_open(t, dir, name);
     int rc = -EOPNOTSUPP;
 
     if (node == NULL || keeps_unlinked(op->fs, dirfid))
         return 0;
-    hidden_name(hidden);
+    p9_hidden_name(hidden);
     if (replaced) { /* the name must not be missing for a moment: a second one is made */
         struct node_use u = op_use(op, node);
         do {
@@ -78,13 +65,41 @@ int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const c
             tree_hide(t, node, dir, hidden, true);
     }
     if (rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EPERM) {
-        tree_rename_begin(t);
-        rc = p9_rename(&op->scope, dirfid, name, dirfid, hidden);
-        tree_rename_end(t, rc == 0, dir, name, dir, hidden);
+        rc = rename_told(op, dir, dirfid, name, dir, dirfid, hidden);
         if (rc == 0)
             tree_hide(t, node, dir, hidden, false);
     }
     return rc == 0 && !replaced ? 1 : rc;
+}
+
+int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
+                struct p9_fid *newfid, const char *newname)
+{
+    struct tree *t = op->fs->tree;
+
+    tree_rename_begin(t);
+    int rc = p9_rename(&op->scope, oldfid, oldname, newfid, newname);
+    tree_rename_end(t, rc == 0, olddir, oldname, newdir, newname);
+    return rc;
+}
+
+int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name)
+{
+    char hidden[P9_MAXNAME + 1];
+    struct node *below = tree_hidden_below(op->fs->tree, dir, name, hidden);
+    int rc;
+
+    if (below == NULL)
+        return -ENOTEMPTY;
+    struct node_use u = op_use(op, below);
+    u.in_dir = true;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = rename_told(op, below, u.fid, hidden, dir, dirfid, hidden);
+    } while (node_again(&u, rc));
+    tree_forget(op->fs->tree, below, 1);
+    return rc == 0 ? 0 : -ENOTEMPTY;
 }
 
 static void remove_hidden(struct op *op, struct node *dir, const char *name)

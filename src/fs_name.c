@@ -80,12 +80,12 @@ static int own_made(struct op *op, struct node *dir, const char *name)
     node_again(&u, 0);
     if (rc != 0)
         return rc;
-    rc = give_to_user(op, fid);
+    rc = give_to_user(op, fid, group_for_new(op, dir));
     p9_fid_put(fid);
     return rc;
 }
 
-static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct making *m)
+static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct making m)
 {
     struct op op;
     struct node *node;
@@ -100,37 +100,46 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const stru
         return;
     }
     u.in_dir = true;
+    gid_t gid = group_for_new(&op, dir), group = NO_GROUP;
+    if (m.target == NULL)
+        m.mode = mode_for_new(&op, dir, m.mode);
     do {
         rc = node_use(&op.scope, &u);
         if (rc == 0)
-            rc = make_in(&op, u.fid, name, m, group_for_new(&op, dir));
+            rc = make_in(&op, u.fid, name, &m, gid);
+        if (rc == -EPERM) {
+            group = gid;
+            rc = make_in(&op, u.fid, name, &m, primary_group(&op));
+        }
     } while (node_again(&u, rc));
     if (rc == 0)
         rc = own_made(&op, dir, name);
     if (rc == 0)
         rc = enter_name(&op, NULL, dir, name, &node, &attr);
-    if (rc == 0)
+    if (rc == 0) {
+        as_made(&op, node, m.mode, group, &attr);
         op_reply_entry(&op, node, &attr);
-    else
+    } else {
         op_reply_err(&op, rc);
+    }
 }
 
 void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-    make(req, parent, name, &(struct making){.mode = mode, .rdev = rdev});
+    make(req, parent, name, (struct making){.mode = mode, .rdev = rdev});
 }
 
 void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct fs *fs = fuse_req_userdata(req);
-    mode_t inherited = tree_facts(fs->tree, node_of(fs, parent)).mode & S_ISGID;
+    mode_t inherited = tree_facts(fs->tree, node_of(fs, parent)).attr.mode & S_ISGID;
 
-    make(req, parent, name, &(struct making){.mode = S_IFDIR | mode | inherited});
+    make(req, parent, name, (struct making){.mode = S_IFDIR | mode | inherited});
 }
 
 void fs_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-    make(req, parent, name, &(struct making){.mode = S_IFLNK, .target = target});
+    make(req, parent, name, (struct making){.mode = S_IFLNK, .target = target});
 }
 
 void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
@@ -185,8 +194,9 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
         rc = node_use(&op.scope, &u);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
-        if (rc == 0)
-            rc = p9_unlink(&op.scope, u.fid, name, is_dir);
+        do
+            rc = rc == 0 ? p9_unlink(&op.scope, u.fid, name, is_dir) : rc;
+        while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_unlink(op.fs->tree, dir, name);
@@ -209,7 +219,6 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
     struct op op;
 
     op_begin(&op, req);
-    struct tree *t = op.fs->tree;
     struct node *olddir = node_of(op.fs, parent), *newdir = node_of(op.fs, newparent);
     struct node_use from = op_use(&op, olddir), to = op_use(&op, newdir);
     int rc = flags != 0 ? -EINVAL : check_name(newname);
@@ -225,11 +234,9 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
             rc = node_use(&op.scope, &to);
         if (rc == 0)
             rc = hide_if_open(&op, newdir, to.fid, newname, true);
-        if (rc == 0) {
-            tree_rename_begin(t);
-            rc = p9_rename(&op.scope, from.fid, name, to.fid, newname);
-            tree_rename_end(t, rc == 0, olddir, name, newdir, newname);
-        }
+        do
+            rc = rc == 0 ? rename_told(&op, olddir, from.fid, name, newdir, to.fid, newname) : rc;
+        while (rc == -ENOTEMPTY && (rc = raise_hidden(&op, newdir, to.fid, newname)) == 0);
         again = node_again(&from, rc);
         again = node_again(&to, rc) || again;
     } while (again);

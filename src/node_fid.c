@@ -60,9 +60,17 @@ static bool still_good(const struct tree *t, const struct node *node, const stru
 {
     if (fid->generation != p9_client_generation(t->client))
         return false;
-    for (; node != &t->root; node = node->links->parent)
-        if (node->links == NULL || node->moved > walked)
-            return false;
+    if (p9_fids_follow(t->client))
+        return true;
+    if (node == &t->root)
+        return true;
+    if (node->links == NULL || node->moved > walked)
+        return false;
+    /* By which of several names it was walked is not known: none may have moved. A directory has one. */
+    for (const struct link *l = node->links; l != NULL; l = l->next)
+        for (const struct node *dir = l->parent; dir != &t->root; dir = dir->links->parent)
+            if (dir->links == NULL || dir->moved > walked)
+                return false;
     return true;
 }
 
@@ -106,6 +114,8 @@ static struct p9_fid *of_handle(struct tree *t, struct node *node, struct user *
     for (struct handle *h = node->handles; h != NULL; h = h->next)
         if (h->user == user && (node->links == NULL || still_good(t, node, h->fid, h->walked)))
             return p9_fid_get(h->fid);
+    if (node->links == NULL && node->handles != NULL) /* opened by one, handed on to another: nothing else is left */
+        return p9_fid_get(node->handles->fid);
     return NULL;
 }
 
@@ -244,8 +254,7 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     if (u->user == NULL)
         return -EACCES;
     u->fid = have(u);
-    u->fresh = u->fid == NULL;
-    if (!u->fresh)
+    if (u->fid != NULL)
         return 0;
     struct p9_fid *fid;
     int rc = walk_to(sc, u, u->tries > 0, &fid);
@@ -258,11 +267,32 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     return 0;
 }
 
+/* Puts the first name of a file with several last. Called with the lock. */
+static bool try_other_name(struct node_use *u)
+{
+    struct link *first = u->node->links, *l;
+    unsigned n = 0;
+
+    LL_COUNT(first, l, n);
+    if (n < 2 || u->other_names + 1 >= n)
+        return false;
+    u->other_names++;
+    LL_DELETE(u->node->links, first);
+    LL_APPEND(u->node->links, first);
+    return true;
+}
+
 bool node_again(struct node_use *u, int rc)
 {
     struct tree *t = u->tree;
     bool path_is_wrong = rc == -ESTALE || (rc == -ENOENT && !u->in_dir);
 
+    if (rc == -EACCES && u->fid == NULL) {
+        pthread_mutex_lock(&t->mtx);
+        bool again = try_other_name(u);
+        pthread_mutex_unlock(&t->mtx);
+        return again;
+    }
     p9_fid_put(u->fid);
     u->fid = NULL;
     if (!path_is_wrong || u->tries >= MAX_TRIES)

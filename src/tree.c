@@ -164,6 +164,7 @@ static void link_cut(struct tree *t, struct link *l)
 
     node_drop_fids(t, node);
     node->moved = ++t->clock;
+    node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;
     parent = link_remove(t, l);
     node_release(t, node);
     node_release(t, parent);
@@ -179,17 +180,19 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 /* Whether the kernel was told these very attributes. */
 static bool was_told(const struct node *node, const struct p9_attr *attr)
 {
-    return node->size == attr->size && same_time(&node->mtime, &attr->mtime) && same_time(&node->ctime, &attr->ctime) &&
-           node->nlink == attr->nlink;
+    const struct p9_attr *old = &node->attr;
+
+    return old->size == attr->size && same_time(&old->mtime, &attr->mtime) && same_time(&old->ctime, &attr->ctime) &&
+           old->nlink == attr->nlink;
 }
 
-/* A regular file with this qid that has several names, one of which we know. Servers repeat a
+/* What has this qid and several names, one of which we know. Servers repeat a
  * qid.path on another device: it is the same file only if all attributes agree. */
 static struct node *find_by_qid(struct tree *t, const struct p9_attr *attr)
 {
     struct node *node;
 
-    if (!S_ISREG(attr->mode) || attr->nlink < 2)
+    if (S_ISDIR(attr->mode) || attr->nlink < 2)
         return NULL;
     HASH_FIND(hh, t->by_qid, &attr->qid.path, sizeof attr->qid.path, node);
     return node != NULL && qid_same_file(&node->qid, &attr->qid) ? node : NULL;
@@ -207,12 +210,12 @@ struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr)
     return node;
 }
 
-/* Keeps the index: regular files that have several names, once each. */
+/* Keeps the index: what has several names, once each. */
 static void node_index(struct tree *t, struct node *node, const struct p9_attr *attr)
 {
     struct node *other;
 
-    if (!S_ISREG(attr->mode) || attr->nlink < 2 || node->indexed)
+    if (S_ISDIR(attr->mode) || attr->nlink < 2 || node->indexed)
         return;
     HASH_FIND(hh, t->by_qid, &node->qid.path, sizeof node->qid.path, other);
     if (other != NULL)
@@ -258,12 +261,7 @@ static bool told(struct node *node, const struct p9_attr *attr)
 {
     bool changed = !was_told(node, attr);
 
-    node->size = attr->size;
-    node->mtime = attr->mtime;
-    node->ctime = attr->ctime;
-    node->nlink = attr->nlink;
-    node->mode = attr->mode;
-    node->gid = attr->gid;
+    node->attr = *attr;
     return changed;
 }
 
@@ -299,11 +297,8 @@ void tree_unlink(struct tree *t, struct node *parent, const char *name)
 {
     pthread_mutex_lock(&t->mtx);
     struct link *l = link_find(t, parent, name);
-    if (l != NULL) {
-        if (l->node->nlink > 0)
-            l->node->nlink--;
+    if (l != NULL)
         link_cut(t, l);
-    }
     pthread_mutex_unlock(&t->mtx);
 }
 
@@ -365,7 +360,9 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
 struct node_facts tree_facts(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node_facts facts = {.size = node->size, .mode = node->mode, .gid = node->gid, .hidden = node->hidden};
+    struct node_facts facts = {.attr = node->attr,
+                               .hidden = node->hidden,
+                               .gone = node->links == NULL && node->handles == NULL && node != &t->root};
     pthread_mutex_unlock(&t->mtx);
     return facts;
 }
@@ -429,6 +426,26 @@ struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *n
     }
     pthread_mutex_unlock(&t->mtx);
     return parent;
+}
+
+struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden)
+{
+    struct node *dir = NULL, *node;
+
+    pthread_mutex_lock(&t->mtx);
+    struct link *l = link_find(t, parent, name);
+    if (l != NULL && l->node->children > 0)
+        DL_FOREACH(t->all, node)
+        {
+            if (!node->hidden || node->links == NULL || node->links->parent != l->node)
+                continue;
+            dir = l->node;
+            dir->nlookup++;
+            strcpy(hidden, node->links->name);
+            break;
+        }
+    pthread_mutex_unlock(&t->mtx);
+    return dir;
 }
 
 void tree_free(struct tree *t)

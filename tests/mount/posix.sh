@@ -1,5 +1,64 @@
 # posix.sh: what ordinary programs and system calls find on a mount. Sourced, after lib.sh, by a file for each server.
 
+as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
+
+# What a server cannot do is in its file's list `cannot`. That it still cannot is tested, too.
+able() { [[ " $cannot " != *" $1 "* ]]; }
+
+does_devices() { mknod "$mnt/null" c 1 3; }
+does_sync-directories() { sync "$mnt"; }
+does_symlink-times() { ln -s x "$mnt/l"; touch -h -d @5 "$mnt/l"; [ "$(stat -c %Y "$mnt/l")" = 5 ]; }
+does_default-acls() { setfacl -d -m u:4711:rwx "$mnt"; }
+does_touch() { : > "$mnt/t"; chmod 666 "$mnt/t"; as 1 touch "$mnt/t"; }
+does_ftruncate() { "$TOOLS/calls" truncate_by_file "$mnt"; }
+does_directory-files() { "$TOOLS/calls" mode_by_directory "$mnt"; }
+does_long-paths() { "$TOOLS/calls" deep "$mnt"; }
+
+case_what_the_server_can_do() {
+    local what
+    for what in devices sync-directories symlink-times default-acls touch ftruncate directory-files long-paths; do
+        attach allow_other
+        if able "$what"; then
+            "does_$what" || fail "it should be able to: $what"
+        else
+            ! (set +e; "does_$what") || fail "it is able to, by now: $what"
+        fi
+        clean_export
+    done
+}
+
+# One check of calls.c in an empty directory of the mount
+calls() {
+    attach
+    mkdir "$mnt/empty"
+    "$TOOLS/calls" "$1" "$mnt/empty"
+    rmdir "$mnt/empty"
+}
+case_telldir_and_seekdir() { calls positions; }
+case_seek_hole_and_data() { calls holes; }
+case_fallocate() { calls allocate; }
+case_copy_file_range() { calls copy_range; }
+case_mmap() { calls maps; }
+case_utimensat() { calls times; }
+case_text_file_busy() { calls busy_text; }
+case_rename_flags() { calls rename_flags; }
+case_removed_while_in_use() { calls removed; }
+
+case_same_as_a_local_directory() { # what the server cannot do is left out
+    local seed
+    mkdir "$work/twin"
+    for seed in 1 2 3 4; do
+        attach allow_other,dev,suid
+        chmod 1777 "$mnt" "$work/twin"
+        # shellcheck disable=SC2086 # a list
+        "$TOOLS/twin" "$mnt" "$work/twin" $seed 2000 $cannot || fail "seed $seed"
+        chmod 755 "$mnt"
+        find "$work/twin" -mindepth 1 -delete
+        clean_export
+    done
+    rmdir "$work/twin"
+}
+
 case_mount_shows_source() {
     attach
     same "$(awk -v m="$mnt" '$2 == m { print $1, $3 }' /proc/self/mounts)" "127.0.0.1:$exp fuse.9pfs"
@@ -95,7 +154,7 @@ case_special_files() {
     [ -p "$exp/fifo" ]
     (echo through > "$mnt/fifo") &
     same "$(cat "$mnt/fifo")" through
-    if [ "$server" = diod ]; then # nfs-ganesha answers EINVAL
+    if able devices; then
         mknod "$mnt/null" c 1 3
         same "$(stat -c '%F %t %T' "$exp/null")" "character special file 1 3"
         same "$(stat -c '%F %t %T' "$mnt/null")" "character special file 1 3"
@@ -173,11 +232,7 @@ case_fsync() {
     sync "$mnt/f"
     sync -d "$mnt/f"
     mkdir "$mnt/d"
-    if [ "$server" = ganesha ]; then # cannot sync directories
-        sync "$mnt/d" 2>&1 | grep -q 'Invalid argument'
-    else
-        sync "$mnt/d"
-    fi
+    able sync-directories && sync "$mnt/d" || ! able sync-directories
 }
 
 case_open_flags() {
@@ -199,6 +254,23 @@ case_open_flags() {
     "$mnt/true"
     chmod -x "$mnt/true"
     ! "$mnt/true" 2>/dev/null
+}
+
+case_exclusive_create() { # of two clients one makes the file
+    mkdir -p "$work/mnt2"
+    attach
+    attach '' "$work/mnt2"
+    local i m
+    for i in $(seq 100); do
+        for m in "$mnt" "$work/mnt2"; do
+            (set -C; echo "$m" > "$m/lock-$i") 2>/dev/null && echo "$i" >> "$work/winners" &
+        done
+        wait
+    done
+    same "$(sort -n "$work/winners")" "$(seq 100)"
+    same "$(find "$exp" -name '.9pfs*')" ''
+    umount "$work/mnt2"
+    rm -r "$work/mnt2" "$work/winners"
 }
 
 case_sgid_and_suid() {
@@ -321,7 +393,7 @@ case_tar_and_rsync() {
     diff -r "$work/tree" "$exp"
     mkdir "$mnt/copy"
     local keep=''
-    [ "$server" != ganesha ] || keep=--omit-link-times # it says it sets them, and does not
+    able symlink-times || keep=--omit-link-times
     rsync -aH --delete $keep "$work/tree/" "$mnt/copy/"
     same "$(rsync -aH --delete $keep --itemize-changes "$work/tree/" "$mnt/copy/")" ''
     rm -rf "$mnt/copy"
@@ -416,15 +488,26 @@ case_acls() {
     getfacl -n --omit-header "$exp/f" 2>/dev/null | grep -qx 'user:4711:r--'
     getfacl -n --omit-header "$mnt/f" 2>/dev/null | grep -qx 'user:4711:r--'
     mkdir "$mnt/d"
-    if [ "$server" = ganesha ]; then # has no default ACLs
-        ! setfacl -d -m u:4711:rwx "$mnt/d"
-        return
-    fi
+    able default-acls || return 0
     setfacl -d -m u:4711:rwx "$mnt/d"
     : > "$mnt/d/f"
     mkdir "$mnt/d/e"
     getfacl -n --omit-header "$mnt/d/f" 2>/dev/null | grep -q '^user:4711:rwx'
     getfacl -n --omit-header "$mnt/d/e" 2>/dev/null | grep -qx 'default:user:4711:rwx'
+}
+
+case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local disk
+    attach posixacl
+    mkdir "$mnt/d" "$work/local"
+    able default-acls || { same "$(umask 077; mkdir "$mnt/e"; : > "$mnt/e/f"; stat -c %a "$exp/e" "$exp/e/f" | tr '\n' ' ')" '700 600 '; return; }
+    local d
+    for d in "$mnt/d" "$work/local"; do
+        setfacl -d -m u:4711:rwx,g::rwx,o::rx "$d"
+        (umask 077; : > "$d/f"; mkdir "$d/e" "$d/../e"; mkfifo "$d/p"; ln -s f "$d/l")
+    done
+    same "$(cd "$exp/d" && getfacl -n f e p 2>/dev/null)" "$(cd "$work/local" && getfacl -n f e p 2>/dev/null)"
+    same "$(stat -c %a "$exp/e")" 700
+    rm -rf "$work/local" "$work/e"
 }
 
 # hold FILE WORDS...: a locker that keeps what it takes until its input ends (release)
@@ -505,8 +588,6 @@ case_waiting_for_a_lock() {
     umount "$work/mnt2"
     rmdir "$work/mnt2"
 }
-
-as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
 
 case_access_user() { # each attaches on his own
     attach allow_other

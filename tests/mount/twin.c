@@ -1,0 +1,389 @@
+/*
+ * twin.c: does the same random things in two directories and fails where they answer differently.
+ *
+ *   twin MOUNTED LOCAL SEED STEPS [WITHOUT...]
+ *
+ * Each step is one system call on a small set of names and open files, as one of three users; its result, its errno,
+ * and the attributes of what it touched are compared. WITHOUT leaves out what a server is known not to do:
+ * "special" (devices, fifos and sockets), "links", "symlinks", "users" (all as root), "modes", "times",
+ * "symlink-times", "touch" (times by who may only write), "ftruncate" (by who may not write to the path),
+ * "devices", "directory-files" (attributes by an open directory whose path is out of bounds).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { NAMES = 14, FILES = 5, HISTORY = 3000, TEXT = 300, CHUNK = 9000 };
+
+static const char *const names[NAMES] = {"a",     "b", "c",   "d",   "d/a",   "d/b", "d/d",
+                                         "d/d/a", "e", "e/a", "e/d", "e/d/b", "a/b", "d/d/b/c"};
+
+static int root[2];         /* the two directories */
+static int files[FILES][2]; /* open in both, or -1 */
+static uid_t opener[FILES]; /* who opened them: a server does what it does by a descriptor as he */
+static char history[HISTORY][TEXT];
+static unsigned long step_no;
+static uint64_t state;
+static char **without;
+
+static unsigned pick(unsigned n)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(state >> 33) % n;
+}
+
+static bool lacks(const char *what)
+{
+    for (char **w = without; *w != NULL; w++)
+        if (strcmp(*w, what) == 0)
+            return true;
+    return false;
+}
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    char *at = history[step_no % HISTORY];
+    size_t n = strlen(at);
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(at + n, TEXT - n, format, ap);
+    va_end(ap);
+}
+
+__attribute__((noreturn)) static void differ(const char *what, const char *where, long mounted, long local)
+{
+    for (unsigned long i = step_no < HISTORY ? 0 : step_no - HISTORY + 1; i <= step_no; i++)
+        printf("%s\n", history[i % HISTORY]);
+    printf("step %lu: %s%s%s differs: mounted %ld, local %ld\n", step_no, what, *where ? " of " : "", where, mounted,
+           local);
+    exit(1);
+}
+
+static void compare(const char *what, const char *where, long a, long b)
+{
+    if (a != b)
+        differ(what, where, a, b);
+}
+
+static void compare_stats(const char *name, const struct stat st[2])
+{
+    compare("type and mode", name, (long)st[0].st_mode, (long)st[1].st_mode);
+    compare("owner", name, (long)st[0].st_uid, (long)st[1].st_uid);
+    compare("group", name, (long)st[0].st_gid, (long)st[1].st_gid);
+    compare("link count", name, (long)st[0].st_nlink, (long)st[1].st_nlink);
+    compare("device", name, (long)st[0].st_rdev, (long)st[1].st_rdev);
+    if (!S_ISDIR(st[0].st_mode))
+        compare("size", name, st[0].st_size, st[1].st_size);
+    /* A time that was set is the same; one that the clock gave is near. */
+    if (!lacks("times") && !S_ISDIR(st[0].st_mode) && (st[0].st_mtime < 1000000 || st[1].st_mtime < 1000000))
+        compare("mtime", name, st[0].st_mtime, st[1].st_mtime);
+}
+
+static void compare_name(const char *name)
+{
+    struct stat st[2];
+    int rc[2];
+
+    for (int i = 0; i < 2; i++)
+        rc[i] = fstatat(root[i], name, &st[i], AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+    compare("errno of stat", name, rc[0], rc[1]);
+    if (rc[0] == 0)
+        compare_stats(name, st);
+}
+
+static void compare_file(const int fd[2])
+{
+    struct stat st[2];
+
+    if (fd[0] < 0)
+        return;
+    for (int i = 0; i < 2; i++)
+        if (fstat(fd[i], &st[i]) != 0)
+            differ("errno of fstat", "", i == 0 ? errno : 0, i == 1 ? errno : 0);
+    compare_stats("an open file", st);
+}
+
+static void list(int at, const char *name, char *out, size_t n)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *e;
+    char seen[26] = "";
+
+    snprintf(out, n, "errno %d", errno);
+    if (d == NULL)
+        return;
+    while ((e = readdir(d)) != NULL)
+        if (e->d_name[1] == 0 && e->d_name[0] >= 'a' && e->d_name[0] <= 'z')
+            seen[e->d_name[0] - 'a'] = (char)(e->d_type == DT_UNKNOWN ? '?' : 'A' + e->d_type);
+    closedir(d);
+    for (size_t i = 0; i < sizeof seen && 2 * i + 2 < n; i++) {
+        out[2 * i] = seen[i] ? (char)('a' + i) : '-';
+        out[2 * i + 1] = seen[i] ? seen[i] : '-';
+        out[2 * i + 2] = 0;
+    }
+}
+
+/* ---- one step ----------------------------------------------------------- */
+
+struct step {
+    unsigned kind, file, flags, length;
+    const char *name, *other;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    off_t offset;
+    int fd; /* what open gave */
+    char data[CHUNK];
+};
+
+static long keep(struct step *s, int fd)
+{
+    s->fd = fd;
+    return fd >= 0 ? 0 : -1;
+}
+
+static long do_write(const struct step *s, int at, int fd)
+{
+    char data[CHUNK];
+
+    (void)at;
+    memset(data, 'a' + (int)(s->offset % 26), s->length);
+    if (s->flags & 1)
+        return write(fd, data, s->length);
+    return pwrite(fd, data, s->length, s->offset);
+}
+
+static long do_times(struct step *s, int at, int fd)
+{
+    static const long choices[] = {0, UTIME_NOW, UTIME_OMIT, 123456789};
+    struct timespec ts[2] = {{s->offset, choices[s->flags % 4]}, {s->offset, choices[s->flags / 4 % 4]}};
+
+    if (lacks("touch") && (s->flags % 4 == 1 || s->flags / 4 % 4 == 1 || (s->flags & 16)))
+        return 0;
+    if (lacks("symlink-times") && (s->kind != 0 || fd < 0) && readlinkat(at, s->name, s->data, 1) >= 0)
+        return 0;
+    if (s->kind == 0 && fd >= 0)
+        return futimens(fd, ts);
+    return utimensat(at, s->name, s->flags & 16 ? NULL : ts, AT_SYMLINK_NOFOLLOW);
+}
+
+static const int open_flags[] = {
+    0, O_TRUNC, O_APPEND, O_EXCL | O_CREAT, O_CREAT, O_CREAT | O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_CREAT | O_APPEND};
+
+static long run(struct step *s, int at, int fd)
+{
+    switch (s->kind) {
+    case 0:
+    case 1:
+        return do_times(s, at, fd);
+    case 2:
+        return mkdirat(at, s->name, s->mode);
+    case 3:
+        return unlinkat(at, s->name, 0);
+    case 4:
+        return unlinkat(at, s->name, AT_REMOVEDIR);
+    case 5:
+    case 6:
+        return renameat(at, s->name, at, s->other);
+    case 7:
+        return linkat(at, s->name, at, s->other, 0);
+    case 8:
+        return symlinkat(s->other, at, s->name);
+    case 9:
+        return mknodat(at, s->name,
+                       (s->flags & 1                        ? S_IFIFO
+                        : s->flags & 2 && !lacks("devices") ? S_IFCHR
+                        : s->flags & 4                      ? S_IFSOCK
+                                                            : S_IFREG) |
+                           s->mode,
+                       s->flags & 2 && !lacks("devices") ? makedev(30, 200) : 0);
+    case 10:
+        return fchmodat(at, s->name, s->mode, 0);
+    case 11:
+        return fchownat(at, s->name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW);
+    case 12:
+        return faccessat(at, s->name, (int)s->flags & 7, AT_EACCESS);
+    case 13:
+        return readlinkat(at, s->name, s->data, sizeof s->data);
+    case 14:
+        list(at, s->name, s->data, sizeof s->data);
+        return 0;
+    case 15:
+    case 16:
+    case 17:
+    case 18:
+        return keep(s, openat(at, s->name, (int)(s->flags % 3) | open_flags[s->length % 9] | O_NONBLOCK, s->mode));
+    case 19:
+    case 20:
+        return do_write(s, at, fd);
+    case 21:
+        return pread(fd, s->data, s->length, s->offset);
+    case 22:
+        return read(fd, s->data, s->length);
+    case 23:
+        return ftruncate(fd, s->offset);
+    case 24:
+        return fchmod(fd, s->mode);
+    case 25:
+        return fchown(fd, s->uid, s->gid);
+    case 26:
+        return lseek(fd, s->offset, SEEK_SET);
+    case 27:
+        return fsync(fd) == 0 ? 0 : errno == EINVAL ? 0 : -1; /* a fifo or a directory by some servers */
+    default:
+        return 0;
+    }
+}
+
+enum { KINDS = 28, FIRST_OF_FILE = 19 };
+static const char *const kind_names[KINDS] = {
+    "futimens", "utimens", "mkdir",  "unlink",    "rmdir",  "rename", "rename", "link",  "symlink", "mknod",
+    "chmod",    "chown",   "access", "readlink",  "list",   "open",   "open",   "open",  "open",    "write",
+    "pwrite",   "pread",   "read",   "ftruncate", "fchmod", "fchown", "lseek",  "fsync",
+};
+
+static bool wanted(unsigned kind)
+{
+    return !((kind == 7 && lacks("links")) || (kind == 8 && lacks("symlinks")) || (kind == 9 && lacks("special")) ||
+             ((kind == 0 || kind == 1) && lacks("times")) || (kind == 23 && lacks("ftruncate")));
+}
+
+static void become(uid_t uid)
+{
+    if (seteuid(0) != 0 || setegid(uid) != 0 || setgroups(1, &(gid_t){uid}) != 0 || seteuid(uid) != 0) {
+        perror("twin: cannot become another user");
+        exit(2);
+    }
+}
+
+static void choose(struct step *s)
+{
+    static const mode_t modes[] = {0777,  0755,  0700,  0644,  0600,  0444, 0111, 0,
+                                   04755, 02775, 06777, 01777, 02654, 0070, 0007};
+
+    do
+        s->kind = pick(KINDS);
+    while (!wanted(s->kind));
+    s->file = pick(FILES);
+    s->flags = pick(64);
+    s->length = pick(pick(3) ? 20 : CHUNK);
+    s->name = names[pick(NAMES)];
+    s->other = names[pick(NAMES)];
+    s->mode = modes[pick(15)];
+    if (lacks("modes"))
+        s->mode &= 0777;
+    s->uid = pick(4) == 3 ? (uid_t)-1 : pick(3);
+    s->gid = pick(4) == 3 && s->uid != (uid_t)-1 ? (gid_t)-1 : pick(3);
+    s->offset = pick(3) ? pick(30) : pick(20000);
+}
+
+/* The kernel opens a fifo by itself: the file system does not know that its name must be kept. */
+static bool is_fifo(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* A directory that is gone has only its attributes left. */
+static bool out_of_reach(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_nlink == 0 || lacks("directory-files"));
+}
+
+static void take_files(struct step s[2], uid_t uid)
+{
+    bool fifo = is_fifo(s[1].fd);
+
+    for (int i = 0; i < 2; i++) {
+        int *kept = &files[s[0].file][i];
+        if (fifo) {
+            close(s[i].fd);
+            continue;
+        }
+        close(*kept);
+        *kept = s[i].fd;
+    }
+    if (!fifo)
+        opener[s[0].file] = uid;
+}
+
+static void step(void)
+{
+    static struct step s[2];
+    uid_t uid = lacks("users") ? 0 : pick(3);
+    long rc[2];
+    int err[2];
+
+    memset(s, 0, sizeof s);
+    history[step_no % HISTORY][0] = 0;
+    choose(&s[0]);
+    if (s[0].kind >= FIRST_OF_FILE || (s[0].kind == 0 && files[s[0].file][0] >= 0))
+        uid = opener[s[0].file];
+    if (out_of_reach(files[s[0].file][1]) && (s[0].kind == 0 || s[0].kind >= FIRST_OF_FILE))
+        return;
+    s[1] = s[0];
+    note("%lu: uid %d %s %s %s file %u mode %o flags %u len %u off %ld ids %d %d", step_no, (int)uid,
+         kind_names[s[0].kind], s[0].name, s[0].other, s[0].file, s[0].mode, s[0].flags, s[0].length, (long)s[0].offset,
+         (int)s[0].uid, (int)s[0].gid);
+    become(uid);
+    for (int i = 0; i < 2; i++) {
+        s[i].fd = -1;
+        errno = 0;
+        rc[i] = run(&s[i], root[i], files[s[0].file][i]);
+        err[i] = rc[i] < 0 ? errno : 0;
+    }
+    become(0);
+    note(" = %ld %s", rc[1], strerrorname_np(err[1]));
+    compare("errno", kind_names[s[0].kind], err[0], err[1]);
+    compare("result", kind_names[s[0].kind], rc[0], rc[1]);
+    if (memcmp(s[0].data, s[1].data, sizeof s[0].data) != 0) {
+        note(" gives '%.60s', not '%.60s'", s[0].data, s[1].data);
+        differ("what is read", s[0].name, 0, 1);
+    }
+    if (s[0].kind >= 15 && s[0].kind <= 18 && rc[0] == 0)
+        take_files(s, uid);
+    compare_file(files[s[0].file]);
+    compare_name(s[0].name);
+    if (s[0].kind >= 5 && s[0].kind <= 7)
+        compare_name(s[0].other);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 5) {
+        fprintf(stderr, "usage: twin MOUNTED LOCAL SEED STEPS [WITHOUT...]\n");
+        return 2;
+    }
+    for (int i = 0; i < 2; i++)
+        if ((root[i] = open(argv[1 + i], O_PATH | O_DIRECTORY)) < 0) {
+            perror(argv[1 + i]);
+            return 2;
+        }
+    for (int i = 0; i < FILES; i++)
+        files[i][0] = files[i][1] = -1;
+    state = strtoul(argv[3], NULL, 10);
+    without = argv + 5;
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    for (unsigned long steps = strtoul(argv[4], NULL, 10); step_no < steps; step_no++)
+        step();
+    for (int i = 0; i < NAMES; i++)
+        compare_name(names[i]);
+    return 0;
+}
