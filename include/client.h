@@ -31,11 +31,14 @@ struct p9_fid {
     unsigned generation; /* of the connection that knows it */
     struct p9_qid qid;   /* from Rattach, Rwalk, Ropen, Rcreate */
     uint32_t iounit;     /* once open: the largest payload of a message on it, bytes */
+    uint64_t dir_next;   /* an open directory's, where reading goes on: for dialect_old.c */
 };
 
 struct p9_client_options {
     struct p9_session_options session;
     unsigned max_fids; /* live at once; a server's smaller bound is learned */
+    uid_t dfltuid;     /* for owners whose names are not known here */
+    gid_t dfltgid;
 };
 
 /* What a file is: Rgetattr's fields, or a stat's. */
@@ -164,9 +167,12 @@ ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, v
 int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
 int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name);
 
-/* The entry at buf[n] of what p9_readdir gave; bytes taken, or 0 if what is there is
- * malformed. Names that are not fit for a directory (empty, with '/') have len 0. */
-size_t p9_next_dirent(const uint8_t *buf, size_t n, struct p9_dirent *de);
+/* The entry at buf[n], which has the cookie `at`, of what p9_readdir gave; bytes taken, or 0 if what is there is malformed. Names
+ * that are not fit for a directory (empty, with '/') have len 0. attr is filled where p9_lists_attributes. */
+size_t p9_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
+                      struct p9_attr *attr);
+/* Whether reading a directory gives the attributes of what is in it (9P2000, .u). */
+bool p9_lists_attributes(const struct p9_client *c);
 
 /* ---- reads and writes --------------------------------------------------- */
 

@@ -13,7 +13,7 @@ int p9_errno_from_linux(uint32_t ecode);
 /* The errno for the text of an Rerror, by an ordered table; 0 if no row fits. */
 int p9_errno_from_text(struct p9_str ename);
 
-/* -errno for an Rlerror or Rerror. */
+/* -errno for an Rlerror or Rerror. A text that tells nothing is EIO, and logged once. */
 int p9_error_of(const struct p9_fcall *f);
 
 #endif

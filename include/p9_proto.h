@@ -16,6 +16,9 @@ enum p9_dialect {
     P9_2000L = 4, /* "9P2000.L" */
 };
 
+/* The next lower dialect, or 0. */
+#define p9_dialect_below(d) ((enum p9_dialect)((unsigned)(d) >> 1))
+
 #define P9_NOTAG 0xffffu
 #define P9_NOFID 0xffffffffu
 #define P9_NONUNAME 0xffffffffu

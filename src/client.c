@@ -21,9 +21,15 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
     if (s == NULL)
         return NULL;
     struct p9_client *c = calloc(1, sizeof *c);
-    if (c != NULL)
+    if (c != NULL) {
         c->fids = fids_new(o->max_fids);
-    if (c == NULL || c->fids == NULL) {
+        c->ids = idmap_new(o->dfltuid, o->dfltgid);
+    }
+    if (c == NULL || c->fids == NULL || c->ids == NULL) {
+        if (c != NULL && c->fids != NULL)
+            fids_free(c->fids);
+        if (c != NULL)
+            idmap_free(c->ids);
         free(c);
         p9_session_stop(s);
         *err = -ENOMEM;
@@ -33,15 +39,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
     c->session = s;
     atomic_init(&c->missing, 0);
     c->read_max = p9_session_payload(s);
-    if (p9_session_dialect(s) == P9_2000L)
-        c->ops = &p9_linux_ops;
-    if (c->ops == NULL) {
-        *err = -EPROTONOSUPPORT;
-        snprintf(why->text, sizeof why->text, "the server speaks only %s, not 9P2000.L",
-                 p9_dialect_name(p9_session_dialect(s)));
-        p9_client_stop(c);
-        return NULL;
-    }
+    c->ops = p9_session_dialect(s) == P9_2000L ? &p9_linux_ops : &p9_old_ops;
     return c;
 }
 
@@ -53,6 +51,7 @@ void p9_client_stop(struct p9_client *c)
     fids_drain(c->fids, DRAIN_MS);
     p9_session_stop(c->session);
     fids_free(c->fids);
+    idmap_free(c->ids);
     free(c);
 }
 
@@ -69,6 +68,11 @@ unsigned p9_client_generation(const struct p9_client *c)
 uint32_t p9_client_payload(const struct p9_client *c)
 {
     return p9_session_payload(c->session);
+}
+
+bool p9_lists_attributes(const struct p9_client *c)
+{
+    return c->ops->lists_attributes;
 }
 
 bool p9_lacks(struct p9_client *c, enum p9_missing what)
@@ -147,6 +151,8 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root)
     const char *name = ".9pfs-no-such-file";
     struct p9_fid *fid = NULL;
 
+    if (p9_session_dialect(c->session) != P9_2000L)
+        return;
     if (p9_walk(NULL, root, 1, &name, &fid) == 0)
         p9_fid_put(fid);
     if (!p9_session_rerror_is_rlerror(c->session))
@@ -286,6 +292,21 @@ int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is
     return dir->client->ops->unlink(sc, dir, name, is_dir);
 }
 
+/* Tremove takes files and empty directories alike, so what is there is looked at first. */
+int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
+{
+    struct p9_fid *fid;
+    int rc = p9_walk(sc, dir, 1, &name, &fid);
+
+    if (rc != 0)
+        return rc;
+    if (is_dir != !!(fid->qid.type & P9_QTDIR)) {
+        p9_fid_put(fid);
+        return is_dir ? -ENOTDIR : -EISDIR;
+    }
+    return p9_remove(sc, fid);
+}
+
 int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
               const char *newname)
 {
@@ -338,9 +359,10 @@ static bool name_is_fit(const struct p9_str *name)
     return name->len > 0 && name->len <= P9_MAXNAME && memchr(name->s, '/', name->len) == NULL;
 }
 
-size_t p9_next_dirent(const uint8_t *buf, size_t n, struct p9_dirent *de)
+size_t p9_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
+                      struct p9_attr *attr)
 {
-    size_t used = p9_dirent_unpack(buf, n, de);
+    size_t used = c->ops->next_dirent(c, buf, n, at, de, attr);
 
     if (used != 0 && !name_is_fit(&de->name))
         de->name.len = 0;

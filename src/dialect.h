@@ -5,6 +5,7 @@
 #define DIALECT_H
 
 #include "client.h"
+#include "idmap.h"
 
 /* The operations of client.h whose messages differ; the contracts are there. */
 struct p9_dialect_ops {
@@ -21,6 +22,9 @@ struct p9_dialect_ops {
     int (*rename)(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
                   const char *newname);
     int (*readdir)(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
+    size_t (*next_dirent)(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
+                          struct p9_attr *attr);
+    bool lists_attributes; /* next_dirent fills attr */
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
     int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
@@ -32,6 +36,7 @@ struct p9_dialect_ops {
 };
 
 extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
+extern const struct p9_dialect_ops p9_old_ops;   /* 9P2000.u, 9P2000 */
 
 /* What a server was seen to be like: mostly messages that it does not have, so that it is asked once. */
 enum p9_missing {
@@ -52,6 +57,7 @@ struct p9_client {
     atomic_uint missing; /* enum p9_missing */
     uint32_t read_max;   /* the largest payload to ask for in one reply, bytes */
     struct fids *fids;
+    struct idmap *ids; /* for names */
 };
 
 bool p9_lacks(struct p9_client *c, enum p9_missing what);
@@ -62,6 +68,9 @@ bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc);
 int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx);
 /* The same where the reply has nothing to tell. */
 int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx);
+
+/* p9_unlink where only Tremove does it: of a fid walked by this very name. */
+int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
 
 /* Removes the file and the fid, whatever the answer. remove(5). The caller's reference is taken. */
 int p9_remove(struct p9_scope *sc, struct p9_fid *fid);

@@ -209,28 +209,6 @@ static int linux_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, si
     return 0;
 }
 
-/* For servers without the *at messages (diod 1.0.24): an unopened fid of the file itself, walked by
- * this very name. */
-static int walk_to(struct p9_scope *sc, struct p9_fid *dir, const char *name, struct p9_fid **fid)
-{
-    return p9_walk(sc, dir, 1, &name, fid);
-}
-
-/* Tremove takes files and empty directories alike, so what is there is looked at first. */
-static int remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
-{
-    struct p9_fid *fid;
-    int rc = walk_to(sc, dir, name, &fid);
-
-    if (rc != 0)
-        return rc;
-    if (is_dir != !!(fid->qid.type & P9_QTDIR)) {
-        p9_fid_put(fid);
-        return is_dir ? -ENOTDIR : -EISDIR;
-    }
-    return p9_remove(sc, fid);
-}
-
 static int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
 {
     struct p9_client *c = dir->client;
@@ -243,14 +221,14 @@ static int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *nam
         if (!p9_learn_missing(c, P9_NO_UNLINKAT, rc))
             return rc;
     }
-    return remove_by_fid(sc, dir, name, is_dir);
+    return p9_remove_by_fid(sc, dir, name, is_dir); /* diod 1.0.24 */
 }
 
 static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
                          const char *newname)
 {
     struct p9_fid *fid;
-    int rc = walk_to(sc, olddir, oldname, &fid);
+    int rc = p9_walk(sc, olddir, 1, &oldname, &fid);
 
     if (rc != 0)
         return rc;
@@ -291,6 +269,13 @@ static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offse
     if (rc == 0)
         *got = req.rx.Rreaddir.count.n;
     return rc;
+}
+
+static size_t linux_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
+                                struct p9_attr *attr)
+{
+    (void)c, (void)at, (void)attr;
+    return p9_dirent_unpack(buf, n, de);
 }
 
 static int linux_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
@@ -479,6 +464,7 @@ const struct p9_dialect_ops p9_linux_ops = {
     .unlink = linux_unlink,
     .rename = linux_rename,
     .readdir = linux_readdir,
+    .next_dirent = linux_next_dirent,
     .statfs = linux_statfs,
     .fsync = linux_fsync,
     .lock = linux_lock,

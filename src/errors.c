@@ -8,7 +8,10 @@
 #include "errors.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <strings.h>
+
+#include "log.h"
 
 /* Generic Linux numbers above 34, the ones that differ between machines; 1 to 34 do not. */
 static const int linux_generic[] = {
@@ -114,10 +117,40 @@ int p9_errno_from_text(struct p9_str ename)
     return 0;
 }
 
+/* The server's own words, once each; a server that makes up new ones for ever is not listened to for ever. */
+static void log_new_text(struct p9_str text)
+{
+    enum { TEXTS = 64 };
+    static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t seen[TEXTS]; /* hashes */
+    static unsigned n;
+    uint64_t hash = 14695981039346656037u;
+
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (uint8_t)text.s[i]) * 1099511628211u;
+    pthread_mutex_lock(&mtx);
+    bool is_new = n < TEXTS;
+    for (unsigned i = 0; i < n && is_new; i++)
+        is_new = seen[i] != hash;
+    if (is_new)
+        seen[n++] = hash;
+    pthread_mutex_unlock(&mtx);
+    if (is_new)
+        log_info("the server says '%.*s': taken as an input/output error", text.len < 256 ? text.len : 256, text.s);
+}
+
 int p9_error_of(const struct p9_fcall *f)
 {
     if (f->type == P9_Rlerror)
         return -p9_errno_from_linux(f->Rlerror.ecode);
+    /* The first 34 numbers are everybody's; of others the text tells more, if it tells anything. */
+    uint32_t ecode = f->Rerror.ecode;
+    if (ecode >= 1 && ecode <= 34)
+        return -(int)ecode;
     int err = p9_errno_from_text(f->Rerror.ename);
+    if (err == 0 && ecode != 0)
+        err = p9_errno_from_linux(ecode);
+    if (err == 0)
+        log_new_text(f->Rerror.ename);
     return err != 0 ? -err : -EIO;
 }

@@ -39,7 +39,7 @@ static void on_interrupt(fuse_req_t req, void *arg)
 {
     struct op *op = arg;
 
-    if (is_being_killed(fuse_req_ctx(req)->pid))
+    if (op->any_signal || is_being_killed(fuse_req_ctx(req)->pid))
         p9_interrupt(p9_client_session(op->fs->client), &op->scope);
 }
 
@@ -286,6 +286,9 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     if (fs->posixacl)
         conn->want |= conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
+    conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+    if (p9_lists_attributes(fs->client))
+        conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
     if (fs->ready != NULL)
         fs->ready();
 }
@@ -316,6 +319,7 @@ const struct fuse_lowlevel_ops fs_ops = {
     .fsync = fs_fsync,
     .opendir = fs_opendir,
     .readdir = fs_readdir,
+    .readdirplus = fs_readdirplus,
     .releasedir = fs_releasedir,
     .fsyncdir = fs_fsyncdir,
     .getlk = fs_getlk,

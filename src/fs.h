@@ -41,12 +41,14 @@ struct op {
     struct fs *fs;
     struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
+    bool any_signal;       /* interrupts, not only one that kills */
 };
 
 /* What a file handle of the kernel's points to, for files. */
 struct file {
     struct handle handle;
-    bool direct;
+    bool created; /* by this open */
+    bool direct;  /* synthetic: no cache */
 };
 
 static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)
@@ -174,6 +176,7 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 /* fs_dir.c */
 void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 

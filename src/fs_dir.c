@@ -25,6 +25,7 @@ struct stream {
     pthread_mutex_t mtx; /* guards what follows; held over the server's replies: one reader at a time */
     uint32_t room;       /* bytes at buf */
     uint32_t len, pos;   /* the reply, and the entry that is next in it */
+    uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
     bool at_start;       /* the reply is that for cookie 0 */
     bool dots;           /* the server lists "." itself */
@@ -89,9 +90,10 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static bool has_dot(const struct stream *s)
 {
     struct p9_dirent de;
+    struct p9_attr attr;
 
     for (uint32_t at = 0, used; at < s->len; at += used) {
-        used = (uint32_t)p9_next_dirent(s->buf + at, s->len - at, &de);
+        used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
         if (used == 0)
             break;
         if (p9_str_eq(de.name, "."))
@@ -114,8 +116,9 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     return rc;
 }
 
-/* The next entry of the stream at position `at`. 1: *de holds; 0: the end; -errno. */
-static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de)
+/* The next entry of the stream at position `at`. 1: *de holds, and *attr where directories give them; 0: the
+ * end; -errno. */
+static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de, struct p9_attr *attr)
 {
     bool made_up = at == AFTER_DOT || at == AFTER_DOTDOT;
     uint64_t cookie = made_up ? 0 : at;
@@ -133,36 +136,63 @@ static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_d
     }
     if (s->len == 0)
         return 0;
-    size_t used = p9_next_dirent(s->buf + s->pos, s->len - s->pos, de);
+    size_t used = p9_next_dirent(s->fid->client, s->buf + s->pos, s->len - s->pos, s->next, de, attr);
+    s->entry = (uint32_t)used;
     return used != 0 ? 1 : -EIO;
 }
 
 /* Past the entry that stream_next gave. */
 static void stream_advance(struct stream *s, const struct p9_dirent *de)
 {
-    struct p9_dirent same;
-
     if (de->offset == AFTER_DOT || de->offset == AFTER_DOTDOT)
         return;
-    s->pos += (uint32_t)p9_next_dirent(s->buf + s->pos, s->len - s->pos, &same);
+    s->pos += s->entry;
     s->next = de->offset;
 }
 
+static bool is_dot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Adds an entry with its attributes, which the kernel takes for a lookup. Bytes needed; more than size: not added. */
+static size_t add_plus(struct op *op, struct stream *s, char *buf, size_t size, const char *name,
+                       const struct p9_dirent *de, const struct p9_attr *attr)
+{
+    struct fuse_entry_param e = {.attr = {.st_ino = inode_number(&de->qid), .st_mode = DTTOIF(de->type)}};
+    struct node *node;
+
+    size_t need = fuse_add_direntry_plus(op->req, NULL, 0, name, &e, (off_t)de->offset);
+    if (need > size)
+        return need;
+    if (!is_dot(name) && enter_known(op, s->node, name, attr, NULL, 0, &node) == 0)
+        fill_entry(op, node, attr, &e);
+    return fuse_add_direntry_plus(op->req, buf, size, name, &e, (off_t)de->offset);
+}
+
+static size_t add(struct op *op, char *buf, size_t size, const char *name, const struct p9_dirent *de)
+{
+    struct stat st = {.st_ino = inode_number(&de->qid), .st_mode = DTTOIF(de->type)};
+
+    return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
+}
+
 /* Fills buf[size] with entries from position `at`. Bytes used, or -errno if there are none. */
-static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size)
+static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, bool plus)
 {
     struct p9_dirent de;
+    struct p9_attr attr;
     size_t used = 0;
     int rc;
 
-    while ((rc = stream_next(op, s, at, &de)) > 0) {
+    while ((rc = stream_next(op, s, at, &de, &attr)) > 0) {
         char name[P9_MAXNAME + 1];
-        struct stat st = {.st_ino = inode_number(&de.qid), .st_mode = DTTOIF(de.type)};
         if (de.name.len > 0) { /* names not fit for a directory are not shown */
             memcpy(name, de.name.s, de.name.len);
             name[de.name.len] = 0;
-            size_t need = fuse_add_direntry(op->req, buf + used, size - used, name, &st, (off_t)de.offset);
-            if (need > size - used)
+            size_t room = size - used, need = plus ? add_plus(op, s, buf + used, room, name, &de, &attr)
+                                                   : add(op, buf + used, room, name, &de);
+            if (need > room)
                 break;
             used += need;
         }
@@ -172,13 +202,12 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
     return used > 0 || rc >= 0 ? (ssize_t)used : rc;
 }
 
-void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
     struct op op;
     struct stream *s = stream_of(fi);
     char *buf = malloc(size);
 
-    (void)ino;
     op_begin(&op, req);
     if (buf == NULL) {
         op_reply_err(&op, -ENOMEM);
@@ -187,7 +216,7 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
     pthread_mutex_lock(&s->mtx);
     if (off == 0)
         s->next = UINT64_MAX; /* rewinddir: what is there now */
-    ssize_t n = fill(&op, s, (uint64_t)off, buf, size);
+    ssize_t n = fill(&op, s, (uint64_t)off, buf, size, plus);
     pthread_mutex_unlock(&s->mtx);
     if (n < 0) {
         op_reply_err(&op, (int)n);
@@ -196,6 +225,18 @@ void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
         fuse_reply_buf(req, buf, (size_t)n);
     }
     free(buf);
+}
+
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)ino;
+    read_dir(req, size, off, fi, false);
+}
+
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)ino;
+    read_dir(req, size, off, fi, true);
 }
 
 void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

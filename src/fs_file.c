@@ -73,12 +73,26 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
     return rc == 0 ? truncate_opened(op, f, attr) : rc;
 }
 
+/* Files whose size means nothing, or which take what is written as a message: no cache, and one message to a call. A new
+ * file on a disk is empty, too, when it is opened to write: only servers of the older dialects are taken for such then. */
+static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_attr *attr)
+{
+    int access = f->handle.flags & O_ACCMODE;
+
+    if (f->handle.fid->qid.type & (P9_QTAPPEND | P9_QTEXCL))
+        return true;
+    if (attr->size != 0 || f->created)
+        return false;
+    if (p9_session_dialect(p9_client_session(fs->client)) == P9_2000L)
+        return access == O_RDONLY;
+    return access != O_RDWR || !(f->handle.flags & O_TRUNC);
+}
+
 static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
 {
     struct fs *fs = op->fs;
 
-    /* A file that is empty when it is opened to read may be one whose size means nothing. */
-    f->direct = (f->handle.flags & O_ACCMODE) == O_RDONLY && attr->size == 0;
+    f->direct = is_synthetic(op->fs, f, attr);
     fi->direct_io = f->direct;
     fi->fh = (uintptr_t)f;
     if (tree_told(fs->tree, f->handle.node, attr))
@@ -186,9 +200,9 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         op_reply_err(&op, rc);
         return;
     }
+    f->created = true;
     fill_entry(&op, node, &attr, &e);
     reply_opened(&op, f, fi, &attr);
-    fi->direct_io = f->direct = false;
     if (fuse_reply_create(req, &e, fi) == -ENOENT) {
         drop_file(&op, f);
         tree_forget(op.fs->tree, node, 1);
@@ -227,10 +241,11 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         return;
     }
     op_begin(&r->op, req);
+    r->op.any_signal = f->direct;
     r->io = (struct p9_io){.fid = f->handle.fid,
                            .buf = r->buf,
                            .offset = (uint64_t)off,
-                           .count = (uint32_t)size,
+                           .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : (uint32_t)size,
                            .size = tree_facts(r->op.fs->tree, node_of(r->op.fs, ino)).attr.size,
                            .short_ok = f->direct,
                            .scope = &r->op.scope,
@@ -248,11 +263,12 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 
     (void)ino;
     op_begin(&op, req);
+    op.any_signal = f->direct;
     struct p9_io io = {.fid = f->handle.fid,
                        .buf = (uint8_t *)buf,
                        .offset = (uint64_t)off,
                        .count = (uint32_t)size,
-                       .in_order = f->handle.flags & O_APPEND,
+                       .in_order = (f->handle.flags & O_APPEND) || f->direct,
                        .scope = &op.scope};
     ssize_t n = p9_write_wait(&io);
     if (n < 0) {

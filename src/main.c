@@ -81,24 +81,47 @@ static struct transport *dial(const struct options *o, int *err, struct p9_why *
     return transport_tcp(o->host, o->port, SETUP_TIMEOUT_MS, err, why);
 }
 
+/* A server that hangs up on a version it does not know is asked for a lower one on a new connection. */
 static struct p9_client *connect_client(const struct options *o)
 {
-    const struct p9_client_options co = {
-        .session = {.msize = o->msize, .dialect = P9_2000L, .setup_timeout_ms = SETUP_TIMEOUT_MS, .trace = o->debug},
+    struct p9_client_options co = {
+        .session = {.msize = o->msize,
+                    .dialect = o->dialect,
+                    .only = o->version != NULL || o->noextend,
+                    .setup_timeout_ms = SETUP_TIMEOUT_MS,
+                    .trace = o->debug},
         .max_fids = o->max_fids,
+        .dfltuid = o->dfltuid,
+        .dfltgid = o->dfltgid,
     };
-    struct p9_why why;
-    int err;
+    struct p9_why why, first = {.text = ""};
+    struct p9_client *c = NULL;
+    bool again = true;
 
-    struct transport *t = dial(o, &err, &why);
-    if (t == NULL) {
-        log_error("%s", why.text);
-        return NULL;
+    while (c == NULL && again) {
+        int err;
+        struct transport *t = dial(o, &err, &why);
+        if (t == NULL) {
+            log_error("%s", why.text);
+            return NULL;
+        }
+        c = p9_client_start(t, &co, &err, &why);
+        if (first.text[0] == 0)
+            first = why;
+        co.session.dialect = p9_dialect_below(co.session.dialect);
+        again = err == -ECONNRESET && !co.session.only && co.session.dialect != 0 && o->dial != DIAL_FDS;
     }
-    struct p9_client *c = p9_client_start(t, &co, &err, &why);
     if (c == NULL)
-        log_error("cannot mount %s: %s", o->source, why.text);
+        log_error("cannot mount %s: %s", o->source, first.text);
     return c;
+}
+
+static char agreed[512]; /* what the log says once the mount is there */
+
+static void on_ready(void)
+{
+    daemon_ready();
+    log_info("%s", agreed);
 }
 
 /* Attaches and looks at the root, so that what is mounted is known to work. */
@@ -123,6 +146,8 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
     }
     tree_told(t, &t->root, &attr);
     p9_client_learn(c, root);
+    snprintf(agreed, sizeof agreed, "%s speaks %s, msize %u", o->source,
+             p9_dialect_name(p9_session_dialect(p9_client_session(c))), p9_session_msize(p9_client_session(c)));
     return t;
 }
 
@@ -181,7 +206,7 @@ static void set_access(struct fs *fs, const struct options *o)
 
 static int run(struct options *o)
 {
-    struct fs fs = {.ready = daemon_ready};
+    struct fs fs = {.ready = on_ready};
     char *mountpoint;
     int status = 1;
 

@@ -15,13 +15,14 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "p9_proto.h"
+#include "codec.h"
 
 enum {
     DEFAULT_PAYLOAD = 1 << 20, /* bytes; msize is asked for as this and a header */
     DEFAULT_MAX_FIDS = 8192,
     MIN_MAX_FIDS = 64,
     DEFAULT_MAX_THREADS = 64,
+    NOBODY = 65534,
 };
 
 enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME, KEY_ALLOW_OTHER };
@@ -39,6 +40,9 @@ static const struct fuse_opt specs[] = {
     OPT("aname=%s", aname),
     OPT("uname=%s", uname),
     OPT("version=%s", version),
+    {"noextend", offsetof(struct options, noextend), 1},
+    OPT("dfltuid=%u", dfltuid),
+    OPT("dfltgid=%u", dfltgid),
     OPT("msize=%u", msize),
     OPT("access=%s", access),
     {"posixacl", offsetof(struct options, posixacl), 1},
@@ -250,11 +254,14 @@ static int check_access(struct options *o, struct p9_why *why)
     return o->access != NULL ? 0 : fail(why, "%s", strerror(ENOMEM));
 }
 
-static int check_version(const struct options *o, struct p9_why *why)
+static int check_version(struct options *o, struct p9_why *why)
 {
-    if (o->version != NULL && strcasecmp(o->version, "9P2000.L") != 0)
-        return fail(why, "option version=%s: only 9P2000.L is spoken", o->version);
-    return 0;
+    const char *asked = o->version != NULL ? o->version : p9_dialect_name(o->noextend ? P9_2000 : P9_2000L);
+
+    for (o->dialect = P9_2000L; o->dialect != 0; o->dialect = p9_dialect_below(o->dialect))
+        if (strcasecmp(asked, p9_dialect_name(o->dialect)) == 0)
+            return 0;
+    return fail(why, "option version=%s: expected 9P2000.L, 9P2000.u or 9P2000", o->version);
 }
 
 static int check_numbers(struct options *o, struct p9_why *why)
@@ -330,6 +337,8 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
                           .wfdno = -1,
                           .msize = DEFAULT_PAYLOAD + P9_IOHDRSZ,
                           .max_fids = DEFAULT_MAX_FIDS,
+                          .dfltuid = NOBODY,
+                          .dfltgid = NOBODY,
                           .max_threads = DEFAULT_MAX_THREADS,
                           .args = FUSE_ARGS_INIT(argc, argv)};
     if (fuse_opt_parse(&o->args, o, specs, take) != 0)
@@ -397,13 +406,16 @@ void options_help(void)
            "    -o posixacl            the kernel checks POSIX ACLs, too\n"
            "    -o access=any          one attach, for all users (otherwise)\n"
            "    -o access=UID          one attach, for this user alone\n"
-           "    -o version=9P2000.L    dialect to ask for\n"
+           "    -o version=DIALECT     9P2000.L, 9P2000.u or 9P2000 and no other (the highest the\n"
+           "                           server speaks)\n"
+           "    -o noextend            the same as version=9P2000\n"
+           "    -o dfltuid=N,dfltgid=N owners that the server names and this machine does not know (%u)\n"
            "    -o msize=BYTES         largest message to ask for (%u)\n"
            "    -o max_fids=N          fids the server is asked to keep at most (%u)\n"
            "    -o max_threads=N       threads for requests of the kernel's (%u)\n"
            "    -o clone_fd            a /dev/fuse descriptor for each thread\n"
            "\n"
            "Options of mount(8) and FUSE, some of them:\n",
-           DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS);
+           NOBODY, DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS);
     fuse_lowlevel_help();
 }

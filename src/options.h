@@ -10,6 +10,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "p9_proto.h"
 #include "transport.h"
 
 enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS };
@@ -28,6 +29,10 @@ struct options {
     char *aname, *uname;
     uint32_t n_uname;
     char *version;
+    enum p9_dialect dialect; /* to ask for first */
+    int noextend;
+    uid_t dfltuid;
+    gid_t dfltgid;
     unsigned msize; /* bytes */
     unsigned max_fids;
     char *access;

@@ -23,6 +23,7 @@ __attribute__((format(printf, 3, 4))) static int say_why(struct p9_why *why, int
 struct agreement {
     struct p9_session *s;
     const struct p9_session_options *o;
+    enum p9_dialect asked;
     struct p9_why *why;
     struct p9_batch batch;
     int err;
@@ -30,17 +31,15 @@ struct agreement {
 
 static int check_version(struct agreement *a, const struct p9_fcall *rx)
 {
-    static const enum p9_dialect known[] = {P9_2000L, P9_2000U, P9_2000};
     struct p9_str got = rx->Rversion.version;
     uint32_t msize = rx->Rversion.msize;
-    enum p9_dialect dialect = 0;
+    enum p9_dialect dialect = a->asked;
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i] <= a->o->dialect && p9_str_eq(got, p9_dialect_name(known[i])))
-            dialect = known[i];
+    while (dialect != 0 && !p9_str_eq(got, p9_dialect_name(dialect)))
+        dialect = a->o->only ? 0 : p9_dialect_below(dialect);
     if (dialect == 0)
         return say_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
-                       p9_dialect_name(a->o->dialect), got.len < 64 ? got.len : 64, got.s);
+                       p9_dialect_name(a->asked), got.len < 64 ? got.len : 64, got.s);
     if (msize > a->o->msize || msize < P9_MIN_MSIZE)
         return say_why(a->why, -EPROTO, "the server answered msize %u to %u: at least %u is needed", msize, a->o->msize,
                        P9_MIN_MSIZE);
@@ -52,7 +51,6 @@ static int check_version(struct agreement *a, const struct p9_fcall *rx)
 static void version_done(struct p9_req *req)
 {
     struct agreement *a = req->arg;
-    const char *asked = p9_dialect_name(a->o->dialect);
 
     a->err = req->rc;
     if (req->rc == 0)
@@ -64,22 +62,35 @@ static void version_done(struct p9_req *req)
     else if (req->rc == -ECONNRESET)
         say_why(a->why, 0, "the server closed the connection: it may not speak 9P");
     else
-        say_why(a->why, 0, "the server refuses %s: %s", asked, strerror(-req->rc));
+        a->err = say_why(a->why, -EPROTONOSUPPORT, "the server refuses %s: %s", p9_dialect_name(a->asked),
+                         strerror(-req->rc));
     p9_batch_done(&a->batch);
 }
 
-/* Agrees on dialect and msize. version(5). */
+static int ask(struct agreement *a)
+{
+    struct p9_req req = {.done = version_done, .arg = a};
+    struct p9_fcall tx = {.type = P9_Tversion,
+                          .Tversion = {.msize = a->o->msize, .version = p9_str(p9_dialect_name(a->asked))}};
+
+    a->s->dialect = a->asked;
+    p9_batch_init(&a->batch, 1);
+    p9_submit(a->s, &req, &tx);
+    p9_batch_wait(a->s, &a->batch);
+    return a->err;
+}
+
+/* Agrees on dialect and msize: a server that does not know a dialect is asked for the next lower one. version(5). */
 static int agree(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why)
 {
-    struct agreement a = {.s = s, .o = o, .why = why};
-    struct p9_req req = {.done = version_done, .arg = &a};
-    struct p9_fcall tx = {.type = P9_Tversion,
-                          .Tversion = {.msize = o->msize, .version = p9_str(p9_dialect_name(o->dialect))}};
+    struct p9_why lower;
+    struct agreement a = {.s = s, .o = o, .asked = o->dialect, .why = why};
+    int err = ask(&a);
 
-    p9_batch_init(&a.batch, 1);
-    p9_submit(s, &req, &tx);
-    p9_batch_wait(s, &a.batch);
-    return a.err;
+    a.why = &lower; /* what it says of the first is what counts */
+    while (err == -EPROTONOSUPPORT && !o->only && (a.asked = p9_dialect_below(a.asked)) != 0)
+        err = ask(&a);
+    return err;
 }
 
 static struct p9_session *session_new(struct transport *t, const struct p9_session_options *o)

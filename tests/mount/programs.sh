@@ -3,35 +3,37 @@
 
 : "${HEAVY_SECONDS:=10}"
 
-case_dbench() {
-    attach
-    cd "$mnt"
-    dbench -t "$HEAVY_SECONDS" -c /usr/share/dbench/client.txt 8
-    cd "$work"
-}
-
-case_stress_ng() {
-    attach
-    cd "$mnt"
-    stress-ng --temp-path "$mnt" --timeout "$HEAVY_SECONDS" --verify --hdd 2 --hdd-bytes 32m --dentry 2 --dentries 256 \
+run_dbench() { cd "$1" && dbench -t "$HEAVY_SECONDS" -c /usr/share/dbench/client.txt 8; }
+run_stress_ng() {
+    cd "$1" && stress-ng --temp-path "$1" --timeout "$HEAVY_SECONDS" --verify --hdd 2 --hdd-bytes 32m --dentry 2 --dentries 256 \
         --rename 2 --link 2 --symlink 2 --flock 2 --lockf 2 --fcntl 2 --dir 2 --dir-dirs 256 --chmod 2 --utime 2 \
         --mmap 2 --mmap-file --mmap-bytes 16m
-    cd "$work"
 }
-
-case_bonnie() {
-    attach
-    bonnie++ -d "$mnt" -u root -s 64 -r 32 -n 2 -q -f # not byte by byte
-}
-
-case_fio_mixed() {
-    attach
+run_bonnie() { bonnie++ -d "$1" -u root -s 64 -r 32 -n 2 -q -f; } # not byte by byte
+run_fio() {
     local engine
     for engine in psync 'psync --direct=1' mmap; do
-        fio --name=v --directory="$mnt" --numjobs=4 --thread --rw=randrw --bsrange=4k-1m --size=16m --verify=crc32c \
-            --do_verify=1 --ioengine=$engine --output="$work/fio.out" || { cat "$work/fio.out"; exit 1; }
-        find "$mnt" -mindepth 1 -delete
+        # shellcheck disable=SC2086 # an engine and its option
+        fio --name=v --directory="$1" --numjobs=4 --thread --rw=randrw --bsrange=4k-1m --size=16m --verify=crc32c \
+            --do_verify=1 --ioengine=$engine || return 1
+        find "$1" -mindepth 1 -delete
     done
+}
+
+case_heavy_programs_at_once() {
+    attach
+    local p pids=() failed=''
+    for p in dbench stress_ng bonnie fio; do
+        mkdir "$mnt/$p"
+        (trap - EXIT; "run_$p" "$mnt/$p") > "$work/$p.out" 2>&1 &
+        pids+=($!)
+    done
+    for p in dbench stress_ng bonnie fio; do
+        wait "${pids[0]}" || failed+=" $p"
+        pids=("${pids[@]:1}")
+    done
+    [ -z "$failed" ] || { for p in $failed; do tail -n 15 "$work/$p.out"; done; fail "failed:$failed"; }
+    rm "$work"/*.out
 }
 
 case_sqlite_two_writers() {
@@ -55,7 +57,7 @@ case_ping_pong() { # what one mount closes the other opens
     attach
     attach '' "$work/mnt2"
     local i a=$mnt b=$work/mnt2 c
-    for i in $(seq 500); do
+    for i in $(seq 1000); do
         head -c $((i * 37 % 9000)) /dev/zero | tr '\0' "$((i % 10))" > "$a/f"
         echo "end $i" >> "$a/f"
         same "$(tail -n 1 "$b/f" | tr -d '0-9' ; stat -c %s "$b/f")" "$(printf 'end \n%s' "$(stat -c %s "$exp/f")")"

@@ -21,7 +21,8 @@ struct peer {
     pthread_t thread;
     void (*script)(struct peer *p);
     uint8_t buf[MSIZE];
-    sem_t go; /* for scripts that wait for the test */
+    sem_t go;       /* for scripts that wait for the test */
+    bool any_dialect; /* set before begin: lower ones are asked for, too */
 };
 
 /* ---- the peer's side ---------------------------------------------------- */
@@ -89,7 +90,7 @@ static struct p9_session *begin(struct peer *p, void (*script)(struct peer *), u
                                 struct p9_why *why)
 {
     const struct p9_session_options o = {
-        .msize = MSIZE, .dialect = P9_2000L, .max_tags = max_tags, .setup_timeout_ms = 20000};
+        .msize = MSIZE, .dialect = P9_2000L, .only = !p->any_dialect, .max_tags = max_tags, .setup_timeout_ms = 20000};
     int sv[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
@@ -152,7 +153,7 @@ static void script_smaller_msize(struct peer *p)
 
 static void servers_msize_rules(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_smaller_msize, 0);
 
     (void)state;
@@ -224,7 +225,7 @@ static void bad_answers_to_version(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct peer p;
+        struct peer p = {0};
         struct p9_why why;
         int err = 0;
         assert_null(begin(&p, cases[i].script, 0, &err, &why));
@@ -232,6 +233,61 @@ static void bad_answers_to_version(void **state)
         assert_non_null(strstr(why.text, cases[i].says));
         end(&p, NULL);
     }
+}
+
+/* Each dialect is asked for in turn, whatever a server's way of not knowing one. */
+static void script_down(struct peer *p)
+{
+    static const char *const asked[] = {"9P2000.L", "9P2000.u", "9P2000"};
+    struct p9_fcall f, unknown = {.type = P9_Rversion, .tag = P9_NOTAG, .Rversion.version = p9_str("unknown")},
+                       error = {.type = P9_Rerror, .tag = P9_NOTAG, .Rerror.ename = p9_str("not implemented")};
+    uint8_t buf[256];
+
+    for (int i = 0; i < 3 && peer_get(p, &f); i++) {
+        if (f.type != P9_Tversion || !p9_str_eq(f.Tversion.version, asked[i]))
+            return;
+        if (i == 0)
+            peer_put(p, &unknown);
+        else if (i == 1)
+            peer_send(p, buf, p9_convS2M(&error, P9_2000, buf, sizeof buf));
+    }
+    struct p9_fcall r = {.type = P9_Rversion, .tag = P9_NOTAG, .Rversion = {.msize = 8192, .version = p9_str("9P2000")}};
+    peer_put(p, &r);
+}
+
+static void script_lower_at_once(struct peer *p)
+{
+    peer_version(p, MSIZE, "9P2000.u");
+}
+
+static void script_knows_nothing(struct peer *p)
+{
+    for (int i = 0; i < 3; i++)
+        peer_version(p, 0, "unknown");
+}
+
+static void lower_dialects_are_asked_for(void **state)
+{
+    struct peer p = {.any_dialect = true};
+    struct p9_why why;
+    int err;
+
+    (void)state;
+    struct p9_session *s = begin_well(&p, script_down, 0);
+    assert_int_equal(p9_session_dialect(s), P9_2000);
+    assert_int_equal(p9_session_msize(s), 8192);
+    end(&p, s);
+    s = begin_well(&p, script_lower_at_once, 0);
+    assert_int_equal(p9_session_dialect(s), P9_2000U);
+    end(&p, s);
+    assert_null(begin(&p, script_knows_nothing, 0, &err, &why));
+    assert_int_equal(err, -EPROTONOSUPPORT);
+    assert_non_null(strstr(why.text, "9P2000.L"));
+    end(&p, NULL);
+    p.any_dialect = false;
+    assert_null(begin(&p, script_lower_at_once, 0, &err, &why));
+    assert_non_null(strstr(why.text, "'9P2000.u'"));
+    end(&p, NULL);
 }
 
 /* ---- many at once ------------------------------------------------------- */
@@ -252,7 +308,7 @@ static void script_backwards(struct peer *p)
 
 static void five_hundred_answered_backwards(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_backwards, 0);
     struct reader *r = calloc(MANY, sizeof *r);
     struct p9_batch b;
@@ -281,7 +337,7 @@ static void script_echo(struct peer *p)
 
 static void tags_run_out_and_it_goes_on(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_echo, 8); /* 4 of them are kept for flushes */
     struct reader *r = calloc(MANY, sizeof *r);
     struct p9_batch b;
@@ -319,7 +375,7 @@ static void *caller_main(void *arg)
 
 static void eight_threads_call(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_echo, 0);
     struct caller c[8];
 
@@ -355,7 +411,7 @@ static void script_slow(struct peer *p)
 static void a_full_connection_blocks_nobody(void **state)
 {
     enum { WRITES = 200, BYTES = 8000 };
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_slow, 0);
     struct p9_req *reqs = calloc(WRITES, sizeof *reqs);
     uint8_t *data = malloc(256 * BYTES);
@@ -400,7 +456,7 @@ static void script_error(struct peer *p)
 
 static void errors_are_the_servers(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_error, 0);
 
     (void)state;
@@ -414,7 +470,7 @@ static void errors_are_the_servers(void **state)
 
 static void a_request_over_msize_is_not_sent(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_echo, 0);
     static const uint8_t data[MSIZE];
     struct p9_req req = {0};
@@ -439,7 +495,7 @@ static void script_target(struct peer *p)
 
 static void strings_outlive_the_reply_in_body(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_target, 0);
     uint8_t body[64], small[8];
     struct p9_req req = {.body = body, .body_size = sizeof body};
@@ -503,7 +559,7 @@ static void a_broken_peer_ends_the_connection(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct peer p;
+        struct peer p = {0};
         struct p9_session *s = begin_well(&p, cases[i].script, 0);
         struct reader r[3];
         struct p9_batch b;
@@ -542,7 +598,7 @@ static void script_flush(struct peer *p)
 
 static void an_interrupted_request_ends_with_rflush(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_flush, 0);
     struct p9_scope scope = {0};
     struct p9_batch b;
@@ -591,7 +647,7 @@ static void script_flush_late(struct peer *p)
 
 static void a_reply_before_rflush_counts(void **state)
 {
-    struct peer p;
+    struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_flush_late, 0);
     struct p9_scope scope = {0};
     struct p9_batch b;
@@ -619,6 +675,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(servers_msize_rules),
         cmocka_unit_test(bad_answers_to_version),
+        cmocka_unit_test(lower_dialects_are_asked_for),
         cmocka_unit_test(five_hundred_answered_backwards),
         cmocka_unit_test(tags_run_out_and_it_goes_on),
         cmocka_unit_test(eight_threads_call),
