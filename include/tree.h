@@ -131,6 +131,7 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 struct node_facts {
     struct p9_attr attr;
     bool hidden;
+    bool nameless;
     bool gone; /* it has no name any more, and no file is open: nothing to ask the server by */
 };
 struct node_facts tree_facts(struct tree *t, struct node *node);
@@ -140,8 +141,8 @@ void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
-/* The fid of an open file, as a reference, if it still stands for the file's path or the file has none; else NULL. */
-struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h);
+/* The fid of an open file, as a reference, if it still stands for the file; else NULL. May ask the server. */
+struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h);
 
 /* ---- files that lose their name while they are open --------------------- */
 

@@ -241,12 +241,9 @@ static int create(struct p9_scope *sc, struct p9_fid *fid, const char *name, uin
                   const char *extension)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tcreate,
-                          .Tcreate = {.fid = fid->num,
-                                      .name = p9_str(name),
-                                      .perm = perm,
-                                      .mode = mode,
-                                      .extension = p9_str(extension)}};
+    struct p9_fcall tx = {
+        .type = P9_Tcreate,
+        .Tcreate = {.fid = fid->num, .name = p9_str(name), .perm = perm, .mode = mode, .extension = p9_str(extension)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc != 0)
@@ -450,8 +447,7 @@ static size_t old_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n,
     if (used == 0)
         return 0;
     attr_of(c, &st, attr);
-    *de = (struct p9_dirent){
-        .qid = st.qid, .offset = at + used, .type = (uint8_t)IFTODT(attr->mode), .name = st.name};
+    *de = (struct p9_dirent){.qid = st.qid, .offset = at + used, .type = (uint8_t)IFTODT(attr->mode), .name = st.name};
     return used;
 }
 

@@ -94,10 +94,26 @@ void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9
  * change its mode. So what the kernel asks for then is done as who mounted. */
 static bool takes_privileges(struct op *op, struct node *node, const struct p9_setattr *set)
 {
-    mode_t old = tree_facts(op->fs->tree, node).attr.mode & 07777;
+    mode_t old = tree_facts(op->fs->tree, node).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
 
-    return op->fs->access == ACCESS_USER && set->valid == P9_SETATTR_MODE &&
-           (old & ~(S_ISUID | S_ISGID)) == (set->mode & ~(S_ISUID | S_ISGID)) && (set->mode & ~old) == 0;
+    return op->fs->access == ACCESS_USER && (set->valid & ~(unsigned)P9_SETATTR_SIZE) == P9_SETATTR_MODE &&
+           (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
+}
+
+/* What was opened for writing may be truncated, whatever the path's permissions are by now. */
+static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi)
+{
+    struct p9_fid *opened = NULL;
+
+    if (set->valid == 0)
+        return 0;
+    if (fi != NULL && (set->valid & P9_SETATTR_SIZE))
+        opened = tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle);
+    if (opened == NULL)
+        return node_setattr(op, &op->scope, node, op_user(op), set);
+    int rc = p9_setattr(&op->scope, opened, set);
+    p9_fid_put(opened);
+    return rc;
 }
 
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
@@ -108,15 +124,14 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
-    /* What was opened for writing may be truncated, whatever the path's permissions are by now. */
-    struct p9_fid *opened =
-        fi != NULL && (set.valid & P9_SETATTR_SIZE) ? tree_handle_fid(op.fs->tree, &file_of(fi)->handle) : NULL;
-    int rc = opened != NULL ? p9_setattr(&op.scope, opened, &set) : 0;
-    p9_fid_put(opened);
-    if (opened == NULL && set.valid != 0)
-        rc = node_setattr(&op, &op.scope, node, op_user(&op), &set);
-    if (rc == -EPERM && takes_privileges(&op, node, &set))
-        rc = set_mode_as_mounter(&op, node, set.mode);
+    int rc = set_attributes(&op, node, &set, fi);
+    if (rc == -EPERM && takes_privileges(&op, node, &set)) {
+        set.valid &= ~(unsigned)P9_SETATTR_MODE;
+        rc = set_attributes(&op, node, &set, fi);
+        if (rc == 0)
+            rc = set_mode_as_mounter(&op, node, set.mode);
+        set.valid |= P9_SETATTR_MODE;
+    }
     mode_t old = tree_facts(op.fs->tree, node).attr.mode;
     if (rc == 0) {
         op.scope.interrupted = false;

@@ -131,15 +131,37 @@ struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user 
     return fid;
 }
 
-struct p9_fid *tree_handle_fid(struct tree *t, const struct handle *h)
+/* A fid opened by a path that has moved since: a server that goes by path may know another file by it, or none, and one
+ * that does not still the same. NULL if it is not, and the reference is put. */
+static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, const struct node *node)
+{
+    struct p9_attr attr;
+
+    if (fid == NULL || (p9_getattr(sc, fid, &attr) == 0 && qid_same_file(&attr.qid, &node->qid)))
+        return fid;
+    p9_fid_put(fid);
+    return NULL;
+}
+
+struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool good = h->node->links == NULL || still_good(t, h->node, h->fid, h->walked);
+    struct p9_fid *fid = p9_fid_get(h->fid);
+    pthread_mutex_unlock(&t->mtx);
+    return good ? fid : if_same_file(sc, fid, h->node);
+}
+
+static struct p9_fid *of_moved_handle(struct p9_scope *sc, struct node_use *u)
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&t->mtx);
-    if (h->node->links == NULL || still_good(t, h->node, h->fid, h->walked))
-        fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&t->mtx);
-    return fid;
+    pthread_mutex_lock(&u->tree->mtx);
+    for (struct handle *h = u->node->handles; h != NULL && fid == NULL; h = h->next)
+        if (h->user == u->user)
+            fid = p9_fid_get(h->fid);
+    pthread_mutex_unlock(&u->tree->mtx);
+    return if_same_file(sc, fid, u->node);
 }
 
 void tree_evict(void *arg, unsigned n)
@@ -258,6 +280,8 @@ int node_use(struct p9_scope *sc, struct node_use *u)
         return 0;
     struct p9_fid *fid;
     int rc = walk_to(sc, u, u->tries > 0, &fid);
+    if (rc == -EACCES && u->open_ok && (u->fid = of_moved_handle(sc, u)) != NULL)
+        return 0;
     if (rc != 0)
         return rc;
     u->fid = p9_fid_get(fid);

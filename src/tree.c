@@ -362,6 +362,7 @@ struct node_facts tree_facts(struct tree *t, struct node *node)
     pthread_mutex_lock(&t->mtx);
     struct node_facts facts = {.attr = node->attr,
                                .hidden = node->hidden,
+                               .nameless = node->links == NULL && node != &t->root,
                                .gone = node->links == NULL && node->handles == NULL && node != &t->root};
     pthread_mutex_unlock(&t->mtx);
     return facts;

@@ -78,6 +78,13 @@ CONF
     ganesha.nfsd -F -f "$work/ganesha.conf" -p "$work/ganesha.pid" -L "$work/server.log" > "$work/server.out" 2>&1 &
     server_pid=$!
 }
+start_test_server() { # ARGS...
+    "$TOOLS/../server/p9serve" "$@" 2>> "$work/server.log" &
+    server_pid=$!
+}
+start_test_l() { start_test_server -v L "$2" "$1"; }
+start_test_u() { start_test_server -v u "$2" "$1"; }
+start_test_old() { start_test_server -v 0 "$2" "$1"; }
 start_server() { # KIND
     need_fuse
     server=$1

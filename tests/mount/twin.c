@@ -7,7 +7,8 @@
  * and the attributes of what it touched are compared. WITHOUT leaves out what a server is known not to do:
  * "special" (devices, fifos and sockets), "links", "symlinks", "users" (all as root), "modes", "times",
  * "symlink-times", "touch" (times by who may only write), "ftruncate" (by who may not write to the path),
- * "devices", "directory-files" (attributes by an open directory whose path is out of bounds).
+ * "devices", "nlink", "rename-across" (directories),
+ * "directory-files" (attributes by an open directory whose path is out of bounds).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -82,7 +83,10 @@ static void compare_stats(const char *name, const struct stat st[2])
     compare("type and mode", name, (long)st[0].st_mode, (long)st[1].st_mode);
     compare("owner", name, (long)st[0].st_uid, (long)st[1].st_uid);
     compare("group", name, (long)st[0].st_gid, (long)st[1].st_gid);
-    compare("link count", name, (long)st[0].st_nlink, (long)st[1].st_nlink);
+    if (lacks("nlink"))
+        compare("having a link", name, st[0].st_nlink > 0, st[1].st_nlink > 0);
+    else
+        compare("link count", name, (long)st[0].st_nlink, (long)st[1].st_nlink);
     compare("device", name, (long)st[0].st_rdev, (long)st[1].st_rdev);
     if (!S_ISDIR(st[0].st_mode))
         compare("size", name, st[0].st_size, st[1].st_size);
@@ -255,6 +259,14 @@ static const char *const kind_names[KINDS] = {
     "pwrite",   "pread",   "read",   "ftruncate", "fchmod", "fchown", "lseek",  "fsync",
 };
 
+static bool same_directory(const char *a, const char *b)
+{
+    const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+    size_t n = x != NULL ? (size_t)(x - a) : 0, m = y != NULL ? (size_t)(y - b) : 0;
+
+    return n == m && memcmp(a, b, n) == 0;
+}
+
 static bool wanted(unsigned kind)
 {
     return !((kind == 7 && lacks("links")) || (kind == 8 && lacks("symlinks")) || (kind == 9 && lacks("special")) ||
@@ -282,6 +294,8 @@ static void choose(struct step *s)
     s->length = pick(pick(3) ? 20 : CHUNK);
     s->name = names[pick(NAMES)];
     s->other = names[pick(NAMES)];
+    if ((s->kind == 5 || s->kind == 6) && lacks("rename-across") && !same_directory(s->name, s->other))
+        s->other = s->name;
     s->mode = modes[pick(15)];
     if (lacks("modes"))
         s->mode &= 0777;

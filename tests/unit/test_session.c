@@ -21,7 +21,7 @@ struct peer {
     pthread_t thread;
     void (*script)(struct peer *p);
     uint8_t buf[MSIZE];
-    sem_t go;       /* for scripts that wait for the test */
+    sem_t go;         /* for scripts that wait for the test */
     bool any_dialect; /* set before begin: lower ones are asked for, too */
 };
 
@@ -218,7 +218,7 @@ static void bad_answers_to_version(void **state)
         {script_tiny_msize, -EPROTO, "msize"},
         {script_unknown, -EPROTONOSUPPORT, "'unknown'"},
         {script_longer, -EPROTONOSUPPORT, "'9P2000.L.Other'"},
-        {script_refusal, -EIO, "refuses 9P2000.L"},
+        {script_refusal, -EPROTONOSUPPORT, "refuses 9P2000.L"},
         {script_http, -EPROTO, "does not speak 9P"},
         {script_hang_up, -ECONNRESET, "closed the connection"},
     };
@@ -251,7 +251,8 @@ static void script_down(struct peer *p)
         else if (i == 1)
             peer_send(p, buf, p9_convS2M(&error, P9_2000, buf, sizeof buf));
     }
-    struct p9_fcall r = {.type = P9_Rversion, .tag = P9_NOTAG, .Rversion = {.msize = 8192, .version = p9_str("9P2000")}};
+    struct p9_fcall r = {
+        .type = P9_Rversion, .tag = P9_NOTAG, .Rversion = {.msize = 8192, .version = p9_str("9P2000")}};
     peer_put(p, &r);
 }
 

@@ -1,0 +1,7 @@
+#!/bin/bash
+# test_l.sh: the mount tests on the test server, which speaks 9P2000.L.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+. "$SRCDIR/tests/mount/posix.sh"
+cannot=''
+start_server test_l
+run_cases
