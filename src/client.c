@@ -162,6 +162,21 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root)
     atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW);
 }
 
+/* A walk that ends early does not say why: the name that it failed at is walked alone. */
+static int why_short(struct p9_scope *sc, struct p9_fid *from, size_t done, const char *const *names)
+{
+    struct p9_fid *dir, *fid;
+    int rc = p9_walk(sc, from, done, names, &dir);
+
+    if (rc != 0)
+        return rc;
+    rc = p9_walk(sc, dir, 1, names + done, &fid);
+    if (rc == 0)
+        p9_fid_put(fid); /* it is there by now: whoever asked may ask again */
+    p9_fid_put(dir);
+    return rc != 0 ? rc : -ESTALE;
+}
+
 /* One Twalk of at most 16 names. newfid == fid moves it. */
 static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n, const char *const *names)
 {
@@ -179,8 +194,10 @@ static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *new
         p9_session_fail(fid->client->session, -EPROTO, "the server walked further than it was asked");
         return -EPROTO;
     }
+    if (got->n == 0 && n > 0)
+        return -ENOENT;
     if (got->n < n)
-        return got->n > 0 && !(got->qid[got->n - 1].type & P9_QTDIR) ? -ENOTDIR : -ENOENT;
+        return got->qid[got->n - 1].type & P9_QTDIR ? why_short(sc, fid, got->n, names) : -ENOTDIR;
     newfid->qid = n > 0 ? got->qid[n - 1] : fid->qid;
     return 0;
 }

@@ -4,7 +4,7 @@
  *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]
  *
  * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
- * -o: no-rename-over, no-chown, no-wstat-sync. Without FOLDER it serves the synthetic tree (synthetic.c).
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -482,6 +482,7 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_rename_over |= strcmp(arg, "no-rename-over") == 0;
         set->no_chown |= strcmp(arg, "no-chown") == 0;
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;
+        set->mask_by_parent |= strcmp(arg, "mask-by-parent") == 0;
         return true;
     }
     return false;

@@ -275,7 +275,7 @@ static int make(struct conn *c, const struct sfid *d, const struct p9_fcall *t, 
 
     if (fstat(d->path, &st) != 0)
         return errno;
-    if (c->dialect == P9_2000) /* Plan 9's way; .u servers mostly do without */
+    if (c->set->mask_by_parent)
         perm &= perm & P9_DMDIR ? ~0777u | (st.st_mode & 0777) : ~0666u | (st.st_mode & 0666);
     become(d->uid, d->uid);
     *fd = -1;
