@@ -2,6 +2,7 @@
 # diod.sh: the mount tests on Debian's diod (9P2000.L).
 . "${SRCDIR:?}/tests/mount/lib.sh"
 . "$SRCDIR/tests/mount/posix.sh"
+. "$SRCDIR/tests/mount/able.sh"
 . "$SRCDIR/tests/mount/programs.sh"
 
 case_memory_and_fids_are_bounded() {

@@ -2,6 +2,7 @@
 # ganesha.sh: the mount tests on Debian's nfs-ganesha (9P2000.L).
 . "${SRCDIR:?}/tests/mount/lib.sh"
 . "$SRCDIR/tests/mount/posix.sh"
+. "$SRCDIR/tests/mount/able.sh"
 . "$SRCDIR/tests/mount/programs.sh"
 # Tmknod of a character device is EINVAL, Tfsync of a directory EISDIR; times of symlinks are set, it says, and are not; default
 # ACLs are EINVAL; times of now are set by a clock of its own, which only the owner may; truncating by a file's

@@ -24,7 +24,7 @@ struct settings {
     const char *secret;   /* attaching needs it; NULL: no authentication */
     bool no_rename_over;  /* as Plan 9's servers: a name that is there is not taken */
     bool no_chown, no_wstat_sync;
-    bool mask_by_parent;   /* new files get no permission that their directory has not */
+    bool mask_by_parent; /* new files get no permission that their directory has not */
 };
 
 struct synth; /* a synthetic file */
