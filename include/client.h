@@ -99,9 +99,12 @@ void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound);
 /* All that make a fid give the caller its one reference. ENFILE: the bound on live fids is
  * reached and none is idle. */
 
-/* Attaches as uname / n_uname to aname, without authentication. attach(5). */
+/* An afid, open, over which the server may be convinced that we are uname. An error where it wants no proof. auth(5). */
+int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
+            struct p9_fid **afid);
+/* Attaches as uname / n_uname to aname, with what was proven by afid, or NULL. attach(5). */
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
-              struct p9_fid **fid);
+              const struct p9_fid *afid, struct p9_fid **fid);
 
 /* Gets to know the server's habits by a walk that fails; root is its fid of an attach. Once, before use. */
 void p9_client_learn(struct p9_client *c, struct p9_fid *root);

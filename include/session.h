@@ -63,7 +63,7 @@ struct p9_session_options {
     enum p9_dialect dialect; /* asked for first; then lower ones, or as the server answers */
     bool only;               /* that dialect, and no other */
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
-    int setup_timeout_ms;    /* how long p9_call waits before p9_session_ready; 0: for ever */
+    int setup_timeout_ms;    /* how long p9_call waits before p9_session_timeout; 0: for ever */
     bool trace;              /* every message to stderr */
 };
 
@@ -80,8 +80,8 @@ void p9_session_fail(struct p9_session *s, int err, const char *reason);
  * requests whose done() allows for it. */
 void p9_session_stop(struct p9_session *s);
 
-/* From now on calls wait as long as the server takes. */
-void p9_session_ready(struct p9_session *s);
+/* How long calls wait for an answer from now on, milliseconds; 0: as long as the server takes. */
+void p9_session_timeout(struct p9_session *s, int ms);
 
 enum p9_dialect p9_session_dialect(const struct p9_session *s);
 /* The agreed size of a message, and the largest payload in one, in bytes. */

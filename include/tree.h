@@ -139,6 +139,10 @@ struct node_facts tree_facts(struct tree *t, struct node *node);
 /* A file was opened, is closed. */
 void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
+/* The same, but the fid is the caller's. */
+struct p9_fid *tree_detach_handle(struct tree *t, struct handle *h);
+/* One of the node's names, into P9_MAXNAME bytes and a terminator. False if it has none that is seen. */
+bool tree_name(struct tree *t, const struct node *node, char *name);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
 /* The fid of an open file, as a reference, if it still stands for the file; else NULL. May ask the server. */

@@ -120,8 +120,8 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit)
 
 /* ---- attach, walk ------------------------------------------------------- */
 
-int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
-              struct p9_fid **out)
+int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
+            struct p9_fid **out)
 {
     struct p9_fid *fid;
     int rc = fid_new(c, &fid);
@@ -130,9 +130,34 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
         return rc;
     struct p9_req req = {0};
     struct p9_fcall tx = {
-        .type = P9_Tattach,
-        .Tattach = {
-            .fid = fid->num, .afid = P9_NOFID, .uname = p9_str(uname), .aname = p9_str(aname), .n_uname = n_uname}};
+        .type = P9_Tauth,
+        .Tauth = {.afid = fid->num, .uname = p9_str(uname), .aname = p9_str(aname), .n_uname = n_uname}};
+    rc = p9_rpc(sc, c, &req, &tx);
+    if (rc != 0) {
+        fid_discard(fid);
+        return rc;
+    }
+    fid->qid = req.rx.Rauth.aqid;
+    fid->iounit = p9_fid_iounit(c, 0);
+    *out = fid;
+    return 0;
+}
+
+int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
+              const struct p9_fid *afid, struct p9_fid **out)
+{
+    struct p9_fid *fid;
+    int rc = fid_new(c, &fid);
+
+    if (rc != 0)
+        return rc;
+    struct p9_req req = {0};
+    struct p9_fcall tx = {.type = P9_Tattach,
+                          .Tattach = {.fid = fid->num,
+                                      .afid = afid != NULL ? afid->num : P9_NOFID,
+                                      .uname = p9_str(uname),
+                                      .aname = p9_str(aname),
+                                      .n_uname = n_uname}};
     rc = p9_rpc(sc, c, &req, &tx);
     if (rc != 0) {
         fid_discard(fid);

@@ -27,7 +27,7 @@ struct fs {
     enum access access;
     uid_t only_uid;            /* ACCESS_ONE */
     bool posixacl;             /* the kernel is to check ACLs, and to leave the umask to us */
-    const char *aname;         /* for attaching users */
+    const char *aname, *auth;  /* for attaching users: what to, and the command or NULL */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
@@ -49,6 +49,7 @@ struct file {
     struct handle handle;
     bool created; /* by this open */
     bool direct;  /* synthetic: no cache */
+    atomic_bool wrote;
 };
 
 static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)
@@ -120,6 +121,8 @@ int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const
 /* A hidden file in dir/name, which for the user is empty and shall go, moves up into dir. 0; -ENOTEMPTY if there is none,
  * or it cannot be moved. */
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
+/* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
+int close_written(struct op *op, struct file *f);
 /* tree_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);
 

@@ -104,7 +104,8 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
 static void drop_file(struct op *op, struct file *f)
 {
     locks_released(op, f);
-    drop_handle(op, &f->handle);
+    if (f->handle.fid != NULL)
+        drop_handle(op, &f->handle);
     free(f);
 }
 
@@ -236,8 +237,9 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     struct file *f = file_of(fi);
     struct read_op *r = malloc(sizeof *r + size);
 
-    if (r == NULL) {
-        fuse_reply_err(req, ENOMEM);
+    if (r == NULL || f->handle.fid == NULL) {
+        free(r);
+        fuse_reply_err(req, r == NULL ? ENOMEM : EBADF);
         return;
     }
     op_begin(&r->op, req);
@@ -264,6 +266,11 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     (void)ino;
     op_begin(&op, req);
     op.any_signal = f->direct;
+    if (f->handle.fid == NULL) {
+        op_reply_err(&op, -EBADF);
+        return;
+    }
+    atomic_store(&f->wrote, true);
     struct p9_io io = {.fid = f->handle.fid,
                        .buf = (uint8_t *)buf,
                        .offset = (uint64_t)off,
@@ -284,8 +291,9 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct op op;
 
     op_begin(&op, req);
+    op.user = file_of(fi)->handle.user;
     locks_closed(&op, node_of(op.fs, ino), fi->lock_owner);
-    op_reply_err(&op, 0); /* every write was acknowledged before it was answered */
+    op_reply_err(&op, close_written(&op, file_of(fi))); /* every write was acknowledged before it was answered */
 }
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -305,5 +313,6 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
     (void)ino;
     op_begin(&op, req);
-    op_reply_err(&op, p9_fsync(&op.scope, file_of(fi)->handle.fid, datasync != 0));
+    struct p9_fid *fid = file_of(fi)->handle.fid;
+    op_reply_err(&op, fid != NULL ? p9_fsync(&op.scope, fid, datasync != 0) : 0);
 }

@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <fuse_log.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "daemon.h"
 #include "fs.h"
 #include "log.h"
@@ -129,10 +131,16 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
 {
     struct p9_attr attr;
     struct p9_fid *root;
-    int err = p9_attach(NULL, c, o->uname, o->n_uname, o->aname, &root);
+    struct p9_session *s = p9_client_session(c);
 
+    if (o->auth != NULL) /* it may ask a person */
+        p9_session_timeout(s, 0);
+    int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root);
+    p9_session_timeout(s, SETUP_TIMEOUT_MS);
     if (err != 0) {
-        log_error("cannot attach to '%s' on %s as %s: %s", o->aname, o->source, o->uname, strerror(-err));
+        bool wanted = o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname);
+        log_error("cannot attach to '%s' on %s as %s: %s%s", o->aname, o->source, o->uname, strerror(-err),
+                  wanted ? " (the server wants authentication: option auth=COMMAND gives it)" : "");
         return NULL;
     }
     err = p9_getattr(NULL, root, &attr);
@@ -175,7 +183,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
 
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
-    p9_session_ready(p9_client_session(fs->client));
+    p9_session_timeout(p9_client_session(fs->client), 0);
     if (lock_queue_start(fs) != 0)
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
@@ -192,6 +200,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
 static void set_access(struct fs *fs, const struct options *o)
 {
     fs->aname = o->aname;
+    fs->auth = o->auth;
     fs->posixacl = o->posixacl != 0;
     fs->access = ACCESS_ONE;
     if (strcmp(o->access, "any") == 0)
@@ -242,6 +251,7 @@ int main(int argc, char **argv)
     int status = 0;
 
     fuse_set_log_func(fuse_message);
+    signal(SIGPIPE, SIG_IGN);
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host is known to be so in seconds */
     if (options_parse(&o, argc, argv, &why) != 0) {
         log_error("%s", why.text);

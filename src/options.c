@@ -39,6 +39,7 @@ static const struct fuse_opt specs[] = {
     OPT("wfdno=%d", wfdno),
     OPT("aname=%s", aname),
     OPT("uname=%s", uname),
+    OPT("auth=%s", auth),
     OPT("version=%s", version),
     {"noextend", offsetof(struct options, noextend), 1},
     OPT("dfltuid=%u", dfltuid),
@@ -373,6 +374,7 @@ void options_free(struct options *o)
     free(o->port);
     free(o->trans);
     free(o->aname);
+    free(o->auth);
     free(o->uname);
     free(o->version);
     free(o->access);
@@ -400,6 +402,7 @@ void options_help(void)
            "    -o rfdno=N,wfdno=N     talk over these open descriptors\n"
            "    -o aname=NAME          the export to attach to\n"
            "    -o uname=USER          attach as this user, name or number (who runs 9pfs)\n"
+           "    -o auth=COMMAND        a command that convinces the server, over its stdin and stdout\n"
            "    -o access=user         each local user attaches (as root with allow_other)\n"
            "    -o access=client       one attach, and the kernel checks the modes\n"
            "                           both imply default_permissions\n"

@@ -27,6 +27,7 @@ struct options {
 
     /* What to ask for. */
     char *aname, *uname;
+    char *auth; /* a command, or NULL */
     uint32_t n_uname;
     char *version;
     enum p9_dialect dialect; /* to ask for first */

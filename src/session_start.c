@@ -178,9 +178,9 @@ void p9_session_stop(struct p9_session *s)
     session_free(s);
 }
 
-void p9_session_ready(struct p9_session *s)
+void p9_session_timeout(struct p9_session *s, int ms)
 {
-    atomic_store(&s->setup_timeout_ms, 0);
+    atomic_store(&s->setup_timeout_ms, ms);
 }
 
 enum p9_dialect p9_session_dialect(const struct p9_session *s)

@@ -376,16 +376,34 @@ void tree_add_handle(struct tree *t, struct handle *h)
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_drop_handle(struct tree *t, struct handle *h)
+struct p9_fid *tree_detach_handle(struct tree *t, struct handle *h)
 {
+    struct p9_fid *fid = h->fid;
+
     pthread_mutex_lock(&t->mtx);
     struct handle **p = &h->node->handles;
     while (*p != h)
         p = &(*p)->next;
     *p = h->next;
+    h->fid = NULL;
     node_release(t, h->node);
     pthread_mutex_unlock(&t->mtx);
-    p9_fid_put(h->fid);
+    return fid;
+}
+
+void tree_drop_handle(struct tree *t, struct handle *h)
+{
+    p9_fid_put(tree_detach_handle(t, h));
+}
+
+bool tree_name(struct tree *t, const struct node *node, char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool found = node->links != NULL && !node->hidden;
+    if (found)
+        strcpy(name, node->links->name);
+    pthread_mutex_unlock(&t->mtx);
+    return found;
 }
 
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make)

@@ -269,8 +269,9 @@ static bool same_directory(const char *a, const char *b)
 
 static bool wanted(unsigned kind)
 {
-    return !((kind == 7 && (lacks("links") || lacks("nlink"))) || (kind == 8 && lacks("symlinks")) || (kind == 9 && lacks("special")) ||
-             ((kind == 0 || kind == 1) && lacks("times")) || (kind == 23 && lacks("ftruncate")));
+    return !((kind == 7 && (lacks("links") || lacks("nlink"))) || (kind == 8 && lacks("symlinks")) ||
+             (kind == 9 && lacks("special")) || ((kind == 0 || kind == 1) && lacks("times")) ||
+             (kind == 23 && lacks("ftruncate")));
 }
 
 static void become(uid_t uid)

@@ -226,7 +226,7 @@ struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **ro
     assert_non_null(t);
     struct p9_client *c = p9_client_start(t, &o, &err, &why);
     assert_non_null(c);
-    assert_int_equal(p9_attach(NULL, c, "root", 0, "", root), 0);
+    assert_int_equal(p9_attach(NULL, c, "root", 0, "", NULL, root), 0);
     return c;
 }
 
