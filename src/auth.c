@@ -24,6 +24,18 @@ struct inflow {
     int to;
 };
 
+static bool write_all(int fd, const uint8_t *buf, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, buf, n);
+        if (w <= 0)
+            return false;
+        buf += w;
+        n -= (size_t)w;
+    }
+    return true;
+}
+
 static void *inflow_main(void *arg)
 {
     struct inflow *in = arg;
@@ -39,9 +51,8 @@ static void *inflow_main(void *arg)
                            .short_ok = true,
                            .scope = &in->scope};
         n = p9_read_wait(&io);
-        for (ssize_t at = 0, w; at < n; at += w)
-            if ((w = write(in->to, buf + at, (size_t)(n - at))) <= 0)
-                n = 0;
+        if (n > 0 && !write_all(in->to, buf, (size_t)n))
+            n = 0;
         offset += n > 0 ? (uint64_t)n : 0;
     }
     close(in->to);

@@ -4,7 +4,7 @@
  *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]
  *
  * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent. Without FOLDER it serves the synthetic tree (synthetic.c).
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -299,6 +299,8 @@ static int do_remove(struct conn *c, const struct p9_fcall *t)
     return err;
 }
 
+enum { REQUESTS_BEFORE_RFLUSH = 200 };
+
 /* The read that is flushed is never answered; nothing else can be under way. */
 static void do_flush(struct conn *c, const struct p9_fcall *t)
 {
@@ -316,7 +318,10 @@ static void do_flush(struct conn *c, const struct p9_fcall *t)
         waited = true;
     }
     synth_flushed(waited, false);
-    reply(c, &r);
+    if (waited && c->set->slow_flush)
+        c->late = (struct late_flush){.tag = t->tag, .oldtag = t->Tflush.oldtag, .left = REQUESTS_BEFORE_RFLUSH};
+    else
+        reply(c, &r);
 }
 
 static int common_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r, const char **text)
@@ -340,11 +345,24 @@ static int common_request(struct conn *c, const struct p9_fcall *t, struct p9_fc
     return c->dialect == P9_2000L ? linux_request(c, t, r) : old_request(c, t, r);
 }
 
+static void answer_late_flush(struct conn *c, const struct p9_fcall *t)
+{
+    struct p9_fcall r = {.type = P9_Rflush, .tag = c->late.tag};
+
+    if (c->late.left == 0)
+        return;
+    if (t->tag == c->late.oldtag || t->tag == c->late.tag)
+        synth_flushed(false, true);
+    if (--c->late.left == 0)
+        reply(c, &r);
+}
+
 static void serve_request(struct conn *c, const struct p9_fcall *t)
 {
     struct p9_fcall r = {.type = (uint8_t)(t->type + 1), .tag = t->tag};
     const char *text = NULL;
 
+    answer_late_flush(c, t);
     for (const struct waiting *w = c->waiting; w != NULL; w = w->next)
         if (w->t.tag == t->tag)
             synth_flushed(false, true); /* a tag that is still in use */
@@ -482,6 +500,7 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_rename_over |= strcmp(arg, "no-rename-over") == 0;
         set->no_chown |= strcmp(arg, "no-chown") == 0;
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;
+        set->slow_flush |= strcmp(arg, "slow-flush") == 0;
         set->mask_by_parent |= strcmp(arg, "mask-by-parent") == 0;
         return true;
     }

@@ -24,6 +24,7 @@ struct settings {
     const char *secret;   /* attaching needs it; NULL: no authentication */
     bool no_rename_over;  /* as Plan 9's servers: a name that is there is not taken */
     bool no_chown, no_wstat_sync;
+    bool slow_flush;     /* Rflush comes only after other requests */
     bool mask_by_parent; /* new files get no permission that their directory has not */
 };
 
@@ -56,7 +57,14 @@ struct waiting {
     struct waiting *next;
 };
 
+/* A flush that is not answered yet. */
+struct late_flush {
+    uint16_t tag, oldtag;
+    unsigned left; /* requests to serve before */
+};
+
 struct conn {
+    struct late_flush late; /* left == 0: none */
     const struct settings *set;
     int sock;
     pthread_mutex_t mtx; /* one request, or one late answer, at a time */

@@ -69,12 +69,28 @@ static void messages(void **state)
     assert_int_equal(p9_error_of(&strange), -EIO);
 }
 
+static void numbers_of_u(void **state)
+{
+    struct p9_fcall e = {.type = P9_Rerror, .Rerror = {.ename = p9_str("file does not exist"), .ecode = EACCES}};
+
+    (void)state;
+    assert_int_equal(p9_error_of(&e), -EACCES);
+    e.Rerror.ecode = 0; /* none: the text */
+    assert_int_equal(p9_error_of(&e), -ENOENT);
+    e.Rerror.ecode = 35; /* EAGAIN to BSD, EDEADLK to Linux: the text says more */
+    assert_int_equal(p9_error_of(&e), -ENOENT);
+    e.Rerror.ename = p9_str("?");
+    e.Rerror.ecode = 39;
+    assert_int_equal(p9_error_of(&e), -ENOTEMPTY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
         cmocka_unit_test(words),
         cmocka_unit_test(messages),
+        cmocka_unit_test(numbers_of_u),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
