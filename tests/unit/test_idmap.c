@@ -2,6 +2,9 @@
  * test_idmap.c: names of owners and numbers.
  */
 #include "idmap.h"
+
+#include <string.h>
+
 #include "test.h"
 
 static void names_to_numbers(void **state)
