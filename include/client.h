@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "idmap.h"
 #include "session.h"
 
 struct p9_client;
@@ -36,9 +37,8 @@ struct p9_fid {
 
 struct p9_client_options {
     struct p9_session_options session;
-    unsigned max_fids; /* live at once; a server's smaller bound is learned */
-    uid_t dfltuid;     /* for owners whose names are not known here */
-    gid_t dfltgid;
+    unsigned max_fids;        /* live at once; a server's smaller bound is learned */
+    struct idmap_options ids; /* for owners' names */
 };
 
 /* What a file is: Rgetattr's fields, or a stat's. */

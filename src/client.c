@@ -23,7 +23,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
     struct p9_client *c = calloc(1, sizeof *c);
     if (c != NULL) {
         c->fids = fids_new(o->max_fids);
-        c->ids = idmap_new(o->dfltuid, o->dfltgid);
+        c->ids = idmap_new(&o->ids);
     }
     if (c == NULL || c->fids == NULL || c->ids == NULL) {
         if (c != NULL && c->fids != NULL)
@@ -74,6 +74,8 @@ bool p9_lists_attributes(const struct p9_client *c)
 {
     return c->ops->lists_attributes;
 }
+
+const struct p9_statfs p9_statfs_unknown = {.bsize = 4096, .namelen = P9_MAXNAME};
 
 bool p9_lacks(struct p9_client *c, enum p9_missing what)
 {
@@ -331,7 +333,9 @@ int p9_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n)
 
 int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
 {
-    return dir->client->ops->unlink(sc, dir, name, is_dir);
+    int rc = dir->client->ops->unlink(sc, dir, name, is_dir);
+
+    return is_dir && rc == -EEXIST ? -ENOTEMPTY : rc; /* hugelgupf/p9's word for it */
 }
 
 /* Tremove takes files and empty directories alike, so what is there is looked at first. */

@@ -5,7 +5,6 @@
 #define DIALECT_H
 
 #include "client.h"
-#include "idmap.h"
 
 /* The operations of client.h whose messages differ; the contracts are there. */
 struct p9_dialect_ops {
@@ -45,6 +44,7 @@ enum p9_missing {
     P9_NO_FOREIGN_HOSTS = 4, /* Tlock wants a client_id that is a host it can find */
     P9_NO_EXCL = 8,          /* Tlcreate opens what is there, O_EXCL or not */
     P9_NO_TRUNC = 16,        /* Tlopen and Tlcreate ignore O_TRUNC */
+    P9_NO_ATIME = 64,        /* Twstat changes no time of access */
     P9_FIDS_FOLLOW = 32,     /* a fid is a file, not a path */
 };
 
@@ -59,6 +59,9 @@ struct p9_client {
     struct fids *fids;
     struct idmap *ids; /* for names */
 };
+
+/* Where a server has nothing to say: only what a name may be. */
+extern const struct p9_statfs p9_statfs_unknown;
 
 bool p9_lacks(struct p9_client *c, enum p9_missing what);
 /* Whether rc says that the server has no such message; then it is remembered. */

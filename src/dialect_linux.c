@@ -174,7 +174,9 @@ static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name
                                      .gid = gid}};
     int rc = p9_do(sc, dir->client, &tx);
 
-    return rc == -EINVAL && S_ISREG(mode) ? p9_make_file(sc, dir, name, mode & 07777, gid) : rc;
+    return (rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP) && S_ISREG(mode)
+               ? p9_make_file(sc, dir, name, mode & 07777, gid)
+               : rc;
 }
 
 static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
@@ -284,6 +286,10 @@ static int linux_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statf
     struct p9_fcall tx = {.type = P9_Tstatfs, .Tstatfs.fid = fid->num};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
+    if (rc == -ENOSYS || rc == -EOPNOTSUPP) {
+        *st = p9_statfs_unknown;
+        return 0;
+    }
     if (rc != 0)
         return rc;
     *st = (struct p9_statfs){.bsize = req.rx.Rstatfs.bsize,

@@ -186,6 +186,23 @@ static uint32_t seconds(const struct timespec *ts, bool given)
     return t < UINT32_MAX ? (uint32_t)t : UINT32_MAX - 1;
 }
 
+/* In Plan 9 nobody sets a time of access: where that is refused, all else is asked for without it. */
+static int change_stat(struct p9_scope *sc, struct p9_fid *fid, struct p9_stat *st)
+{
+    bool both = st->atime != UINT32_MAX && st->mtime != UINT32_MAX;
+
+    if (both && p9_lacks(fid->client, P9_NO_ATIME))
+        st->atime = UINT32_MAX;
+    int rc = wstat_fid(sc, fid, st);
+    if (rc >= 0 || !both || st->atime == UINT32_MAX)
+        return rc;
+    st->atime = UINT32_MAX;
+    int without = wstat_fid(sc, fid, st);
+    if (without == 0)
+        atomic_fetch_or(&fid->client->missing, P9_NO_ATIME);
+    return without == 0 ? 0 : rc;
+}
+
 static int old_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
 {
     struct p9_stat st = untouched();
@@ -211,7 +228,7 @@ static int old_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_
     if (set->valid & P9_SETATTR_MTIME)
         st.mtime = seconds(&set->mtime, set->valid & P9_SETATTR_MTIME_SET);
     change |= (set->valid & (P9_SETATTR_SIZE | P9_SETATTR_ATIME | P9_SETATTR_MTIME)) != 0;
-    return change ? wstat_fid(sc, fid, &st) : 0;
+    return change ? change_stat(sc, fid, &st) : 0;
 }
 
 /* ---- open, create ------------------------------------------------------- */
@@ -453,12 +470,11 @@ static size_t old_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n,
 
 /* ---- the rest ----------------------------------------------------------- */
 
-/* Nothing is known but what a name may be. */
 static int old_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
 {
     (void)sc;
     (void)fid;
-    *st = (struct p9_statfs){.bsize = 4096, .namelen = P9_MAXNAME};
+    *st = p9_statfs_unknown;
     return 0;
 }
 

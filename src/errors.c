@@ -50,6 +50,7 @@ static const struct {
     int err;
 } texts[] = {
     {"not permitted", EPERM},
+    {"prohibited", EPERM}, /* Plan 9's lib9p, of what a server does not do */
     {"permission denied", EACCES},
     {"access", EACCES},
     {"already exists", EEXIST},

@@ -114,6 +114,8 @@ void op_end(struct op *op)
 void op_reply_err(struct op *op, int rc)
 {
     op_end(op);
+    if (rc == -ENOSYS && !op->nosys_ok)
+        rc = -EOPNOTSUPP;
     fuse_reply_err(op->req, -rc);
 }
 

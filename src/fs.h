@@ -42,6 +42,7 @@ struct op {
     struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
     bool any_signal;       /* interrupts, not only one that kills */
+    bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
 
 /* What a file handle of the kernel's points to, for files. */

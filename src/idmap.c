@@ -23,7 +23,8 @@ struct known {
 
 struct names {
     struct known *hash;
-    uint32_t dflt;
+    uint32_t dflt, mine;
+    const char *me;
     uint32_t (*find)(const char *name, uint32_t dflt);
 };
 
@@ -50,15 +51,15 @@ static uint32_t find_group(const char *name, uint32_t dflt)
     return found != NULL ? gr.gr_gid : dflt;
 }
 
-struct idmap *idmap_new(uid_t dfltuid, gid_t dfltgid)
+struct idmap *idmap_new(const struct idmap_options *o)
 {
     struct idmap *m = calloc(1, sizeof *m);
 
     if (m == NULL)
         return NULL;
     pthread_mutex_init(&m->mtx, NULL);
-    m->users = (struct names){.dflt = dfltuid, .find = find_user};
-    m->groups = (struct names){.dflt = dfltgid, .find = find_group};
+    m->users = (struct names){.dflt = o->dfltuid, .me = o->me, .mine = o->my_uid, .find = find_user};
+    m->groups = (struct names){.dflt = o->dfltgid, .me = o->me, .mine = o->my_gid, .find = find_group};
     return m;
 }
 
@@ -100,7 +101,8 @@ static uint32_t ask(struct names *n, struct p9_str name)
         return n->dflt;
     memcpy(text, name.s, name.len);
     text[name.len] = 0;
-    return is_number(text, &id) ? id : n->find(text, n->dflt);
+    uint32_t dflt = n->me != NULL && strcmp(text, n->me) == 0 ? n->mine : n->dflt;
+    return is_number(text, &id) ? id : n->find(text, dflt);
 }
 
 static uint32_t look_up(struct idmap *m, struct names *n, struct p9_str name)

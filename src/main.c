@@ -93,8 +93,7 @@ static struct p9_client *connect_client(const struct options *o)
                     .setup_timeout_ms = SETUP_TIMEOUT_MS,
                     .trace = o->debug},
         .max_fids = o->max_fids,
-        .dfltuid = o->dfltuid,
-        .dfltgid = o->dfltgid,
+        .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
     };
     struct p9_why why, first = {.text = ""};
     struct p9_client *c = NULL;
@@ -104,8 +103,9 @@ static struct p9_client *connect_client(const struct options *o)
         int err;
         struct transport *t = dial(o, &err, &why);
         if (t == NULL) {
-            log_error("%s", why.text);
-            return NULL;
+            if (first.text[0] == 0)
+                log_error("%s", why.text);
+            break;
         }
         c = p9_client_start(t, &co, &err, &why);
         if (first.text[0] == 0)
@@ -113,7 +113,7 @@ static struct p9_client *connect_client(const struct options *o)
         co.session.dialect = p9_dialect_below(co.session.dialect);
         again = err == -ECONNRESET && !co.session.only && co.session.dialect != 0 && o->dial != DIAL_FDS;
     }
-    if (c == NULL)
+    if (c == NULL && first.text[0] != 0)
         log_error("cannot mount %s: %s", o->source, first.text);
     return c;
 }

@@ -50,7 +50,7 @@ case_pinned_versions() {
 }
 
 case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB messages
-    serve -v 0 -m 8216 -o no-rename-over -o no-chown -o no-wstat-sync -o mask-by-parent PORT "$exp"
+    serve -v 0 -m 8216 -o no-rename-over -o no-chown -o no-wstat-sync -o mask-by-parent -o no-atime PORT "$exp"
     attach
     mkdir "$work/tree" "$work/origin"
     (cd "$SRCDIR" && tar c src include) | tee >(tar x -C "$work/tree") | tar x -C "$mnt"
@@ -63,6 +63,7 @@ case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB mes
     diff -r "$work/tree/src" "$mnt/src"
     cp -a "$work/tree" "$mnt/copy"
     diff -r "$work/tree" "$mnt/copy"
+    same "$(stat -c %Y "$exp/copy/src/fid.c")" "$(stat -c %Y "$work/tree/src/fid.c")"
     echo old > "$mnt/to"
     echo new > "$mnt/from"
     mv "$mnt/from" "$mnt/to"
@@ -116,6 +117,9 @@ case_owners_by_name() {
     serve -v 0 PORT
     attach dfltuid=4711,dfltgid=4712
     same "$(stat -c %u:%g "$mnt/text")" 4711:4712 # glenda is nobody here
+    umount "$mnt"
+    attach uname=glenda
+    same "$(stat -c %u:%g "$mnt/text")" 0:0 # but who attaches as glenda is
     umount "$mnt"
     stop
     serve -v 0 PORT "$exp"
@@ -190,6 +194,21 @@ case_blocked_read_is_interrupted() { # Tflush is sent, its tag rests until Rflus
     umount "$mnt"
     rm "$work/meanwhile"
     stop
+}
+
+case_opening_is_not_implemented() { # to the kernel that would mean that it is done
+    echo content > "$exp/file"
+    local d
+    for d in L u; do
+        serve -v $d -o no-open PORT "$exp"
+        attach
+        ! cat "$mnt/file" 2> "$work/err"
+        grep -q 'Operation not supported' "$work/err"
+        ! ls "$mnt" 2> "$work/err"
+        same "$(stat -c %s "$mnt/file")" 8
+        umount "$mnt"
+        stop
+    done
 }
 
 case_authentication() {

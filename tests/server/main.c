@@ -4,7 +4,7 @@
  *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]
  *
  * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush. Without FOLDER it serves the synthetic tree (synthetic.c).
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -342,6 +342,8 @@ static int common_request(struct conn *c, const struct p9_fcall *t, struct p9_fc
     case P9_Tremove:
         return do_remove(c, t);
     }
+    if (c->set->no_open && (t->type == P9_Tlopen || t->type == P9_Topen))
+        return ENOSYS;
     return c->dialect == P9_2000L ? linux_request(c, t, r) : old_request(c, t, r);
 }
 
@@ -500,6 +502,8 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_rename_over |= strcmp(arg, "no-rename-over") == 0;
         set->no_chown |= strcmp(arg, "no-chown") == 0;
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;
+        set->no_open |= strcmp(arg, "no-open") == 0;
+        set->no_atime |= strcmp(arg, "no-atime") == 0;
         set->slow_flush |= strcmp(arg, "slow-flush") == 0;
         set->mask_by_parent |= strcmp(arg, "mask-by-parent") == 0;
         return true;

@@ -211,6 +211,8 @@ static int do_wstat(struct conn *c, struct sfid *f, const struct p9_fcall *t)
         return EINVAL;
     if (f->synth != NULL)
         return touches_nothing(&st) || st.length == 0 ? 0 : EPERM;
+    if (c->set->no_atime && st.atime != UINT32_MAX)
+        return EPERM;
     if (!touches_nothing(&st))
         return change(c, f, &st);
     if (c->set->no_wstat_sync)

@@ -24,6 +24,8 @@ struct settings {
     const char *secret;   /* attaching needs it; NULL: no authentication */
     bool no_rename_over;  /* as Plan 9's servers: a name that is there is not taken */
     bool no_chown, no_wstat_sync;
+    bool no_open;        /* opening is "not implemented" */
+    bool no_atime;       /* Twstat of a time of access is refused */
     bool slow_flush;     /* Rflush comes only after other requests */
     bool mask_by_parent; /* new files get no permission that their directory has not */
 };

@@ -28,6 +28,7 @@ static void words(void **state)
         int err;
     } cases[] = {
         {"operation not permitted", EPERM},
+        {"wstat prohibited", EPERM},
         {"Permission denied", EACCES},
         {"file already exists", EEXIST},
         {"create -- file exists", EEXIST},

@@ -9,7 +9,8 @@
 
 static void names_to_numbers(void **state)
 {
-    struct idmap *m = idmap_new(4711, 4712);
+    struct idmap *m =
+        idmap_new(&(struct idmap_options){.dfltuid = 4711, .dfltgid = 4712, .me = "glenda", .my_uid = 7, .my_gid = 8});
     char long_name[1000];
 
     (void)state;
@@ -19,6 +20,8 @@ static void names_to_numbers(void **state)
     for (int i = 0; i < 2; i++) { /* asked, and remembered */
         assert_int_equal(idmap_uid(m, p9_str("root")), 0);
         assert_int_equal(idmap_gid(m, p9_str("root")), 0);
+        assert_int_equal(idmap_uid(m, p9_str("glenda")), 7);
+        assert_int_equal(idmap_gid(m, p9_str("glenda")), 8);
         assert_int_equal(idmap_uid(m, p9_str("no such user")), 4711);
         assert_int_equal(idmap_gid(m, p9_str("no such group")), 4712);
         assert_int_equal(idmap_uid(m, p9_str("1234")), 1234);
@@ -32,7 +35,7 @@ static void names_to_numbers(void **state)
 
 static void more_names_than_are_remembered(void **state)
 {
-    struct idmap *m = idmap_new(1, 1);
+    struct idmap *m = idmap_new(&(struct idmap_options){.dfltuid = 1});
     char name[16];
 
     (void)state;

@@ -8,8 +8,16 @@
 
 struct idmap;
 
-/* dfltuid and dfltgid stand for names that this machine does not know. NULL without memory. */
-struct idmap *idmap_new(uid_t dfltuid, gid_t dfltgid);
+struct idmap_options {
+    uid_t dfltuid; /* stand for names that this machine does not know */
+    gid_t dfltgid;
+    const char *me; /* but this name, of a user and of a group, is my_uid and my_gid; or NULL. Must live on */
+    uid_t my_uid;
+    gid_t my_gid;
+};
+
+/* NULL without memory. */
+struct idmap *idmap_new(const struct idmap_options *o);
 void idmap_free(struct idmap *m);
 
 /* By the local databases, asked once for each name; a name of digits is that number. Any thread. May block. */
