@@ -87,9 +87,9 @@ struct tree {
     struct node *all;
     struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
-    uint64_t clock;  /* renames so far */
-    unsigned moving; /* renames under way */
-    unsigned nodes;  /* for statistics and tests */
+    uint64_t clock;            /* renames so far */
+    unsigned moving, removing; /* renames, removals of hidden files, under way */
+    unsigned nodes;            /* for statistics and tests */
 };
 
 /* A tree with the root alone, attached as uid by the fid `root`, which it takes. NULL without memory. */
@@ -161,10 +161,12 @@ void tree_hide(struct tree *t, struct node *node, struct node *parent, const cha
 /* Before the handle is dropped: if it is the last of a hidden file, the directory (one reference counted, to be
  * dropped by tree_forget) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
 struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name);
+/* After the removal that tree_last_of_hidden asked for. */
+void tree_hidden_removed(struct tree *t);
 
 /* A hidden file in the directory parent/name: that directory (one reference counted), and the file's name;
- * NULL if there is none. */
-struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden);
+ * NULL if there is none. *waited: there may have been one, whose removal was under way and has ended. */
+struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden, bool *waited);
 
 /* ---- fids --------------------------------------------------------------- */
 

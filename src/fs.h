@@ -119,7 +119,7 @@ int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const c
 /* p9_rename, and the tree is told. */
 int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
                 struct p9_fid *newfid, const char *newname);
-/* A hidden file in dir/name, which for the user is empty and shall go, moves up into dir. 0; -ENOTEMPTY if there is none,
+/* A hidden file in dir/name, which for the user is empty and shall go, moves up into dir, or goes. 0; -ENOTEMPTY if there is none,
  * or it cannot be moved. */
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
 /* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */

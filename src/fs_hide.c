@@ -86,11 +86,12 @@ int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name)
 {
     char hidden[P9_MAXNAME + 1];
-    struct node *below = tree_hidden_below(op->fs->tree, dir, name, hidden);
+    bool waited;
+    struct node *below = tree_hidden_below(op->fs->tree, dir, name, hidden, &waited);
     int rc;
 
     if (below == NULL)
-        return -ENOTEMPTY;
+        return waited ? 0 : -ENOTEMPTY;
     struct node_use u = op_use(op, below);
     u.in_dir = true;
     do {
@@ -126,5 +127,6 @@ void drop_handle(struct op *op, struct handle *h)
     if (dir == NULL)
         return;
     remove_hidden(op, dir, name);
+    tree_hidden_removed(t);
     tree_forget(t, dir, 1);
 }

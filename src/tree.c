@@ -437,17 +437,28 @@ struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *n
     struct node *node = h->node, *parent = NULL;
 
     pthread_mutex_lock(&t->mtx);
+    while (node->hidden && t->moving > 0) /* it may be moving itself (tree_hidden_below) */
+        pthread_cond_wait(&t->settled, &t->mtx);
     if (node->hidden && node->handles == h && h->next == NULL && node->links != NULL) {
         parent = node->links->parent;
         parent->nlookup++;
         strcpy(name, node->links->name);
         node->hidden = false;
+        t->removing++;
     }
     pthread_mutex_unlock(&t->mtx);
     return parent;
 }
 
-struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden)
+void tree_hidden_removed(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (--t->removing == 0)
+        pthread_cond_broadcast(&t->settled);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden, bool *waited)
 {
     struct node *dir = NULL, *node;
 
@@ -463,6 +474,9 @@ struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *
             strcpy(hidden, node->links->name);
             break;
         }
+    *waited = dir == NULL && t->removing > 0;
+    while (*waited && t->removing > 0)
+        pthread_cond_wait(&t->settled, &t->mtx);
     pthread_mutex_unlock(&t->mtx);
     return dir;
 }

@@ -293,6 +293,20 @@ static void removed(void)
     CHECK(rmdir("e") == 0);
 }
 
+/* The kernel does not wait for the server to know of a close: the file may still be on its way out. */
+static void emptied(void)
+{
+    char dir[32], name[40];
+
+    for (int i = 0; i < 1000; i++) {
+        snprintf(dir, sizeof dir, "d%d", i);
+        snprintf(name, sizeof name, "%s/f", dir);
+        CHECK(mkdir(dir, 0755) == 0);
+        close(make(name, "x"));
+        CHECK(unlink(name) == 0 && rmdir(dir) == 0);
+    }
+}
+
 /* What was opened for writing may be truncated, whatever its mode is by now. */
 static void truncate_by_file(void)
 {
@@ -337,6 +351,7 @@ static const struct {
     {"copy_range", copy_range},
     {"truncate_by_file", truncate_by_file},
     {"mode_by_directory", mode_by_directory},
+    {"emptied", emptied},
     {"maps", maps},
     {"times", times},
     {"times_in_seconds", times_in_seconds},

@@ -19,6 +19,7 @@ case_utimensat() { calls "$(able nanoseconds && echo times || echo times_in_seco
 case_text_file_busy() { calls busy_text; }
 case_rename_flags() { calls rename_flags; }
 case_removed_while_in_use() { calls removed; }
+case_emptied_directories_go() { calls emptied; }
 
 case_same_as_a_local_directory() { # what the server cannot do is left out
     local seed
