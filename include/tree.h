@@ -156,8 +156,9 @@ struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user 
 
 /* The node of parent/name if that is a file that is open and the name is the only one we know; else NULL. */
 struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name);
-/* parent/name, a hidden one, is now a name of the node, too (made true) or its only one (false). */
-void tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made);
+/* parent/name, a hidden one, is now a name of the node, too (made true) or its only one (false). False if the file has been
+ * closed meanwhile: then that name can go at once. */
+bool tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made);
 /* Before the handle is dropped: if it is the last of a hidden file, the directory (one reference counted, to be
  * dropped by tree_forget) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
 struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name);

@@ -61,13 +61,15 @@ int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const c
             if (rc == 0)
                 rc = p9_link(&op->scope, dirfid, u.fid, hidden);
         } while (node_again(&u, rc));
-        if (rc == 0)
-            tree_hide(t, node, dir, hidden, true);
+        if (rc == 0 && !tree_hide(t, node, dir, hidden, true))
+            p9_unlink(NULL, dirfid, hidden, false);
     }
     if (rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EPERM) {
         rc = rename_told(op, dir, dirfid, name, dir, dirfid, hidden);
-        if (rc == 0)
-            tree_hide(t, node, dir, hidden, false);
+        if (rc == 0 && !tree_hide(t, node, dir, hidden, false)) {
+            p9_unlink(NULL, dirfid, hidden, false);
+            tree_unlink(t, dir, hidden);
+        }
     }
     return rc == 0 && !replaced ? 1 : rc;
 }

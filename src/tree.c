@@ -425,11 +425,14 @@ struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const c
     return node;
 }
 
-void tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made)
+bool tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made)
 {
     pthread_mutex_lock(&t->mtx);
-    node->hidden = !made || link_add(t, parent, name, node) != NULL;
+    bool in_use = node->handles != NULL;
+    if (in_use)
+        node->hidden = !made || link_add(t, parent, name, node) != NULL;
     pthread_mutex_unlock(&t->mtx);
+    return in_use;
 }
 
 struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name)
