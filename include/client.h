@@ -123,6 +123,12 @@ int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 /* POSIX flags of open(2): access mode, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_SYNC, O_DSYNC
  * are passed on, others are not the server's business. On success fid is open. */
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
+/* In one round trip: p9_open of fid, p9_walk of its names from another, and p9_getattr of fid. The caller compares the qids of
+ * *walked, fid and *attr. On failure nothing is left but fid, which may be open and is of no use any more. */
+int p9_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
+                    const char *const *names, struct p9_fid **walked, struct p9_attr *attr);
+/* Whether the dialect and the number of names allow it. */
+bool p9_opens_checked(const struct p9_client *c, size_t n);
 /* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
 /* The same for an empty file that must not be there yet, and is not opened. */
@@ -140,6 +146,10 @@ int p9_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
 /* Removes a name. Where the server has no such message the file is walked to and removed by its
  * own fid. remove(5), Tunlinkat. */
 int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
+/* Whether it was seen that there is no such message. */
+bool p9_removes_by_fid(struct p9_client *c);
+/* Removes the file and the fid, whatever the answer. remove(5). The caller's reference, the last, is taken. */
+int p9_remove(struct p9_scope *sc, struct p9_fid *fid);
 /* Moves a name, over another if there is one. As above with Trename. */
 int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
               const char *newname);

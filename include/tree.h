@@ -75,6 +75,8 @@ struct node {
     bool indexed;             /* in the tree's index of files with several names */
     UT_hash_handle hh;        /* that index: by qid.path */
     struct p9_attr attr;      /* what the kernel was last told */
+    uint64_t changes;         /* what we did to it that changes attributes */
+    uint64_t fresh_until;     /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
 struct tree {
@@ -126,6 +128,14 @@ uint64_t tree_clock(struct tree *t);
 
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
+
+/* Attributes told at an open hold for a while, if nothing changes them: tree_changing is called before and after whatever
+ * we do that may, tree_changes before they are asked for, and tree_set_fresh, with that, when they are there. */
+void tree_changing(struct tree *t, struct node *node);
+uint64_t tree_changes(struct tree *t, struct node *node);
+void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms);
+/* How long they still hold, milliseconds, and what they are; 0: not any more. */
+unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
 
 /* What is known of a node from the last attributes told. */
 struct node_facts {
@@ -200,6 +210,12 @@ int node_use(struct p9_scope *sc, struct node_use *u);
 /* Ends a use. Whether to do it again. */
 bool node_again(struct node_use *u, int rc);
 
+/* Opens by the cached fid, while the name is walked anew and the attributes are asked for: one round trip. The fid is
+ * open and the caller's, the one just walked takes its place in the cache. EAGAIN where that is not to be had, or the answers do
+ * not agree: then node_take, p9_open and p9_getattr will tell. No O_TRUNC: it might hit another file. */
+int node_open(struct p9_scope *sc, struct node_use *u, int flags, struct p9_fid **fid, struct p9_attr *attr);
+/* Takes the cached fid of parent/name, a directory or not, if that is its only name and nobody uses the fid: the caller's. */
+struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir);
 /* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */
 int node_take(struct p9_scope *sc, struct node_use *u);
 
@@ -207,6 +223,7 @@ int node_take(struct p9_scope *sc, struct node_use *u);
 void tree_evict(void *tree, unsigned n);
 
 /* For node_fid.c. Called with the lock. */
+struct node *tree_find(struct tree *t, struct node *parent, const char *name);
 void node_drop_fids(struct tree *t, struct node *node);
 void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked);
 bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b);

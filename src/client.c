@@ -87,6 +87,11 @@ bool p9_fids_follow(struct p9_client *c)
     return p9_lacks(c, P9_FIDS_FOLLOW);
 }
 
+bool p9_removes_by_fid(struct p9_client *c)
+{
+    return p9_lacks(c, P9_NO_UNLINKAT);
+}
+
 bool p9_open_truncates(struct p9_client *c)
 {
     return !p9_lacks(c, P9_NO_TRUNC);
@@ -204,15 +209,22 @@ static int why_short(struct p9_scope *sc, struct p9_fid *from, size_t done, cons
     return rc != 0 ? rc : -ESTALE;
 }
 
-/* One Twalk of at most 16 names. newfid == fid moves it. */
-static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n, const char *const *names)
+struct p9_fcall p9_walk_message(const struct p9_fid *from, const struct p9_fid *newfid, size_t n,
+                                const char *const *names)
 {
-    struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Twalk, .Twalk = {.fid = fid->num, .newfid = newfid->num}};
+    struct p9_fcall tx = {.type = P9_Twalk, .Twalk = {.fid = from->num, .newfid = newfid->num}};
 
     tx.Twalk.nwname.n = (uint16_t)n;
     for (size_t i = 0; i < n; i++)
         tx.Twalk.nwname.name[i] = p9_str(names[i]);
+    return tx;
+}
+
+/* One Twalk of at most 16 names. newfid == fid moves it. */
+static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n, const char *const *names)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = p9_walk_message(fid, newfid, n, names);
     int rc = p9_rpc(sc, fid->client, &req, &tx);
     if (rc != 0)
         return rc;
@@ -267,6 +279,17 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     return fid->client->ops->open(sc, fid, flags);
+}
+
+bool p9_opens_checked(const struct p9_client *c, size_t n)
+{
+    return c->ops->open_checked != NULL && n > 0 && n <= P9_MAXWELEM;
+}
+
+int p9_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
+                    const char *const *names, struct p9_fid **walked, struct p9_attr *attr)
+{
+    return fid->client->ops->open_checked(sc, fid, flags, from, n, names, walked, attr);
 }
 
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)

@@ -9,6 +9,9 @@
 /* The operations of client.h whose messages differ; the contracts are there. */
 struct p9_dialect_ops {
     int (*open)(struct p9_scope *sc, struct p9_fid *fid, int flags);
+    /* May be NULL. */
+    int (*open_checked)(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
+                        const char *const *names, struct p9_fid **walked, struct p9_attr *attr);
     int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
     int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
     int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
@@ -67,6 +70,10 @@ bool p9_lacks(struct p9_client *c, enum p9_missing what);
 /* Whether rc says that the server has no such message; then it is remembered. */
 bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc);
 
+/* At most 16 names. */
+struct p9_fcall p9_walk_message(const struct p9_fid *from, const struct p9_fid *newfid, size_t n,
+                                const char *const *names);
+
 /* One request and its reply, in the client's session. `req` comes zeroed or with into or body set. */
 int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx);
 /* The same where the reply has nothing to tell. */
@@ -74,9 +81,6 @@ int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx);
 
 /* p9_unlink where only Tremove does it: of a fid walked by this very name. */
 int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
-
-/* Removes the file and the fid, whatever the answer. remove(5). The caller's reference is taken. */
-int p9_remove(struct p9_scope *sc, struct p9_fid *fid);
 
 /* The payload of messages on a fid that was opened with this iounit, bytes. */
 uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit);

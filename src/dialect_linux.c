@@ -33,17 +33,26 @@ static uint32_t flags_on_wire(int flags)
     return wire;
 }
 
+static struct p9_fcall lopen_message(const struct p9_fid *fid, int flags)
+{
+    return (struct p9_fcall){.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
+}
+
+static void note_opened(struct p9_fid *fid, const struct p9_fcall *rx)
+{
+    fid->qid = rx->Rlopen.qid;
+    fid->iounit = p9_fid_iounit(fid->client, rx->Rlopen.iounit);
+}
+
 static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
+    struct p9_fcall tx = lopen_message(fid, flags);
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
-    if (rc != 0)
-        return rc;
-    fid->qid = req.rx.Rlopen.qid;
-    fid->iounit = p9_fid_iounit(fid->client, req.rx.Rlopen.iounit);
-    return 0;
+    if (rc == 0)
+        note_opened(fid, &req.rx);
+    return rc;
 }
 
 static int create_plainly(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
@@ -105,36 +114,85 @@ static dev_t device_from_wire(uint64_t d)
     return makedev((d >> 8) & 0xfff, (d & 0xff) | ((d >> 12) & 0xfff00));
 }
 
-static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
+static struct p9_fcall getattr_message(const struct p9_fid *fid)
 {
-    struct p9_req req = {0};
-    struct p9_fcall tx = {.type = P9_Tgetattr, .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
-    int rc = p9_rpc(sc, fid->client, &req, &tx);
+    return (struct p9_fcall){.type = P9_Tgetattr, .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
+}
 
-    if (rc != 0)
-        return rc;
-    uint64_t valid = req.rx.Rgetattr.valid;
-    struct p9_qid qid = req.rx.Rgetattr.qid;
-    mode_t mode = req.rx.Rgetattr.mode;
+static void attr_of(const struct p9_fcall *rx, struct p9_attr *attr)
+{
+    uint64_t valid = rx->Rgetattr.valid;
+    struct p9_qid qid = rx->Rgetattr.qid;
+    mode_t mode = rx->Rgetattr.mode;
+
     if (!(valid & P9_GETATTR_MODE))
         mode = type_of_qid(&qid) | (qid.type & P9_QTDIR ? 0755 : 0644);
     *attr = (struct p9_attr){
         .qid = qid,
         .mode = mode,
-        .uid = valid & P9_GETATTR_UID ? req.rx.Rgetattr.uid : 0,
-        .gid = valid & P9_GETATTR_GID ? req.rx.Rgetattr.gid : 0,
-        .nlink = valid & P9_GETATTR_NLINK ? req.rx.Rgetattr.nlink : 1,
-        .rdev = valid & P9_GETATTR_RDEV ? device_from_wire(req.rx.Rgetattr.rdev) : 0,
-        .size = valid & P9_GETATTR_SIZE ? req.rx.Rgetattr.size : 0,
-        .blocks = valid & P9_GETATTR_BLOCKS ? req.rx.Rgetattr.blocks : 0,
-        .blksize = (uint32_t)req.rx.Rgetattr.blksize,
+        .uid = valid & P9_GETATTR_UID ? rx->Rgetattr.uid : 0,
+        .gid = valid & P9_GETATTR_GID ? rx->Rgetattr.gid : 0,
+        .nlink = valid & P9_GETATTR_NLINK ? rx->Rgetattr.nlink : 1,
+        .rdev = valid & P9_GETATTR_RDEV ? device_from_wire(rx->Rgetattr.rdev) : 0,
+        .size = valid & P9_GETATTR_SIZE ? rx->Rgetattr.size : 0,
+        .blocks = valid & P9_GETATTR_BLOCKS ? rx->Rgetattr.blocks : 0,
+        .blksize = (uint32_t)rx->Rgetattr.blksize,
     };
     if (valid & P9_GETATTR_ATIME)
-        attr->atime = (struct timespec){(time_t)req.rx.Rgetattr.atime_sec, (long)req.rx.Rgetattr.atime_nsec};
+        attr->atime = (struct timespec){(time_t)rx->Rgetattr.atime_sec, (long)rx->Rgetattr.atime_nsec};
     if (valid & P9_GETATTR_MTIME)
-        attr->mtime = (struct timespec){(time_t)req.rx.Rgetattr.mtime_sec, (long)req.rx.Rgetattr.mtime_nsec};
+        attr->mtime = (struct timespec){(time_t)rx->Rgetattr.mtime_sec, (long)rx->Rgetattr.mtime_nsec};
     if (valid & P9_GETATTR_CTIME)
-        attr->ctime = (struct timespec){(time_t)req.rx.Rgetattr.ctime_sec, (long)req.rx.Rgetattr.ctime_nsec};
+        attr->ctime = (struct timespec){(time_t)rx->Rgetattr.ctime_sec, (long)rx->Rgetattr.ctime_nsec};
+}
+
+static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
+{
+    struct p9_req req = {0};
+    struct p9_fcall tx = getattr_message(fid);
+    int rc = p9_rpc(sc, fid->client, &req, &tx);
+
+    if (rc == 0)
+        attr_of(&req.rx, attr);
+    return rc;
+}
+
+/* Three requests that do not depend on each other's order: the walk makes another fid, and attributes can be asked
+ * for by a fid whether it is open or not. */
+static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
+                              const char *const *names, struct p9_fid **walked, struct p9_attr *attr)
+{
+    enum { WALK, OPEN, GETATTR, ALL };
+    struct p9_session *s = fid->client->session;
+    struct p9_req req[ALL] = {0};
+    struct p9_fcall tx[ALL] = {[OPEN] = lopen_message(fid, flags), [GETATTR] = getattr_message(fid)};
+    struct p9_batch batch;
+    int rc = fid_new(fid->client, walked);
+
+    if (rc != 0)
+        return rc;
+    tx[WALK] = p9_walk_message(from, *walked, n, names);
+    p9_batch_init(&batch, ALL);
+    for (int i = 0; i < ALL; i++) {
+        req[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
+        p9_submit(s, &req[i], &tx[i]);
+    }
+    p9_batch_wait(s, &batch);
+    rc = req[WALK].rc;
+    if (rc == 0 && req[WALK].rx.Rwalk.nwqid.n != n)
+        rc = -ENOENT;
+    if (rc != 0) {
+        fid_discard(*walked);
+        return rc;
+    }
+    (*walked)->qid = req[WALK].rx.Rwalk.nwqid.qid[n - 1];
+    rc = req[OPEN].rc != 0 ? req[OPEN].rc : req[GETATTR].rc;
+    if (rc != 0) {
+        p9_fid_put(*walked);
+        return rc;
+    }
+    note_opened(fid, &req[OPEN].rx);
+    attr_of(&req[GETATTR].rx, attr);
     return 0;
 }
 
@@ -459,6 +517,7 @@ static int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char
 
 const struct p9_dialect_ops p9_linux_ops = {
     .open = linux_open,
+    .open_checked = linux_open_checked,
     .create = linux_create,
     .getattr = linux_getattr,
     .setattr = linux_setattr,

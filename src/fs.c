@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double attr_seconds = 1.0; /* how long the kernel believes names and attributes */
+static const double attr_seconds = FS_ATTR_MS / 1000.0;
 
 /* ---- operations --------------------------------------------------------- */
 
@@ -129,13 +129,13 @@ void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr
         tree_forget(op->fs->tree, node, 1);
 }
 
-void op_reply_attr(struct op *op, const struct p9_attr *attr)
+void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms)
 {
     struct stat st;
 
     fill_stat(attr, &st);
     op_end(op);
-    fuse_reply_attr(op->req, &st, attr_seconds);
+    fuse_reply_attr(op->req, &st, ms / 1000.0);
 }
 
 struct node_use op_use(struct op *op, struct node *node)

@@ -12,6 +12,8 @@
 
 #include "tree.h"
 
+enum { FS_ATTR_MS = 1000 }; /* how long the kernel believes names and attributes */
+
 /* Whose attach an operation goes by. */
 enum access {
     ACCESS_ANY,    /* who mounted, for all */
@@ -76,7 +78,8 @@ void op_end(struct op *op);
 void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
 /* Answers with an entry that tree_enter gave; takes the reference back if it does not arrive. */
 void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr);
-void op_reply_attr(struct op *op, const struct p9_attr *attr);
+/* ms: how long the kernel may believe it. */
+void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms);
 
 /* Who asks, attached; NULL if the server or an option says no. */
 struct user *op_user(struct op *op);
@@ -116,6 +119,9 @@ int enter_known(struct op *op, struct node *dir, const char *name, const struct 
 /* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
  * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */
 int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced);
+/* Removes dir/name in one message where the server lacks Tunlinkat: by Tremove of the file's cached fid. Only on a server that
+ * goes by path: elsewhere the fid may be a file that has another name by now. 0 or -errno; EAGAIN: it was not tried. */
+int remove_by_own_fid(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool is_dir);
 /* p9_rename, and the tree is told. */
 int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
                 struct p9_fid *newfid, const char *newname);

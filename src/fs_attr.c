@@ -14,9 +14,11 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     (void)fi; /* a node without a path is asked by its open files anyway */
     op_begin(&op, req);
-    int rc = node_getattr(&op, node_of(op.fs, ino), &attr);
+    struct node *node = node_of(op.fs, ino);
+    unsigned left = tree_fresh(op.fs->tree, node, &attr);
+    int rc = left > 0 ? 0 : node_getattr(&op, node, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr);
+        op_reply_attr(&op, &attr, left > 0 ? left : FS_ATTR_MS);
     else
         op_reply_err(&op, rc);
 }
@@ -124,6 +126,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
+    tree_changing(op.fs->tree, node);
     int rc = set_attributes(&op, node, &set, fi);
     if (rc == -EPERM && takes_privileges(&op, node, &set)) {
         set.valid &= ~(unsigned)P9_SETATTR_MODE;
@@ -132,6 +135,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
             rc = set_mode_as_mounter(&op, node, set.mode);
         set.valid |= P9_SETATTR_MODE;
     }
+    tree_changing(op.fs->tree, node);
     mode_t old = tree_facts(op.fs->tree, node).attr.mode;
     if (rc == 0) {
         op.scope.interrupted = false;
@@ -141,7 +145,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
         as_made(&op, node, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr);
+        op_reply_attr(&op, &attr, FS_ATTR_MS);
     else
         op_reply_err(&op, rc);
 }

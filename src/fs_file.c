@@ -52,8 +52,15 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
 static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_attr *attr)
 {
     struct node_use u = op_use(op, node);
-    int rc;
+    int rc = f->handle.flags & O_TRUNC ? -EAGAIN : node_open(&op->scope, &u, f->handle.flags, &f->handle.fid, attr);
 
+    f->handle.node = node;
+    f->handle.walked = u.walked;
+    if (rc == 0)
+        return 0;
+    f->handle.fid = NULL;
+    if (rc == -EINTR)
+        return rc;
     do {
         rc = node_take(&op->scope, &u);
         if (rc == 0)
@@ -68,7 +75,6 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
     f->handle.walked = u.walked;
     if (!qid_same_file(&f->handle.fid->qid, &node->qid))
         return -ESTALE;
-    f->handle.node = node;
     rc = p9_getattr(&op->scope, f->handle.fid, attr);
     return rc == 0 ? truncate_opened(op, f, attr) : rc;
 }
@@ -116,6 +122,9 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
+    if (fi->flags & O_TRUNC)
+        tree_changing(op.fs->tree, node);
+    uint64_t changes = tree_changes(op.fs->tree, node);
     struct file *f = file_new(&op, fi->flags);
     int rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
     if (rc != 0) {
@@ -124,7 +133,10 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         op_reply_err(&op, rc);
         return;
     }
+    if (f->handle.flags & O_TRUNC)
+        tree_changing(op.fs->tree, node);
     reply_opened(&op, f, fi, &attr);
+    tree_set_fresh(op.fs->tree, node, changes, FS_ATTR_MS);
     if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
         drop_file(&op, f);
 }
@@ -192,7 +204,10 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         f->handle.node = node;
         if (attr.size == 0) /* it was not there before */
             as_made(&op, node, mode & 07777, group, &attr);
-        else if ((rc = truncate_opened(&op, f, &attr)) != 0)
+        else
+            rc = truncate_opened(&op, f, &attr);
+        tree_changing(op.fs->tree, node);
+        if (rc != 0)
             tree_forget(op.fs->tree, node, 1);
     }
     if (rc != 0) {
@@ -263,7 +278,6 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     struct file *f = file_of(fi);
     struct op op;
 
-    (void)ino;
     op_begin(&op, req);
     op.any_signal = f->direct;
     if (f->handle.fid == NULL) {
@@ -277,7 +291,10 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
                        .count = (uint32_t)size,
                        .in_order = (f->handle.flags & O_APPEND) || f->direct,
                        .scope = &op.scope};
+    struct node *node = node_of(op.fs, ino);
+    tree_changing(op.fs->tree, node);
     ssize_t n = p9_write_wait(&io);
+    tree_changing(op.fs->tree, node);
     if (n < 0) {
         op_reply_err(&op, (int)n);
         return;

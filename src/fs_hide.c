@@ -13,35 +13,47 @@
 
 #include "fs.h"
 
-/* Whether a file made in dir, opened and unlinked can still be asked for its attributes. */
-static bool try_unlinked(struct p9_fid *dir)
+/* Whether a file made in dir, opened and unlinked can still be asked for its attributes: 1, -1, or 0 if that could not be
+ * tried. */
+static int try_unlinked(struct p9_fid *dir)
 {
     char name[P9_HIDDEN_BYTES];
     struct p9_fid *fid;
     struct p9_attr before, after;
-    bool kept = false;
+    int kept = 0;
 
     p9_hidden_name(name);
     if (p9_walk(NULL, dir, 0, NULL, &fid) != 0)
-        return false;
+        return 0;
     if (p9_create(NULL, fid, name, O_RDWR | O_EXCL, 0600, getgid()) == 0) {
-        kept = p9_getattr(NULL, fid, &before) == 0;
-        kept = p9_unlink(NULL, dir, name, false) == 0 && kept;
-        kept = kept && p9_getattr(NULL, fid, &after) == 0 && qid_same_file(&before.qid, &after.qid);
+        bool there = p9_getattr(NULL, fid, &before) == 0;
+        bool gone = p9_unlink(NULL, dir, name, false) == 0;
+        if (there && gone)
+            kept = p9_getattr(NULL, fid, &after) == 0 && qid_same_file(&before.qid, &after.qid) ? 1 : -1;
     }
     p9_fid_put(fid);
     return kept;
 }
 
-static bool keeps_unlinked(struct fs *fs, struct p9_fid *dir)
+static int keeps_unlinked(struct fs *fs, struct p9_fid *dir)
 {
     int known = atomic_load(&fs->keeps_unlinked);
 
     if (known == 0) {
-        known = p9_fids_follow(fs->client) || try_unlinked(dir) ? 1 : -1;
+        known = p9_fids_follow(fs->client) ? 1 : try_unlinked(dir);
         atomic_store(&fs->keeps_unlinked, known);
     }
-    return known > 0;
+    return known;
+}
+
+int remove_by_own_fid(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool is_dir)
+{
+    struct fs *fs = op->fs;
+
+    if (!p9_removes_by_fid(fs->client) || keeps_unlinked(fs, dirfid) >= 0)
+        return -EAGAIN;
+    struct p9_fid *fid = tree_take_named(fs->tree, dir, name, op_user(op), is_dir);
+    return fid != NULL ? p9_remove(&op->scope, fid) : -EAGAIN;
 }
 
 int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced)
@@ -51,7 +63,7 @@ int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const c
     struct node *node = tree_only_name_of_open(t, dir, name);
     int rc = -EOPNOTSUPP;
 
-    if (node == NULL || keeps_unlinked(op->fs, dirfid))
+    if (node == NULL || keeps_unlinked(op->fs, dirfid) > 0)
         return 0;
     p9_hidden_name(hidden);
     if (replaced) { /* the name must not be missing for a moment: a second one is made */

@@ -194,9 +194,13 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
         rc = node_use(&op.scope, &u);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
-        do
-            rc = rc == 0 ? p9_unlink(&op.scope, u.fid, name, is_dir) : rc;
-        while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
+        do {
+            bool go = rc == 0;
+            if (go)
+                rc = remove_by_own_fid(&op, dir, u.fid, name, is_dir);
+            if (go && rc != 0 && rc != -EINTR) /* whatever the fid was: the name counts */
+                rc = p9_unlink(&op.scope, u.fid, name, is_dir);
+        } while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_unlink(op.fs->tree, dir, name);

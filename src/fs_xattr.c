@@ -93,6 +93,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
         op_reply_err(&op, rc);
         return;
     }
+    tree_changing(op.fs->tree, node);
     do {
         rc = node_use(&op.scope, &u);
         if (rc == 0 && value != NULL)
@@ -100,6 +101,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
         else if (rc == 0)
             rc = p9_removexattr(&op.scope, u.fid, name);
     } while (node_again(&u, rc));
+    tree_changing(op.fs->tree, node); /* an ACL is the mode, too */
     op_reply_err(&op, rc);
 }
 

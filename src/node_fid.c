@@ -331,6 +331,65 @@ bool node_again(struct node_use *u, int rc)
     return again && u->node != &t->root;
 }
 
+/* The cached fid, taken out of the cache, if nobody else uses it just now. Called with the lock. */
+static struct p9_fid *take_cached(struct tree *t, struct node *node, struct user *user)
+{
+    struct node_fid *nf = node != &t->root ? node_fid_of(node, user) : NULL;
+
+    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !still_good(t, node, nf->fid, nf->walked))
+        return NULL;
+    return node_fid_remove(t, nf);
+}
+
+struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir)
+{
+    struct p9_fid *fid = NULL;
+
+    if (user == NULL)
+        return NULL;
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = tree_find(t, parent, name);
+    if (node != NULL && node->links->next == NULL && is_dir == !!(node->qid.type & P9_QTDIR))
+        fid = take_cached(t, node, user);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
+int node_open(struct p9_scope *sc, struct node_use *u, int flags, struct p9_fid **fid, struct p9_attr *attr)
+{
+    struct tree *t = u->tree;
+    struct p9_fid *walked;
+    struct way w;
+
+    if (u->user == NULL)
+        return -EACCES;
+    pthread_mutex_lock(&t->mtx);
+    u->walked = t->clock;
+    int rc = way_find(u, false, &w);
+    *fid = rc == 0 && p9_opens_checked(t->client, w.n) ? take_cached(t, u->node, u->user) : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    if (rc != 0)
+        return rc;
+    rc = -EAGAIN;
+    if (*fid != NULL)
+        rc = p9_open_checked(sc, *fid, flags, w.from, w.n, (const char *const *)w.names, &walked, attr);
+    way_free(&w);
+    if (rc != 0) {
+        p9_fid_put(*fid);
+        return rc == -EINTR ? rc : -EAGAIN;
+    }
+    if (!qid_same_file(&walked->qid, &u->node->qid) || !qid_same_file(&(*fid)->qid, &u->node->qid) ||
+        !qid_same_file(&attr->qid, &u->node->qid)) {
+        p9_fid_put(walked);
+        p9_fid_put(*fid);
+        return -EAGAIN;
+    }
+    pthread_mutex_lock(&t->mtx);
+    node_cache_fid(t, u->node, u->user, walked, u->walked);
+    pthread_mutex_unlock(&t->mtx);
+    return 0;
+}
+
 int node_take(struct p9_scope *sc, struct node_use *u)
 {
     if (u->user == NULL)

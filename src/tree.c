@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <utlist.h>
 
 bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
@@ -77,6 +78,12 @@ static struct link *link_find(struct tree *t, struct node *parent, const char *n
     return l;
 }
 
+static void changing(struct node *node)
+{
+    node->changes++;
+    node->fresh_until = 0;
+}
+
 static struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)
 {
     size_t n = strlen(name);
@@ -90,6 +97,7 @@ static struct link *link_add(struct tree *t, struct node *parent, const char *na
     HASH_ADD_KEYPTR(hh, t->links, &l->parent, key_len(n), l);
     l->next = node->links;
     node->links = l;
+    changing(node);
     parent->children++;
     return l;
 }
@@ -157,11 +165,19 @@ static struct node *link_remove(struct tree *t, struct link *l)
     return parent;
 }
 
+struct node *tree_find(struct tree *t, struct node *parent, const char *name)
+{
+    struct link *l = link_find(t, parent, name);
+
+    return l != NULL ? l->node : NULL;
+}
+
 /* A name no longer leads to its node. Fids walked by it may lead elsewhere on servers that go by path. */
 static void link_cut(struct tree *t, struct link *l)
 {
     struct node *node = l->node, *parent;
 
+    changing(node);
     node_drop_fids(t, node);
     node->moved = ++t->clock;
     node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;
@@ -355,6 +371,51 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
     node_index(t, node, attr);
     pthread_mutex_unlock(&t->mtx);
     return changed;
+}
+
+static uint64_t milliseconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void tree_changing(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    changing(node);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+uint64_t tree_changes(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t changes = node->changes;
+    pthread_mutex_unlock(&t->mtx);
+    return changes;
+}
+
+void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->changes == changes && !node->hidden)
+        node->fresh_until = milliseconds() + ms;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr)
+{
+    unsigned left = 0;
+
+    pthread_mutex_lock(&t->mtx);
+    uint64_t now = node->fresh_until != 0 ? milliseconds() : 0;
+    if (now < node->fresh_until && node->links != NULL && !node->hidden) {
+        left = (unsigned)(node->fresh_until - now);
+        *attr = node->attr;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return left;
 }
 
 struct node_facts tree_facts(struct tree *t, struct node *node)

@@ -1,0 +1,251 @@
+/*
+ * relay.c: stands between a 9P client and a server, delays what passes, and counts.
+ *
+ *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]
+ *
+ * Any number of messages may be under way: each arrives half the round trip after it was sent, later if the line is full.
+ * Who connects to CONTROL-PORT is told, in a line, what has passed since he was told last:
+ *
+ *   rounds N Twalk N Tlopen N ...
+ *
+ * Rounds are the longest chain of requests each of which was sent after the answer to the one before it had arrived:
+ * the round trips that somebody had to wait for. What nobody waits for (Tclunk, Tflush) is counted, but makes no round.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "codec.h"
+
+enum { CHUNK = 65536 };
+
+struct chunk {
+    struct chunk *next;
+    uint64_t due; /* nanoseconds */
+    size_t n;
+    uint8_t bytes[];
+};
+
+/* One direction of a connection. */
+struct line {
+    int from, to;
+    bool requests; /* from the client */
+    struct link *link;
+    pthread_mutex_t mtx; /* guards the queue */
+    pthread_cond_t more;
+    struct chunk *first, **last;
+    uint64_t free_at; /* when the line has sent all that it has */
+    uint8_t head[P9_HDRSZ];
+    size_t nhead, skip; /* of the message that passes */
+};
+
+struct link {
+    struct line up, down;
+    uint32_t depth[65536]; /* by tag: of the request under way */
+};
+
+static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the counts and depths */
+static unsigned long counts[256];
+static uint32_t arrived, rounds; /* the deepest answer that has arrived; the deepest request */
+static uint64_t one_way, per_second;
+
+static uint64_t now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- counting ----------------------------------------------------------- */
+
+static void count(struct line *l, unsigned type, uint16_t tag)
+{
+    uint32_t *depth = &l->link->depth[tag];
+
+    pthread_mutex_lock(&mtx);
+    if (l->requests) {
+        counts[type]++;
+        *depth = type == P9_Tclunk || type == P9_Tflush ? 0 : arrived + 1;
+        if (*depth > rounds)
+            rounds = *depth;
+    } else if (*depth > arrived) {
+        arrived = *depth;
+    }
+    pthread_mutex_unlock(&mtx);
+}
+
+static void pass(struct line *l, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        size_t step = l->skip > 0 ? l->skip : P9_HDRSZ - l->nhead;
+        step = step < n ? step : n;
+        if (l->skip > 0) {
+            l->skip -= step;
+        } else {
+            memcpy(l->head + l->nhead, p, step);
+            l->nhead += step;
+        }
+        p += step;
+        n -= step;
+        if (l->nhead == P9_HDRSZ && l->skip == 0) {
+            count(l, l->head[4], p9_get16(l->head + 5));
+            l->skip = p9_get32(l->head) - P9_HDRSZ;
+            l->nhead = 0;
+        }
+    }
+}
+
+static void tell(int fd)
+{
+    char text[4096];
+
+    pthread_mutex_lock(&mtx);
+    size_t n = (size_t)snprintf(text, sizeof text, "rounds %u", rounds);
+    for (unsigned t = 0; t < 256; t++)
+        if (counts[t] > 0)
+            n += (size_t)snprintf(text + n, sizeof text - n, " %s %lu", p9_type_name(t), counts[t]);
+    memset(counts, 0, sizeof counts);
+    rounds = arrived = 0;
+    pthread_mutex_unlock(&mtx);
+    text[n++] = '\n';
+    if (write(fd, text, n) < 0)
+        perror("relay");
+}
+
+/* ---- passing on --------------------------------------------------------- */
+
+static void *take_in(void *arg)
+{
+    struct line *l = arg;
+    ssize_t n = 1;
+
+    while (n > 0) {
+        struct chunk *c = malloc(sizeof *c + CHUNK);
+        n = read(l->from, c->bytes, CHUNK);
+        c->n = n > 0 ? (size_t)n : 0;
+        c->next = NULL;
+        if (l->requests)
+            pass(l, c->bytes, c->n);
+        uint64_t start = now();
+        start = start > l->free_at ? start : l->free_at;
+        l->free_at = per_second > 0 ? start + c->n * 1000000000u / per_second : start;
+        c->due = l->free_at + one_way;
+        pthread_mutex_lock(&l->mtx);
+        *l->last = c;
+        l->last = &c->next;
+        pthread_cond_signal(&l->more);
+        pthread_mutex_unlock(&l->mtx);
+    }
+    return NULL;
+}
+
+static void wait_until(uint64_t due)
+{
+    struct timespec ts = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+        ;
+}
+
+static void *give_out(void *arg)
+{
+    struct line *l = arg;
+
+    for (bool going = true; going;) {
+        pthread_mutex_lock(&l->mtx);
+        while (l->first == NULL)
+            pthread_cond_wait(&l->more, &l->mtx);
+        struct chunk *c = l->first;
+        l->first = c->next;
+        if (l->first == NULL)
+            l->last = &l->first;
+        pthread_mutex_unlock(&l->mtx);
+        wait_until(c->due);
+        if (!l->requests)
+            pass(l, c->bytes, c->n);
+        for (size_t at = 0; going && at < c->n;) {
+            ssize_t w = write(l->to, c->bytes + at, c->n - at);
+            going = w > 0;
+            at += going ? (size_t)w : 0;
+        }
+        going = going && c->n > 0;
+        free(c);
+    }
+    shutdown(l->to, SHUT_WR);
+    return NULL;
+}
+
+static void start(struct line *l, struct link *link, int from, int to, bool requests)
+{
+    pthread_t in, out;
+
+    l->from = from;
+    l->to = to;
+    l->requests = requests;
+    l->link = link;
+    l->last = &l->first;
+    pthread_mutex_init(&l->mtx, NULL);
+    pthread_cond_init(&l->more, NULL);
+    if (pthread_create(&in, NULL, take_in, l) != 0 || pthread_create(&out, NULL, give_out, l) != 0)
+        exit(1);
+    pthread_detach(in);
+    pthread_detach(out);
+}
+
+static int endpoint(const char *port, bool listening)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+    setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    int rc = listening ? bind(s, (struct sockaddr *)&a, sizeof a) : connect(s, (struct sockaddr *)&a, sizeof a);
+    if (rc != 0 || (listening && listen(s, 16) != 0)) {
+        perror("relay");
+        exit(1);
+    }
+    setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return s;
+}
+
+static void *control_main(void *arg)
+{
+    int s = *(int *)arg;
+
+    for (int c; (c = accept(s, NULL, NULL)) >= 0; close(c))
+        tell(c);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t control;
+    int one = 1;
+
+    if (argc < 5) {
+        fprintf(stderr, "usage: relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]\n");
+        return 2;
+    }
+    one_way = strtoull(argv[4], NULL, 10) * 500000u;
+    per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
+    signal(SIGPIPE, SIG_IGN);
+    int told = endpoint(argv[2], true), s = endpoint(argv[1], true);
+    if (pthread_create(&control, NULL, control_main, &told) != 0)
+        return 1;
+    for (int c; (c = accept(s, NULL, NULL)) >= 0;) {
+        struct link *link = calloc(1, sizeof *link);
+        setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        int server = endpoint(argv[3], false);
+        start(&link->up, link, c, server, true);
+        start(&link->down, link, server, c, false);
+    }
+    return 0;
+}
