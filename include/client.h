@@ -113,6 +113,9 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root);
  * clones. ENOENT where the server went only part of the way. walk(5). */
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid);
 
+/* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
+void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);
+
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
 /* Clunks the caller's, and last, reference and waits for the answer. */

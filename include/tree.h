@@ -48,6 +48,7 @@ struct node_fid {
     struct node_fid *next;          /* of the same node */
     struct node_fid *older, *newer; /* by last use */
     uint64_t walked;                /* the clock when its walk began */
+    bool spare;                     /* a second one, of a directory, to be used up by the next creation in it */
 };
 
 /* A file that is open: its fid serves where the node has no path any more. Embedded in what
@@ -90,6 +91,7 @@ struct tree {
     struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
     uint64_t clock;            /* renames so far */
+    unsigned cloning;          /* spares under way */
     unsigned moving, removing; /* renames, removals of hidden files, under way */
     unsigned nodes;            /* for statistics and tests */
 };
@@ -218,6 +220,11 @@ int node_open(struct p9_scope *sc, struct node_use *u, int flags, struct p9_fid 
 struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir);
 /* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */
 int node_take(struct p9_scope *sc, struct node_use *u);
+
+/* The spare fid of the directory, the caller's; NULL if there is none. */
+struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *user);
+/* Gets one for the next time, from dirfid, which was walked when the clock was `walked`, without waiting. */
+void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked);
 
 /* Puts up to n of the fids that were not used for longest. For p9_client_on_shortage. */
 void tree_evict(void *tree, unsigned n);

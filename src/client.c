@@ -274,6 +274,45 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
     return 0;
 }
 
+struct clone {
+    struct p9_req req;
+    struct p9_fid *from, *fid;
+    void (*done)(void *arg, struct p9_fid *fid);
+    void *arg;
+};
+
+static void clone_done(struct p9_req *req)
+{
+    struct clone *k = req->arg;
+
+    if (req->rc == 0) {
+        k->fid->qid = k->from->qid;
+    } else {
+        fid_discard(k->fid);
+        k->fid = NULL;
+    }
+    p9_fid_put(k->from);
+    k->done(k->arg, k->fid);
+    free(k);
+}
+
+void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg)
+{
+    struct clone *k = calloc(1, sizeof *k);
+
+    if (k == NULL || fid_new(from->client, &k->fid) != 0) {
+        free(k);
+        done(arg, NULL);
+        return;
+    }
+    k->req = (struct p9_req){.done = clone_done, .arg = k};
+    k->from = p9_fid_get(from);
+    k->done = done;
+    k->arg = arg;
+    struct p9_fcall tx = p9_walk_message(from, k->fid, 0, NULL);
+    p9_submit(from->client->session, &k->req, &tx);
+}
+
 /* ---- to the dialect ----------------------------------------------------- */
 
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)

@@ -51,7 +51,8 @@ struct op {
 struct file {
     struct handle handle;
     bool created; /* by this open */
-    bool direct;  /* synthetic: no cache */
+    bool was_there;
+    bool direct; /* synthetic: no cache */
     atomic_bool wrote;
 };
 

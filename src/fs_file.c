@@ -141,10 +141,38 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         drop_file(&op, f);
 }
 
+/* A fid of the directory that the new file may become: at hand, or cloned. One for the next time is asked for beside it. */
+static int fid_to_create(struct op *op, struct node_use *u, struct p9_fid **fid)
+{
+    struct tree *t = op->fs->tree;
+    int rc = 0;
+
+    *fid = tree_take_spare(t, u->node, u->user);
+    if (*fid == NULL)
+        rc = p9_walk(&op->scope, u->fid, 0, NULL, fid);
+    if (rc == 0)
+        tree_want_spare(t, u->node, u->user, u->fid, u->walked);
+    return rc;
+}
+
+static int open_existing(struct op *op, struct p9_fid *dir, const char *name, struct file *f)
+{
+    struct p9_fid *fid;
+    int rc = p9_walk(&op->scope, dir, 1, &name, &fid);
+
+    if (rc != 0)
+        return rc;
+    rc = p9_open(&op->scope, fid, f->handle.flags);
+    f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+    p9_fid_put(fid);
+    return rc;
+}
+
 /* *group: what the file should be given to. */
 static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
 {
     struct node_use u = op_use(op, dir);
+    gid_t gid = group_for_new(op, dir);
     struct p9_fid *fid;
     int rc;
 
@@ -152,9 +180,8 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
     do {
         rc = node_use(&op->scope, &u);
         if (rc == 0)
-            rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
+            rc = fid_to_create(op, &u, &fid);
         if (rc == 0) {
-            gid_t gid = group_for_new(op, dir);
             rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, gid);
             if (rc == -EPERM) {
                 rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, primary_group(op));
@@ -165,16 +192,36 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
         }
         /* lib9p creates only what is not there, whatever the flags: then there is something to open. */
         if (rc == -EEXIST && !(f->handle.flags & O_EXCL)) {
-            rc = p9_walk(&op->scope, u.fid, 1, &name, &fid);
-            if (rc == 0) {
-                rc = p9_open(&op->scope, fid, f->handle.flags);
-                f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
-                p9_fid_put(fid);
-            }
+            f->was_there = true;
+            rc = open_existing(op, u.fid, name, f);
         }
     } while (node_again(&u, rc));
     f->handle.walked = u.walked;
     return rc;
+}
+
+/* A new file's attributes are not asked for where they are plain: the kernel is told what they should be, and to ask
+ * before it believes it. */
+static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t group)
+{
+    struct p9_client *c = op->fs->client;
+
+    return p9_session_dialect(p9_client_session(c)) == P9_2000L && op->fs->access != ACCESS_CLIENT && !f->was_there &&
+           (mode & 07000) == 0 && group == NO_GROUP && (!(f->handle.flags & O_TRUNC) || p9_open_truncates(c));
+}
+
+static struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct file *f, mode_t mode)
+{
+    struct p9_attr attr = {.qid = f->handle.fid->qid,
+                           .mode = S_IFREG | mode,
+                           .uid = fuse_req_ctx(op->req)->uid,
+                           .gid = group_for_new(op, dir),
+                           .nlink = 1,
+                           .blksize = 4096};
+
+    clock_gettime(CLOCK_REALTIME, &attr.mtime);
+    attr.atime = attr.ctime = attr.mtime;
+    return attr;
 }
 
 void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
@@ -196,15 +243,18 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         op.scope.interrupted = false; /* it is there now */
         rc = give_to_user(&op, f->handle.fid, group_for_new(&op, dir));
     }
-    if (rc == 0)
+    bool plain = rc == 0 && are_plain(&op, f, mode & 07777, group);
+    if (plain)
+        attr = attr_of_new(&op, dir, f, mode & 07777);
+    else if (rc == 0)
         rc = p9_getattr(&op.scope, f->handle.fid, &attr);
     if (rc == 0)
         rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
     if (rc == 0) {
         f->handle.node = node;
-        if (attr.size == 0) /* it was not there before */
+        if (!plain && attr.size == 0) /* it was not there before */
             as_made(&op, node, mode & 07777, group, &attr);
-        else
+        else if (!plain)
             rc = truncate_opened(&op, f, &attr);
         tree_changing(op.fs->tree, node);
         if (rc != 0)
@@ -218,6 +268,8 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
     f->created = true;
     fill_entry(&op, node, &attr, &e);
+    if (plain)
+        e.attr_timeout = 0;
     reply_opened(&op, f, fi, &attr);
     if (fuse_reply_create(req, &e, fi) == -ENOENT) {
         drop_file(&op, f);

@@ -47,12 +47,18 @@ void node_drop_fids(struct tree *t, struct node *node)
         p9_fid_put(node_fid_remove(t, node->fids));
 }
 
+static struct node_fid *find(struct node *node, const struct user *user, bool spare)
+{
+    struct node_fid *nf = node->fids;
+
+    while (nf != NULL && (nf->user != user || nf->spare != spare))
+        nf = nf->next;
+    return nf;
+}
+
 static struct node_fid *node_fid_of(struct node *node, const struct user *user)
 {
-    struct node_fid *nf;
-
-    LL_SEARCH_SCALAR(node->fids, nf, user, user);
-    return nf;
+    return find(node, user, false);
 }
 
 /* Whether a fid walked then by the path of this node still stands for it. */
@@ -74,20 +80,28 @@ static bool still_good(const struct tree *t, const struct node *node, const stru
     return true;
 }
 
-void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked)
+static void keep_fid(struct tree *t, const struct node_fid *like)
 {
-    struct node_fid *nf = node_fid_of(node, user);
+    struct node_fid *nf = find(like->node, like->user, like->spare);
 
     if (nf != NULL)
         p9_fid_put(node_fid_remove(t, nf));
-    nf = node == &t->root ? NULL : malloc(sizeof *nf);
+    nf = malloc(sizeof *nf);
     if (nf == NULL) {
-        p9_fid_put(fid);
+        p9_fid_put(like->fid);
         return;
     }
-    *nf = (struct node_fid){.fid = fid, .node = node, .user = user, .walked = walked};
-    LL_PREPEND(node->fids, nf);
+    *nf = *like;
+    LL_PREPEND(nf->node->fids, nf);
     lru_add(t, nf);
+}
+
+void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked)
+{
+    if (node == &t->root) /* the user has one already */
+        p9_fid_put(fid);
+    else
+        keep_fid(t, &(struct node_fid){.fid = fid, .node = node, .user = user, .walked = walked});
 }
 
 /* A cached fid that is good, as the caller's reference; else NULL, and a bad one is dropped. */
@@ -177,6 +191,70 @@ void tree_evict(void *arg, unsigned n)
         n--;
     }
     pthread_mutex_unlock(&t->mtx);
+}
+
+/* ---- spares ------------------------------------------------------------- */
+
+struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *user)
+{
+    struct p9_fid *fid = NULL;
+
+    if (user == NULL)
+        return NULL;
+    pthread_mutex_lock(&t->mtx);
+    struct node_fid *nf = find(dir, user, true);
+    bool good = nf != NULL && still_good(t, dir, nf->fid, nf->walked);
+    if (nf != NULL)
+        fid = node_fid_remove(t, nf);
+    pthread_mutex_unlock(&t->mtx);
+    if (good)
+        return fid;
+    p9_fid_put(fid);
+    return NULL;
+}
+
+struct spare {
+    struct tree *tree;
+    struct node_fid like;
+};
+
+static void spare_done(void *arg, struct p9_fid *fid)
+{
+    struct spare *s = arg;
+    struct tree *t = s->tree;
+    struct node *dir = s->like.node;
+
+    pthread_mutex_lock(&t->mtx);
+    s->like.fid = fid;
+    if (fid != NULL)
+        keep_fid(t, &s->like);
+    pthread_mutex_unlock(&t->mtx);
+    free(s);
+    tree_forget(t, dir, 1);
+    pthread_mutex_lock(&t->mtx);
+    if (--t->cloning == 0)
+        pthread_cond_broadcast(&t->settled);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
+{
+    struct spare *s = malloc(sizeof *s);
+
+    if (s == NULL)
+        return;
+    *s = (struct spare){.tree = t, .like = {.node = dir, .user = user, .walked = walked, .spare = true}};
+    pthread_mutex_lock(&t->mtx);
+    bool wanted = find(dir, user, true) == NULL;
+    if (wanted) {
+        dir->nlookup++; /* stays until spare_done */
+        t->cloning++;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    if (wanted)
+        p9_clone_start(dirfid, spare_done, s);
+    else
+        free(s);
 }
 
 /* ---- walking ------------------------------------------------------------ */

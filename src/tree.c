@@ -545,12 +545,36 @@ struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *
     return dir;
 }
 
+enum { CLONES_SECONDS = 2 };
+
+/* What is still under way ends soon, or with the connection. */
+static void wait_for_clones(struct tree *t)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLONES_SECONDS;
+    pthread_mutex_lock(&t->mtx);
+    while (t->cloning > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&t->settled, &t->mtx, &until);
+    pthread_mutex_unlock(&t->mtx);
+    if (rc == 0)
+        return;
+    p9_session_fail(p9_client_session(t->client), -ECANCELED, NULL);
+    pthread_mutex_lock(&t->mtx);
+    while (t->cloning > 0)
+        pthread_cond_wait(&t->settled, &t->mtx);
+    pthread_mutex_unlock(&t->mtx);
+}
+
 void tree_free(struct tree *t)
 {
     struct link *l, *next_link;
     struct node *node, *next_node;
 
     p9_client_on_shortage(t->client, NULL, NULL);
+    wait_for_clones(t);
     HASH_CLEAR(hh, t->by_qid);
     HASH_ITER (hh, t->links, l, next_link) {
         HASH_DEL(t->links, l);

@@ -128,7 +128,7 @@ report() { # STATUS NAME LOG
         sed 's/^/# /' "$3" | tail -n 40
     fi
 }
-run_cases() {
+run_cases_only() {
     local c rc
     for c in $(declare -F | sed -n 's/^declare -f case_//p'); do
         case " ${CASES:-$c} " in *" $c "*) ;; *) continue ;; esac
@@ -142,5 +142,8 @@ run_cases() {
         fi
         report $rc "${server:-} $c" "$work/log"
     done
+}
+run_cases() {
+    run_cases_only
     echo "1..$count"
 }

@@ -1,0 +1,75 @@
+#!/bin/bash
+# rounds.sh: how many round trips an operation makes somebody wait for, counted by a relay in front of diod, and in front
+# of the test server, which has the messages that diod 1.0.24 lacks. Counts, not seconds.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+rtt_ms=40 # what is sent together must leave within this; longer only makes the test slower
+
+start_relay() {
+    server_port=$port
+    port=$(free_port)
+    control=$((port + 1))
+    "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms &
+    helper_pids+=" $!"
+    wait_until 10 listening "$control"
+}
+# take ROUNDS COMMAND...: the command takes so many
+take() {
+    local most=$1 said rounds; shift
+    cat < "/dev/tcp/127.0.0.1/$control" > /dev/null
+    "$@" > /dev/null
+    said=$(cat < "/dev/tcp/127.0.0.1/$control")
+    rounds=${said#rounds } rounds=${rounds%% *}
+    echo "$*: $said"
+    [ "$rounds" -le "$most" ] || fail "$rounds rounds, and not $most, for: $*"
+}
+
+case_open_read_close() {
+    mkdir "$exp/d"
+    for i in 1 2 3; do echo "file $i" > "$exp/d/f$i"; done
+    attach
+    take 6 cat "$mnt/d/f1" # two names, each a walk and a getattr; open; read
+    take 4 cat "$mnt/d/f2"
+    exec 5< "$mnt/d/f3"
+    take 2 cat "$mnt/d/f3" # the name is known: all of opening is one
+    exec 5<&-
+}
+
+case_create_write_close() {
+    attach
+    mkdir "$mnt/d"
+    take 5 sh -c "echo x > '$mnt/d/first'"
+    take 3 sh -c "echo x > '$mnt/d/f'" # that it is not there; making it; writing
+    same "$(cat "$exp/d/f")" x
+}
+
+case_remove() {
+    attach
+    touch "$mnt/a" "$mnt/aa" "$exp/b" "$exp/c"
+    rm "$mnt/a" "$mnt/aa" # what the server lacks is learned
+    stat "$mnt/b" "$mnt/c" > /dev/null
+    take 1 rm "$mnt/b"
+    take 1 rm "$mnt/c"
+    [ ! -e "$exp/b" ] && [ ! -e "$exp/c" ]
+}
+
+case_rename_and_close() {
+    attach
+    touch "$mnt/a"
+    mv "$mnt/a" "$mnt/b"
+    stat "$mnt/b" > /dev/null
+    exec 5> "$mnt/b"
+    take 0 eval 'exec 5>&-' # nobody waits for a close
+}
+
+for kind in diod test_l; do
+    if [ -n "$server_pid" ]; then
+        kill "$server_pid" $helper_pids
+        wait "$server_pid" $helper_pids 2>/dev/null
+    fi
+    helper_pids=''
+    start_server $kind
+    start_relay
+    run_cases_only
+done
+echo "1..$count"
