@@ -229,7 +229,11 @@ void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct
 /* Puts up to n of the fids that were not used for longest. For p9_client_on_shortage. */
 void tree_evict(void *tree, unsigned n);
 
-/* For node_fid.c. Called with the lock. */
+/* For node_fid.c and tree_open.c. Called with the lock. */
+struct link *link_find(struct tree *t, struct node *parent, const char *name);
+struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node);
+void node_release(struct tree *t, struct node *node);
+void node_changing(struct node *node);
 struct node *tree_find(struct tree *t, struct node *parent, const char *name);
 void node_drop_fids(struct tree *t, struct node *node);
 void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked);

@@ -131,6 +131,8 @@ int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
 /* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
 int close_written(struct op *op, struct file *f);
+/* fs_open.c: the end of an open file. */
+void drop_file(struct op *op, struct file *f);
 /* tree_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);
 
@@ -175,9 +177,11 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
 void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
-/* fs_file.c */
+/* fs_open.c */
 void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* fs_file.c */
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -126,6 +126,17 @@ static uint32_t getattr(struct srv *s, const struct p9_fcall *t, struct p9_fcall
     return 0;
 }
 
+static uint32_t lopen(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r)
+{
+    const struct srv_file *f = find(s, s->fids[t->Tlopen.fid]);
+
+    if (f == NULL)
+        return ENOENT;
+    r->Rlopen.qid = (struct p9_qid){f->ino, 0, f->is_dir ? P9_QTDIR : 0};
+    r->Rlopen.iounit = s->iounit;
+    return 0;
+}
+
 static uint32_t shorten(struct srv *s, uint32_t n)
 {
     uint32_t by = s->short_by < n ? s->short_by : 0;
@@ -172,7 +183,7 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
     else if (t->type == P9_Tgetattr)
         ecode = getattr(s, t, r);
     else if (t->type == P9_Tlopen)
-        r->Rlopen.iounit = s->iounit;
+        ecode = lopen(s, t, r);
     else if (t->type == P9_Tread)
         read_data(s, t, r, data);
     else if (t->type == P9_Twrite)

@@ -1,6 +1,7 @@
 /*
  * test_tree.c: nodes, names and fids over a server that goes by path.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -345,16 +346,103 @@ static void long_paths_are_walked_in_steps(void **state)
     end(&w);
 }
 
+static void a_known_file_is_opened_in_one_step(void **state)
+{
+    struct world w = begin(100);
+    struct p9_attr attr;
+    struct p9_fid *fid;
+
+    (void)state;
+    srv_add(w.srv, "/a", false);
+    struct node *a = look(&w, &w.tree->root, "a");
+    for (int i = 0; i < 2; i++) { /* the fid that is used up is replaced */
+        struct node_use u = use_of(&w, a);
+        srv_count(w.srv, P9_Twalk);
+        assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), 0);
+        assert_int_equal(srv_count(w.srv, P9_Twalk), 1);
+        assert_true(qid_same_file(&fid->qid, &a->qid));
+        p9_fid_put(fid);
+    }
+    srv_remove(w.srv, "/a");
+    srv_add(w.srv, "/a", false); /* another file by now */
+    struct node_use u = use_of(&w, a);
+    assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), -EAGAIN);
+    assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), -EAGAIN); /* no fid is left to try with */
+    tree_forget(w.tree, a, 1);
+    end(&w);
+}
+
+static void spares_are_for_the_directory_as_it_was(void **state)
+{
+    struct world w = begin(100);
+    struct p9_attr attr;
+
+    (void)state;
+    srv_add(w.srv, "/d", true);
+    struct node *d = look(&w, &w.tree->root, "d");
+    for (int i = 0; i < 2; i++) {
+        struct node_use u = use_of(&w, d);
+        assert_null(tree_take_spare(w.tree, d, w.user));
+        assert_int_equal(node_use(NULL, &u), 0);
+        tree_want_spare(w.tree, d, w.user, u.fid, u.walked);
+        tree_want_spare(w.tree, d, w.user, u.fid, u.walked); /* one is enough */
+        node_again(&u, 0);
+        assert_int_equal(ask(&w, d, &attr), 0); /* answered after the clones */
+        if (i == 0) {
+            struct p9_fid *fid = tree_take_spare(w.tree, d, w.user);
+            assert_non_null(fid);
+            p9_fid_put(fid);
+        }
+    }
+    rename_both(&w, "/d", "/e", &w.tree->root, "d", &w.tree->root, "e");
+    assert_null(tree_take_spare(w.tree, d, w.user));
+    tree_forget(w.tree, d, 1);
+    end(&w);
+}
+
+static void told_attributes_hold_until_a_change(void **state)
+{
+    struct world w = begin(100);
+    struct p9_attr attr;
+
+    (void)state;
+    srv_add(w.srv, "/a", false);
+    struct node *a = look(&w, &w.tree->root, "a");
+    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
+    uint64_t before = tree_changes(w.tree, a);
+    tree_set_fresh(w.tree, a, before, 100000);
+    assert_true(tree_fresh(w.tree, a, &attr) > 0);
+    tree_changing(w.tree, a);
+    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
+    tree_set_fresh(w.tree, a, before, 100000); /* asked for before the change: too late */
+    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
+    tree_set_fresh(w.tree, a, tree_changes(w.tree, a), 100000);
+    assert_true(tree_fresh(w.tree, a, &attr) > 0);
+    tree_unlink(w.tree, &w.tree->root, "a");
+    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
+    tree_forget(w.tree, a, 1);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_name_is_the_same_node),   cmocka_unit_test(forget_frees_from_the_leaves),
-        cmocka_unit_test(a_replaced_file_is_another_node),  cmocka_unit_test(a_replaced_file_is_not_taken),
-        cmocka_unit_test(a_file_that_is_gone_is_enoent),    cmocka_unit_test(one_move_takes_the_whole_subtree),
-        cmocka_unit_test(a_rename_over_a_file_detaches_it), cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
-        cmocka_unit_test(names_of_one_file_share_a_node),   cmocka_unit_test(fids_stay_below_the_bound),
-        cmocka_unit_test(a_smaller_bound_is_learned),       cmocka_unit_test(no_fid_left_is_enfile),
+        cmocka_unit_test(the_same_name_is_the_same_node),
+        cmocka_unit_test(forget_frees_from_the_leaves),
+        cmocka_unit_test(a_replaced_file_is_another_node),
+        cmocka_unit_test(a_replaced_file_is_not_taken),
+        cmocka_unit_test(a_file_that_is_gone_is_enoent),
+        cmocka_unit_test(one_move_takes_the_whole_subtree),
+        cmocka_unit_test(a_rename_over_a_file_detaches_it),
+        cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
+        cmocka_unit_test(names_of_one_file_share_a_node),
+        cmocka_unit_test(fids_stay_below_the_bound),
+        cmocka_unit_test(a_smaller_bound_is_learned),
+        cmocka_unit_test(no_fid_left_is_enfile),
         cmocka_unit_test(long_paths_are_walked_in_steps),
+        cmocka_unit_test(a_known_file_is_opened_in_one_step),
+        cmocka_unit_test(spares_are_for_the_directory_as_it_was),
+        cmocka_unit_test(told_attributes_hold_until_a_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,288 @@
+/*
+ * fs_open.c: callbacks that open and create files.
+ *
+ * OPEN looks the file up by its name again, so that what is opened is what has the name now:
+ * if that is another file the answer is ESTALE, and the kernel looks the name up again. The
+ * attributes seen then decide what the kernel may still believe (close-to-open).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fs.h"
+
+/* ---- open --------------------------------------------------------------- */
+
+static struct file *file_new(struct op *op, int flags)
+{
+    struct file *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return NULL;
+    f->handle.flags = flags;
+    f->handle.user = op_user(op);
+    return f;
+}
+
+static void file_free(struct file *f)
+{
+    p9_fid_put(f->handle.fid);
+    free(f);
+}
+
+/* What O_TRUNC should have done and the server has not. */
+static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
+{
+    struct p9_setattr set = {.valid = P9_SETATTR_SIZE};
+    int rc = 0;
+
+    if (!(f->handle.flags & O_TRUNC) || !S_ISREG(attr->mode))
+        return 0;
+    set.mode = attr->mode & 07777 & ~(mode_t)(S_ISUID | (attr->mode & S_IXGRP ? S_ISGID : 0));
+    if (fuse_req_ctx(op->req)->uid != 0 && set.mode != (attr->mode & 07777)) /* truncating takes the privileges away */
+        set_mode_as_mounter(op, f->handle.node, set.mode);
+    if (attr->size == 0 && p9_open_truncates(op->fs->client))
+        return 0;
+    rc = p9_setattr(&op->scope, f->handle.fid, &set);
+    if (rc == 0)
+        rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    return rc;
+}
+
+static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_attr *attr)
+{
+    struct node_use u = op_use(op, node);
+    int rc = f->handle.flags & O_TRUNC ? -EAGAIN : node_open(&op->scope, &u, f->handle.flags, &f->handle.fid, attr);
+
+    f->handle.node = node;
+    f->handle.walked = u.walked;
+    if (rc == 0)
+        return 0;
+    f->handle.fid = NULL;
+    if (rc == -EINTR)
+        return rc;
+    do {
+        rc = node_take(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u.fid, f->handle.flags);
+        if (rc == 0)
+            f->handle.fid = p9_fid_get(u.fid);
+    } while (node_again(&u, rc));
+    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op_user(op), f->handle.flags)) != NULL)
+        rc = 0;
+    if (rc != 0)
+        return rc;
+    f->handle.walked = u.walked;
+    if (!qid_same_file(&f->handle.fid->qid, &node->qid))
+        return -ESTALE;
+    rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    return rc == 0 ? truncate_opened(op, f, attr) : rc;
+}
+
+/* Files whose size means nothing, or which take what is written as a message: no cache, and one message to a call. A new
+ * file on a disk is empty, too, when it is opened to write: only servers of the older dialects are taken for such then. */
+static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_attr *attr)
+{
+    int access = f->handle.flags & O_ACCMODE;
+
+    if (f->handle.fid->qid.type & (P9_QTAPPEND | P9_QTEXCL))
+        return true;
+    if (attr->size != 0 || f->created)
+        return false;
+    if (p9_session_dialect(p9_client_session(fs->client)) == P9_2000L)
+        return access == O_RDONLY;
+    return access != O_RDWR || !(f->handle.flags & O_TRUNC);
+}
+
+static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
+{
+    struct fs *fs = op->fs;
+
+    f->direct = is_synthetic(op->fs, f, attr);
+    fi->direct_io = f->direct;
+    fi->fh = (uintptr_t)f;
+    if (tree_told(fs->tree, f->handle.node, attr))
+        fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);
+    tree_add_handle(fs->tree, &f->handle);
+    op_end(op);
+}
+
+void drop_file(struct op *op, struct file *f)
+{
+    locks_released(op, f);
+    if (f->handle.fid != NULL)
+        drop_handle(op, &f->handle);
+    free(f);
+}
+
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    if (fi->flags & O_TRUNC)
+        tree_changing(op.fs->tree, node);
+    uint64_t changes = tree_changes(op.fs->tree, node);
+    struct file *f = file_new(&op, fi->flags);
+    int rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
+    if (rc != 0) {
+        if (f != NULL)
+            file_free(f);
+        op_reply_err(&op, rc);
+        return;
+    }
+    if (f->handle.flags & O_TRUNC)
+        tree_changing(op.fs->tree, node);
+    reply_opened(&op, f, fi, &attr);
+    tree_set_fresh(op.fs->tree, node, changes, FS_ATTR_MS);
+    if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
+        drop_file(&op, f);
+}
+
+/* ---- create ------------------------------------------------------------- */
+
+/* A fid of the directory that the new file may become: at hand, or cloned. One for the next time is asked for beside it. */
+static int fid_to_create(struct op *op, struct node_use *u, struct p9_fid **fid)
+{
+    struct tree *t = op->fs->tree;
+    int rc = 0;
+
+    *fid = tree_take_spare(t, u->node, u->user);
+    if (*fid == NULL)
+        rc = p9_walk(&op->scope, u->fid, 0, NULL, fid);
+    if (rc == 0)
+        tree_want_spare(t, u->node, u->user, u->fid, u->walked);
+    return rc;
+}
+
+static int open_existing(struct op *op, struct p9_fid *dir, const char *name, struct file *f)
+{
+    struct p9_fid *fid;
+    int rc = p9_walk(&op->scope, dir, 1, &name, &fid);
+
+    if (rc != 0)
+        return rc;
+    rc = p9_open(&op->scope, fid, f->handle.flags);
+    f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+    p9_fid_put(fid);
+    return rc;
+}
+
+/* *group: what the file should be given to. */
+static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
+{
+    struct node_use u = op_use(op, dir);
+    gid_t gid = group_for_new(op, dir);
+    struct p9_fid *fid;
+    int rc;
+
+    u.in_dir = true;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = fid_to_create(op, &u, &fid);
+        if (rc == 0) {
+            rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, gid);
+            if (rc == -EPERM) {
+                rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, primary_group(op));
+                *group = gid;
+            }
+            f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+            p9_fid_put(fid);
+        }
+        /* lib9p creates only what is not there, whatever the flags: then there is something to open. */
+        if (rc == -EEXIST && !(f->handle.flags & O_EXCL)) {
+            f->was_there = true;
+            rc = open_existing(op, u.fid, name, f);
+        }
+    } while (node_again(&u, rc));
+    f->handle.walked = u.walked;
+    return rc;
+}
+
+/* A new file's attributes are not asked for where they are plain: the kernel is told what they should be, and to ask
+ * before it believes it. */
+static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t group)
+{
+    struct p9_client *c = op->fs->client;
+
+    return p9_session_dialect(p9_client_session(c)) == P9_2000L && op->fs->access != ACCESS_CLIENT && !f->was_there &&
+           (mode & 07000) == 0 && group == NO_GROUP && (!(f->handle.flags & O_TRUNC) || p9_open_truncates(c));
+}
+
+static struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct file *f, mode_t mode)
+{
+    struct p9_attr attr = {.qid = f->handle.fid->qid,
+                           .mode = S_IFREG | mode,
+                           .uid = fuse_req_ctx(op->req)->uid,
+                           .gid = group_for_new(op, dir),
+                           .nlink = 1,
+                           .blksize = 4096};
+
+    clock_gettime(CLOCK_REALTIME, &attr.mtime);
+    attr.atime = attr.ctime = attr.mtime;
+    return attr;
+}
+
+/* Makes the file, and its node. The attributes are the server's, or with *plain made up. */
+static int create_node(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f,
+                       struct p9_attr *attr, bool *plain)
+{
+    struct node *node;
+    gid_t group = NO_GROUP;
+
+    mode = mode_for_new(op, dir, mode) & 07777;
+    int rc = create_in(op, dir, name, mode, f, &group);
+    if (rc != 0)
+        return rc;
+    op->scope.interrupted = false; /* it is there now */
+    rc = give_to_user(op, f->handle.fid, group_for_new(op, dir));
+    *plain = rc == 0 && are_plain(op, f, mode, group);
+    if (*plain)
+        *attr = attr_of_new(op, dir, f, mode);
+    else if (rc == 0)
+        rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    if (rc == 0)
+        rc = enter_known(op, dir, name, attr, NULL, 0, &node);
+    if (rc != 0)
+        return rc;
+    f->handle.node = node;
+    f->created = true;
+    if (!*plain && attr->size == 0) /* it was not there before */
+        as_made(op, node, mode, group, attr);
+    else if (!*plain)
+        rc = truncate_opened(op, f, attr);
+    tree_changing(op->fs->tree, node);
+    if (rc != 0)
+        tree_forget(op->fs->tree, node, 1);
+    return rc;
+}
+
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+    struct fuse_entry_param e;
+    bool plain;
+
+    op_begin(&op, req);
+    struct file *f = file_new(&op, fi->flags);
+    int rc = f != NULL ? create_node(&op, node_of(op.fs, parent), name, mode, f, &attr, &plain) : -ENOMEM;
+    if (rc != 0) {
+        if (f != NULL)
+            file_free(f);
+        op_reply_err(&op, rc);
+        return;
+    }
+    fill_entry(&op, f->handle.node, &attr, &e);
+    if (plain)
+        e.attr_timeout = 0;
+    reply_opened(&op, f, fi, &attr);
+    if (fuse_reply_create(req, &e, fi) == -ENOENT) {
+        struct node *node = f->handle.node;
+        drop_file(&op, f);
+        tree_forget(op.fs->tree, node, 1);
+    }
+}

@@ -1,0 +1,177 @@
+/*
+ * tree_open.c: what the tree knows of files that are open: their handles, the attributes told when they were
+ * opened, their locks, and the hidden names of those that lost their own.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "tree.h"
+
+/* ---- attributes that hold for a while ----------------------------------- */
+
+static uint64_t milliseconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void tree_changing(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    node_changing(node);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+uint64_t tree_changes(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t changes = node->changes;
+    pthread_mutex_unlock(&t->mtx);
+    return changes;
+}
+
+void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->changes == changes && !node->hidden)
+        node->fresh_until = milliseconds() + ms;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr)
+{
+    unsigned left = 0;
+
+    pthread_mutex_lock(&t->mtx);
+    uint64_t now = node->fresh_until != 0 ? milliseconds() : 0;
+    if (now < node->fresh_until && node->links != NULL && !node->hidden) {
+        left = (unsigned)(node->fresh_until - now);
+        *attr = node->attr;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return left;
+}
+
+/* ---- handles ------------------------------------------------------------ */
+
+void tree_add_handle(struct tree *t, struct handle *h)
+{
+    pthread_mutex_lock(&t->mtx);
+    h->next = h->node->handles;
+    h->node->handles = h;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+struct p9_fid *tree_detach_handle(struct tree *t, struct handle *h)
+{
+    struct p9_fid *fid = h->fid;
+
+    pthread_mutex_lock(&t->mtx);
+    struct handle **p = &h->node->handles;
+    while (*p != h)
+        p = &(*p)->next;
+    *p = h->next;
+    h->fid = NULL;
+    node_release(t, h->node);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
+void tree_drop_handle(struct tree *t, struct handle *h)
+{
+    p9_fid_put(tree_detach_handle(t, h));
+}
+
+bool tree_name(struct tree *t, const struct node *node, char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool found = node->links != NULL && !node->hidden;
+    if (found)
+        strcpy(name, node->links->name);
+    pthread_mutex_unlock(&t->mtx);
+    return found;
+}
+
+struct file_locks *tree_locks(struct tree *t, struct node *node, bool make)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->locks == NULL && make && (node->locks = calloc(1, sizeof *node->locks)) != NULL)
+        pthread_mutex_init(&node->locks->mtx, NULL);
+    struct file_locks *locks = node->locks;
+    pthread_mutex_unlock(&t->mtx);
+    return locks;
+}
+
+/* ---- hidden names ------------------------------------------------------- */
+
+struct node *tree_only_name_of_open(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct link *l = link_find(t, parent, name);
+    struct node *node = l != NULL && l->node->handles != NULL && l->node->links->next == NULL ? l->node : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return node;
+}
+
+bool tree_hide(struct tree *t, struct node *node, struct node *parent, const char *name, bool made)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool in_use = node->handles != NULL;
+    if (in_use)
+        node->hidden = !made || link_add(t, parent, name, node) != NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return in_use;
+}
+
+struct node *tree_last_of_hidden(struct tree *t, const struct handle *h, char *name)
+{
+    struct node *node = h->node, *parent = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    while (node->hidden && t->moving > 0) /* it may be moving itself (tree_hidden_below) */
+        pthread_cond_wait(&t->settled, &t->mtx);
+    if (node->hidden && node->handles == h && h->next == NULL && node->links != NULL) {
+        parent = node->links->parent;
+        parent->nlookup++;
+        strcpy(name, node->links->name);
+        node->hidden = false;
+        t->removing++;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return parent;
+}
+
+void tree_hidden_removed(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (--t->removing == 0)
+        pthread_cond_broadcast(&t->settled);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+struct node *tree_hidden_below(struct tree *t, struct node *parent, const char *name, char *hidden, bool *waited)
+{
+    struct node *dir = NULL, *node;
+
+    pthread_mutex_lock(&t->mtx);
+    struct link *l = link_find(t, parent, name);
+    if (l != NULL && l->node->children > 0)
+        DL_FOREACH(t->all, node)
+        {
+            if (!node->hidden || node->links == NULL || node->links->parent != l->node)
+                continue;
+            dir = l->node;
+            dir->nlookup++;
+            strcpy(hidden, node->links->name);
+            break;
+        }
+    *waited = dir == NULL && t->removing > 0;
+    while (*waited && t->removing > 0)
+        pthread_cond_wait(&t->settled, &t->mtx);
+    pthread_mutex_unlock(&t->mtx);
+    return dir;
+}
