@@ -287,6 +287,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     struct fs *fs = userdata;
 
     conn->max_write = 1 << 20;
+    conn->max_readahead = UINT32_MAX; /* the device's own bound counts (readahead.c) */
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     conn->time_gran = 1;

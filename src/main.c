@@ -22,6 +22,7 @@
 #include "fs.h"
 #include "log.h"
 #include "options.h"
+#include "readahead.h"
 
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
 
@@ -120,8 +121,12 @@ static struct p9_client *connect_client(const struct options *o)
 
 static char agreed[512]; /* what the log says once the mount is there */
 
+static const char *mounted_at;
+static unsigned readahead_kib;
+
 static void on_ready(void)
 {
+    readahead_set(mounted_at, readahead_kib);
     daemon_ready();
     log_info("%s", agreed);
 }
@@ -224,6 +229,8 @@ static int run(struct options *o)
     mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
     if (mountpoint == NULL)
         goto out;
+    mounted_at = mountpoint;
+    readahead_kib = o->readahead;
     if (!o->foreground && daemon_fork() != 0) {
         log_error("cannot go to the background: %s", strerror(errno));
         goto out;

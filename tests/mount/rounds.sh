@@ -53,6 +53,17 @@ case_remove() {
     [ ! -e "$exp/b" ] && [ ! -e "$exp/c" ]
 }
 
+case_sequential_read() { # 16 MiB, 1 MiB at a time or more; 128 KiB where the kernel's bound may not be raised
+    head -c 16777216 /dev/urandom > "$exp/big"
+    attach
+    local kib; kib=$(cat "/sys/class/bdi/$(mountpoint -d "$mnt")/read_ahead_kb")
+    if [ -w "/sys/class/bdi/$(mountpoint -d "$mnt")/read_ahead_kb" ]; then same "$kib" 1024; fi
+    take $((16384 / kib + 8)) cmp "$mnt/big" "$exp/big"
+    detach
+    attach readahead=0
+    same "$(head -c 100000 "$mnt/big" | cksum)" "$(head -c 100000 "$exp/big" | cksum)"
+}
+
 case_rename_and_close() {
     attach
     touch "$mnt/a"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "readahead.h"
 #include "test.h"
 
 static int parse(struct options *o, struct p9_why *why, const char *opts, const char *source)
@@ -106,6 +107,19 @@ static void what_is_mounts_own_passes(void **state)
     options_free(&o);
 }
 
+static void escapes_of_mountinfo(void **state)
+{
+    char spaced[] = "/mnt/with\\040a\\011tab\\134", plain[] = "/mnt/\\04", empty[] = "";
+
+    (void)state;
+    readahead_unescape(spaced);
+    assert_string_equal(spaced, "/mnt/with a\ttab\\");
+    readahead_unescape(plain);
+    assert_string_equal(plain, "/mnt/\\04");
+    readahead_unescape(empty);
+    assert_string_equal(empty, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +127,7 @@ int main(void)
         cmocka_unit_test(bad_ones_are_named),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(what_is_mounts_own_passes),
+        cmocka_unit_test(escapes_of_mountinfo),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

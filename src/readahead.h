@@ -1,0 +1,16 @@
+/*
+ * readahead.h: how far the kernel reads ahead on the mount.
+ */
+#ifndef READAHEAD_H
+#define READAHEAD_H
+
+#include <stdbool.h>
+
+/* Lets the kernel read ahead so many KiB in files of the file system mounted at mountpoint (a real path), where we may:
+ * only root can. Without effect otherwise, and with 0. */
+void readahead_set(const char *mountpoint, unsigned kib);
+
+/* Undoes mountinfo's escapes (\040 for a space) in place. */
+void readahead_unescape(char *s);
+
+#endif
