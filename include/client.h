@@ -113,6 +113,16 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root);
  * clones. ENOENT where the server went only part of the way. walk(5). */
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid);
 
+/* What p9_find_many found of a name: 0 and a fid, the caller's, with its attributes; or -errno. */
+struct p9_found {
+    int rc;
+    struct p9_fid *fid;
+    struct p9_attr attr;
+};
+/* Walks each of n names from the directory `from`, and asks for the attributes of each: two round trips for all of
+ * them. 9P2000.L alone. */
+void p9_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_found *found);
+
 /* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
 void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);
 

@@ -117,6 +117,8 @@ struct node *tree_enter(struct tree *t, struct node *parent, const char *name, c
  * may only have been told old ones. Its attributes should be asked for and told, and the reference that comes
  * with it dropped by tree_forget. NULL if there is none. */
 struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr);
+/* Counts one reference more, to be dropped by tree_forget. */
+void tree_remember(struct tree *t, struct node *node);
 /* The kernel drops n references; the node may be gone afterwards. */
 void tree_forget(struct tree *t, struct node *node, uint64_t n);
 /* parent/name is gone from the server. */
@@ -134,6 +136,8 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 /* Attributes told at an open hold for a while, if nothing changes them: tree_changing is called before and after whatever
  * we do that may, tree_changes before they are asked for, and tree_set_fresh, with that, when they are there. */
 void tree_changing(struct tree *t, struct node *node);
+/* The same of parent/name; UINT64_MAX if there is no such node. */
+uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
 uint64_t tree_changes(struct tree *t, struct node *node);
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms);
 /* How long they still hold, milliseconds, and what they are; 0: not any more. */

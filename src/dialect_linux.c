@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -194,6 +195,61 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
     note_opened(fid, &req[OPEN].rx);
     attr_of(&req[GETATTR].rx, attr);
     return 0;
+}
+
+/* Sends a request for each of those found so far, and waits for all. */
+static void ask_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                     struct p9_found *found, struct p9_req *req)
+{
+    struct p9_batch batch;
+    int waiting = 0;
+
+    for (size_t i = 0; i < n; i++)
+        waiting += found[i].rc == 0;
+    if (waiting == 0)
+        return;
+    p9_batch_init(&batch, waiting);
+    for (size_t i = 0; i < n; i++) {
+        struct p9_fid *fid = found[i].fid;
+        if (found[i].rc != 0)
+            continue;
+        struct p9_fcall tx = names != NULL ? p9_walk_message(from, fid, 1, &names[i]) : getattr_message(fid);
+        req[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
+        p9_submit(from->client->session, &req[i], &tx);
+    }
+    p9_batch_wait(from->client->session, &batch);
+}
+
+static void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                            struct p9_found *found)
+{
+    struct p9_req *req = calloc(n, sizeof *req);
+
+    for (size_t i = 0; i < n; i++)
+        found[i].rc = req != NULL ? fid_new(from->client, &found[i].fid) : -ENOMEM;
+    ask_each(sc, from, n, names, found, req);
+    for (size_t i = 0; i < n; i++) {
+        if (found[i].rc != 0)
+            continue;
+        found[i].rc = req[i].rc == 0 && req[i].rx.Rwalk.nwqid.n != 1 ? -ENOENT : req[i].rc;
+        if (found[i].rc == -ERANGE)
+            fid_refused(found[i].fid);
+        if (found[i].rc != 0)
+            fid_discard(found[i].fid);
+        else
+            found[i].fid->qid = req[i].rx.Rwalk.nwqid.qid[0];
+    }
+    ask_each(sc, from, n, NULL, found, req);
+    for (size_t i = 0; i < n; i++) {
+        if (found[i].rc != 0)
+            continue;
+        found[i].rc = req[i].rc;
+        if (found[i].rc == 0)
+            attr_of(&req[i].rx, &found[i].attr);
+        else
+            p9_fid_put(found[i].fid);
+    }
+    free(req);
 }
 
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
@@ -518,6 +574,7 @@ static int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char
 const struct p9_dialect_ops p9_linux_ops = {
     .open = linux_open,
     .open_checked = linux_open_checked,
+    .find_many = linux_find_many,
     .create = linux_create,
     .getattr = linux_getattr,
     .setattr = linux_setattr,

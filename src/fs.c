@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const double attr_seconds = FS_ATTR_MS / 1000.0;
-
 /* ---- operations --------------------------------------------------------- */
 
 /* The kernel reports any signal. Only one that kills is a reason to give up an operation on a file, as
@@ -170,8 +168,9 @@ void fill_stat(const struct p9_attr *attr, struct stat *st)
 
 void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e)
 {
-    *e = (struct fuse_entry_param){
-        .ino = ino_of(op->fs, node), .attr_timeout = attr_seconds, .entry_timeout = attr_seconds};
+    double seconds = (op->attr_ms != 0 ? op->attr_ms : FS_ATTR_MS) / 1000.0;
+
+    *e = (struct fuse_entry_param){.ino = ino_of(op->fs, node), .attr_timeout = seconds, .entry_timeout = seconds};
     fill_stat(attr, &e->attr);
 }
 
@@ -238,6 +237,13 @@ gid_t primary_group(struct op *op)
     struct person p;
 
     return find_person(ctx->uid, &p) ? p.pw.pw_gid : ctx->gid;
+}
+
+void name_changed(struct op *op, struct node *dir, const char *name)
+{
+    tree_changing(op->fs->tree, dir);
+    if (op->fs->ahead != NULL)
+        ahead_forget(op->fs->ahead, dir, name);
 }
 
 /* ---- names to nodes ----------------------------------------------------- */

@@ -10,6 +10,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "ahead.h"
 #include "tree.h"
 
 enum { FS_ATTR_MS = 1000 }; /* how long the kernel believes names and attributes */
@@ -25,6 +26,7 @@ enum access {
 struct fs {
     struct p9_client *client;
     struct tree *tree;
+    struct ahead *ahead; /* NULL in the dialects whose directories give attributes */
     struct fuse_session *se;
     enum access access;
     uid_t only_uid;            /* ACCESS_ONE */
@@ -43,6 +45,7 @@ struct op {
     struct fs *fs;
     struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
+    unsigned attr_ms;      /* how long the entry that is replied holds; 0: FS_ATTR_MS */
     bool any_signal;       /* interrupts, not only one that kills */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
@@ -116,6 +119,9 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
 /* The same when the attributes are known already. */
 int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
                 uint64_t walked, struct node **node);
+
+/* We changed what dir/name is: what was asked for ahead is no longer so. Once the change is done, before the kernel knows. */
+void name_changed(struct op *op, struct node *dir, const char *name);
 
 /* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
  * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */

@@ -102,6 +102,23 @@ static bool has_dot(const struct stream *s)
     return false;
 }
 
+/* What is listed may be looked up next. */
+static void note_names(struct op *op, struct stream *s)
+{
+    struct p9_dirent de;
+    struct p9_attr attr;
+
+    if (s->at_start)
+        ahead_begin(op->fs->ahead, s->node, op_user(op));
+    for (uint32_t at = 0, used; at < s->len; at += used) {
+        used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
+        if (used == 0)
+            break;
+        if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
+            ahead_name(op->fs->ahead, s->node, op_user(op), de.name);
+    }
+}
+
 /* Gets the entries behind a cookie. */
 static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
 {
@@ -113,6 +130,8 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     s->at_start = cookie == 0;
     if (rc == 0 && s->at_start)
         s->dots = has_dot(s);
+    if (rc == 0 && op->fs->ahead != NULL)
+        note_names(op, s);
     return rc;
 }
 

@@ -15,6 +15,24 @@ static int check_name(const char *name)
     return strlen(name) > P9_MAXNAME ? -ENAMETOOLONG : 0;
 }
 
+/* Whether the name was listed lately, and is known by now: then *node is it. */
+static bool look_ahead(struct op *op, struct node *dir, const char *name, struct node **node, struct p9_attr *attr)
+{
+    struct node_use u = op_use(op, dir);
+    struct ahead_found found;
+    bool there = false;
+
+    if (op->fs->ahead == NULL || node_use(&op->scope, &u) != 0)
+        return false;
+    there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
+    node_again(&u, 0);
+    if (!there || enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0)
+        return false;
+    *attr = found.attr;
+    op->attr_ms = found.left_ms;
+    return true;
+}
+
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct op op;
@@ -23,7 +41,7 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
     op_begin(&op, req);
     int rc = check_name(name);
-    if (rc == 0)
+    if (rc == 0 && !look_ahead(&op, node_of(op.fs, parent), name, &node, &attr))
         rc = enter_name(&op, &op.scope, node_of(op.fs, parent), name, &node, &attr);
     if (rc == 0)
         op_reply_entry(&op, node, &attr);
@@ -112,6 +130,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
             rc = make_in(&op, u.fid, name, &m, primary_group(&op));
         }
     } while (node_again(&u, rc));
+    name_changed(&op, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
     if (rc == 0)
@@ -166,6 +185,8 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
         again = node_again(&dir, rc);
         again = node_again(&file, rc) || again;
     } while (again);
+    name_changed(&op, node_of(op.fs, newparent), newname);
+    tree_changing(op.fs->tree, node);
     if (rc == 0) {
         op.scope.interrupted = false; /* it is done: the rest only tells */
         rc = node_getattr(&op, node, &attr);
@@ -204,6 +225,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     } while (node_again(&u, rc));
     if (rc == 0)
         tree_unlink(op.fs->tree, dir, name);
+    name_changed(&op, dir, name);
     op_reply_err(&op, rc > 0 ? 0 : rc);
 }
 
@@ -244,6 +266,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         again = node_again(&from, rc);
         again = node_again(&to, rc) || again;
     } while (again);
+    name_changed(&op, olddir, name);
+    name_changed(&op, newdir, newname);
     op_reply_err(&op, rc);
 }
 

@@ -235,6 +235,7 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
 
     mode = mode_for_new(op, dir, mode) & 07777;
     int rc = create_in(op, dir, name, mode, f, &group);
+    name_changed(op, dir, name);
     if (rc != 0)
         return rc;
     op->scope.interrupted = false; /* it is there now */

@@ -240,7 +240,10 @@ static int run(struct options *o)
         goto out;
     fs.tree = attach_tree(o, fs.client);
     if (fs.tree != NULL) {
+        if (!p9_lists_attributes(fs.client))
+            fs.ahead = ahead_new(fs.tree, FS_ATTR_MS);
         status = mount_and_serve(o, &fs, mountpoint);
+        ahead_free(fs.ahead);
         tree_free(fs.tree);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */

@@ -299,6 +299,13 @@ struct node *tree_enter(struct tree *t, struct node *parent, const char *name, c
     return node;
 }
 
+void tree_remember(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->nlookup++;
+    pthread_mutex_unlock(&t->mtx);
+}
+
 void tree_forget(struct tree *t, struct node *node, uint64_t n)
 {
     pthread_mutex_lock(&t->mtx);

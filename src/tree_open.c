@@ -34,6 +34,15 @@ uint64_t tree_changes(struct tree *t, struct node *node)
     return changes;
 }
 
+uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = tree_find(t, parent, name);
+    uint64_t changes = node != NULL ? node->changes : UINT64_MAX;
+    pthread_mutex_unlock(&t->mtx);
+    return changes;
+}
+
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms)
 {
     pthread_mutex_lock(&t->mtx);

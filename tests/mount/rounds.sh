@@ -21,6 +21,7 @@ take() {
     said=$(cat < "/dev/tcp/127.0.0.1/$control")
     rounds=${said#rounds } rounds=${rounds%% *}
     echo "$*: $said"
+    said_last=$said
     [ "$rounds" -le "$most" ] || fail "$rounds rounds, and not $most, for: $*"
 }
 
@@ -33,6 +34,15 @@ case_open_read_close() {
     exec 5< "$mnt/d/f3"
     take 2 cat "$mnt/d/f3" # the name is known: all of opening is one
     exec 5<&-
+}
+
+case_listing_with_attributes() { # what is looked at after a listing is asked for many at a time
+    mkdir "$exp/d"
+    (cd "$exp/d" && seq -f 'file-%.0f' 300 | xargs touch)
+    attach
+    take 7 ls -U "$mnt/d" # names alone: nothing is asked of the files
+    grep -vq 'Twalk [0-9][0-9]' <<< "$said_last" || fail "names were walked to"
+    take 40 ls -sU "$mnt/d"
 }
 
 case_create_write_close() {

@@ -1,0 +1,409 @@
+/*
+ * ahead.c: the names of directories listed lately, and attributes asked for many at once.
+ */
+#include "ahead.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uthash.h>
+#include <utlist.h>
+
+enum {
+    MAX_LISTINGS = 8,
+    MAX_NAMES = 65536, /* of one listing */
+    MAX_BATCH = 512,
+    GROWTH = 8,        /* each batch is so many times the one before */
+    LISTING_MS = 2000, /* a listing nobody looked at for so long is over */
+    FIDS_SHARE = 4,    /* at most this part of the fids that the server allows */
+};
+
+enum state { UNASKED, ASKED, THERE, GONE };
+
+struct entry {
+    UT_hash_handle hh;
+    enum state state;
+    struct entry *next, *next_sorted; /* in the order of the listing, and of the names */
+    struct p9_attr attr;
+    struct p9_fid *fid;
+    uint64_t walked, changes; /* of the node when it was asked for; none: UINT64_MAX */
+    uint64_t asked_ms;
+    char name[];
+};
+
+struct listing {
+    struct listing *next;
+    struct node *dir; /* one reference */
+    struct user *user;
+    struct entry *names, *first, **last; /* hash, and in order */
+    struct entry *looked;                /* the last that was looked at */
+    bool sorted;                         /* next_sorted holds */
+    unsigned in_order, in_sorted;        /* how often the next look was at the next one */
+    unsigned batch, taken;               /* size of the next batch; what was of use since the last */
+    bool expired;                        /* of the last batch something came to nothing */
+    unsigned asking;                     /* batches under way */
+    uint64_t used_ms;
+    bool dropped; /* to be freed by the last who asks */
+};
+
+struct ahead {
+    struct tree *tree;
+    unsigned lifetime_ms;
+    pthread_mutex_t mtx;
+    pthread_cond_t answered;
+    struct listing *listings; /* the last used first */
+    unsigned nlistings, held; /* fids held */
+};
+
+static uint64_t milliseconds(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
+{
+    struct ahead *a = calloc(1, sizeof *a);
+
+    if (a == NULL)
+        return NULL;
+    a->tree = t;
+    a->lifetime_ms = lifetime_ms;
+    pthread_mutex_init(&a->mtx, NULL);
+    pthread_cond_init(&a->answered, NULL);
+    return a;
+}
+
+/* ---- listings; all called with the lock --------------------------------- */
+
+static void entry_let_go(struct ahead *a, struct entry *e, enum state to)
+{
+    if (e->state == THERE) {
+        a->held--;
+        p9_fid_put(e->fid);
+    }
+    e->state = to;
+}
+
+static void listing_free(struct ahead *a, struct listing *l)
+{
+    struct entry *e, *next;
+
+    HASH_CLEAR(hh, l->names);
+    LL_FOREACH_SAFE(l->first, e, next)
+    {
+        entry_let_go(a, e, GONE);
+        free(e);
+    }
+    tree_forget(a->tree, l->dir, 1);
+    free(l);
+}
+
+static void listing_drop(struct ahead *a, struct listing *l)
+{
+    LL_DELETE(a->listings, l);
+    a->nlistings--;
+    l->dropped = true;
+    if (l->asking == 0)
+        listing_free(a, l);
+}
+
+static struct listing *listing_of(struct ahead *a, const struct node *dir, const struct user *user)
+{
+    struct listing *l;
+
+    for (l = a->listings; l != NULL && (l->dir != dir || l->user != user); l = l->next)
+        ;
+    return l;
+}
+
+static void drop_old(struct ahead *a, uint64_t now)
+{
+    struct listing *l, *next;
+
+    LL_FOREACH_SAFE(a->listings, l, next)
+    {
+        if (now - l->used_ms > LISTING_MS)
+            listing_drop(a, l);
+    }
+}
+
+void ahead_free(struct ahead *a)
+{
+    struct listing *l, *next;
+
+    if (a == NULL)
+        return;
+    LL_FOREACH_SAFE(a->listings, l, next)
+    {
+        listing_drop(a, l);
+    }
+    pthread_cond_destroy(&a->answered);
+    pthread_mutex_destroy(&a->mtx);
+    free(a);
+}
+
+/* ---- noting names ------------------------------------------------------- */
+
+void ahead_begin(struct ahead *a, struct node *dir, struct user *user)
+{
+    struct listing *l = user != NULL ? calloc(1, sizeof *l) : NULL;
+
+    if (l == NULL)
+        return;
+    pthread_mutex_lock(&a->mtx);
+    uint64_t now = milliseconds();
+    struct listing *old = listing_of(a, dir, user);
+    if (old != NULL)
+        listing_drop(a, old);
+    drop_old(a, now);
+    while (a->nlistings >= MAX_LISTINGS) {
+        struct listing *oldest = a->listings;
+        while (oldest->next != NULL)
+            oldest = oldest->next;
+        listing_drop(a, oldest);
+    }
+    *l = (struct listing){.dir = dir, .user = user, .last = &l->first, .batch = 1, .used_ms = now};
+    tree_remember(a->tree, dir);
+    LL_PREPEND(a->listings, l);
+    a->nlistings++;
+    pthread_mutex_unlock(&a->mtx);
+}
+
+void ahead_name(struct ahead *a, struct node *dir, struct user *user, struct p9_str name)
+{
+    struct entry *e = calloc(1, sizeof *e + name.len + 1u), *known;
+
+    if (e == NULL)
+        return;
+    memcpy(e->name, name.s, name.len);
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = listing_of(a, dir, user);
+    if (l != NULL)
+        HASH_FIND(hh, l->names, e->name, name.len, known);
+    if (l != NULL && known == NULL && HASH_COUNT(l->names) < MAX_NAMES) {
+        l->sorted = false;
+        HASH_ADD_KEYPTR(hh, l->names, e->name, name.len, e);
+        *l->last = e;
+        l->last = &e->next;
+        l->used_ms = milliseconds();
+        e = NULL;
+    }
+    pthread_mutex_unlock(&a->mtx);
+    free(e);
+}
+
+void ahead_forget(struct ahead *a, struct node *dir, const char *name)
+{
+    pthread_mutex_lock(&a->mtx);
+    for (struct listing *l = a->listings; l != NULL; l = l->next) {
+        struct entry *e = NULL;
+        if (l->dir == dir)
+            HASH_FIND_STR(l->names, name, e);
+        if (e != NULL)
+            entry_let_go(a, e, GONE); /* also what is under way: it is not taken any more */
+    }
+    pthread_mutex_unlock(&a->mtx);
+}
+
+/* ---- asking ------------------------------------------------------------- */
+
+struct batch {
+    size_t n;
+    struct entry *entries[MAX_BATCH];
+    const char *names[MAX_BATCH];
+    struct p9_found found[MAX_BATCH];
+};
+
+static int by_name(const void *x, const void *y)
+{
+    struct entry *const *a = x, *const *b = y;
+
+    return strcmp((*a)->name, (*b)->name);
+}
+
+static void sort(struct listing *l)
+{
+    size_t n = HASH_COUNT(l->names), i = 0;
+    struct entry **all = calloc(n, sizeof(struct entry *)), *e;
+
+    if (all == NULL)
+        return;
+    LL_FOREACH(l->first, e)
+    {
+        all[i++] = e;
+    }
+    qsort(all, n, sizeof(struct entry *), by_name);
+    for (i = 0; i < n; i++)
+        all[i]->next_sorted = i + 1 < n ? all[i + 1] : NULL;
+    free(all);
+    l->sorted = true;
+}
+
+/* In which order they are looked at: a shell sorts names, ls -l asks as it reads. */
+static void note_order(struct listing *l, struct entry *e)
+{
+    struct entry *before = l->looked;
+
+    l->looked = e;
+    if (before == NULL || before == e)
+        return;
+    if (before->next == e) {
+        l->in_order++;
+        return;
+    }
+    if (!l->sorted)
+        sort(l);
+    l->in_sorted += before->next_sorted == e;
+}
+
+static bool is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
+{
+    return now - e->asked_ms < a->lifetime_ms;
+}
+
+/* The size of a batch: more each time, but not more than was used of one before it was too old. */
+static unsigned next_size(struct ahead *a, struct listing *l)
+{
+    unsigned live, bound;
+
+    if (l->expired)
+        l->batch = l->taken > 0 ? l->taken : 1;
+    p9_client_fids(a->tree->client, &live, &bound);
+    unsigned room = bound / FIDS_SHARE > a->held ? bound / FIDS_SHARE - a->held : 1;
+    unsigned size = l->batch < room ? l->batch : room;
+    l->batch = l->batch * GROWTH < MAX_BATCH ? l->batch * GROWTH : MAX_BATCH;
+    l->expired = false;
+    l->taken = 0;
+    return size;
+}
+
+/* What to ask for: `wanted`, and those likely to be next. Called with the lock. */
+static void choose(struct ahead *a, struct listing *l, struct entry *wanted, struct batch *b)
+{
+    unsigned size = next_size(a, l);
+    bool sorted = l->sorted && l->in_sorted > l->in_order;
+    uint64_t now = milliseconds();
+
+    b->n = 0;
+    for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
+        if (e->state == THERE && !is_fresh(a, e, now))
+            entry_let_go(a, e, UNASKED);
+        if (e->state != UNASKED)
+            continue;
+        e->state = ASKED;
+        b->entries[b->n++] = e;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        b->names[i] = b->entries[i]->name;
+        b->entries[i]->changes = tree_changes_of(a->tree, l->dir, b->names[i]);
+    }
+}
+
+/* Called with the lock. */
+static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t now)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct entry *e = b->entries[i];
+        const struct p9_found *f = &b->found[i];
+        if (f->rc == 0 && e->state == ASKED) {
+            e->attr = f->attr;
+            e->fid = f->fid;
+            e->walked = walked;
+            e->asked_ms = now;
+            e->state = THERE;
+            a->held++;
+            continue;
+        }
+        if (f->rc == 0) /* forgotten meanwhile */
+            p9_fid_put(f->fid);
+        e->state = GONE;
+    }
+}
+
+/* Called with the lock, which is released meanwhile. False: the listing is gone. */
+static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct entry *wanted, struct p9_fid *dirfid,
+                uint64_t walked)
+{
+    struct batch *b = malloc(sizeof *b);
+
+    if (b == NULL) {
+        wanted->state = GONE;
+        return true;
+    }
+    choose(a, l, wanted, b);
+    l->asking++;
+    pthread_mutex_unlock(&a->mtx);
+    uint64_t now = milliseconds();
+    p9_find_many(sc, dirfid, b->n, b->names, b->found);
+    pthread_mutex_lock(&a->mtx);
+    take_in(a, b, walked, now);
+    free(b);
+    pthread_cond_broadcast(&a->answered);
+    bool gone = l->dropped;
+    if (--l->asking == 0 && gone)
+        listing_free(a, l);
+    return !gone;
+}
+
+/* Whether what was told is still so, as far as we did anything. Called with the lock. */
+static bool holds(struct ahead *a, const struct listing *l, const struct entry *e, uint64_t now)
+{
+    return is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
+           tree_changes_of(a->tree, l->dir, e->name) == e->changes;
+}
+
+static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)
+{
+    uint64_t now = milliseconds();
+
+    if (e->state != THERE)
+        return false;
+    if (!holds(a, l, e, now)) {
+        entry_let_go(a, e, GONE);
+        return false;
+    }
+    *found = (struct ahead_found){
+        .attr = e->attr, .fid = e->fid, .walked = e->walked, .left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms)};
+    a->held--;
+    l->taken++;
+    e->state = GONE;
+    return true;
+}
+
+bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
+                uint64_t walked, const char *name, struct ahead_found *found)
+{
+    struct entry *e = NULL;
+    bool taken = false;
+
+    pthread_mutex_lock(&a->mtx);
+    drop_old(a, milliseconds());
+    struct listing *l = listing_of(a, dir, user);
+    if (l != NULL)
+        HASH_FIND_STR(l->names, name, e);
+    if (e != NULL) {
+        note_order(l, e);
+        if (e->state == THERE && !is_fresh(a, e, milliseconds())) {
+            entry_let_go(a, e, UNASKED);
+            l->expired = true;
+        }
+    }
+    if (e != NULL && e->state == UNASKED && !ask(a, sc, l, e, dirfid, walked))
+        e = NULL;
+    while (e != NULL && e->state == ASKED) { /* another thread does: the listing may go meanwhile */
+        pthread_cond_wait(&a->answered, &a->mtx);
+        e = NULL;
+        if ((l = listing_of(a, dir, user)) != NULL)
+            HASH_FIND_STR(l->names, name, e);
+    }
+    if (e != NULL) {
+        l->used_ms = milliseconds();
+        taken = take(a, l, e, found);
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return taken;
+}

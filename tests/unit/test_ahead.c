@@ -1,0 +1,158 @@
+/*
+ * test_ahead.c: attributes asked for before they are.
+ */
+#include "ahead.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pathsrv.h"
+#include "test.h"
+
+enum { FILES = 100, LONG = 1000000 };
+
+struct world {
+    struct srv *srv;
+    struct p9_client *client;
+    struct tree *tree;
+    struct ahead *ahead;
+};
+
+static struct world begin(unsigned lifetime_ms)
+{
+    struct world w = {.srv = calloc(1, sizeof *w.srv)};
+    struct p9_fid *root;
+
+    w.client = srv_start(w.srv, 4096, &root);
+    w.tree = tree_new(w.client, 0, root);
+    w.ahead = ahead_new(w.tree, lifetime_ms);
+    assert_non_null(w.ahead);
+    return w;
+}
+
+static void end(struct world *w)
+{
+    ahead_free(w->ahead);
+    tree_free(w->tree);
+    p9_client_stop(w->client);
+    assert_int_equal(w->srv->bad, 0);
+    assert_int_equal(w->srv->live, 0); /* every fid was clunked */
+    srv_stop(w->srv);
+}
+
+static const char *name_of(int i)
+{
+    static char name[16];
+
+    snprintf(name, sizeof name, "file%02d", i);
+    return name;
+}
+
+/* Files in the root, listed in the order of their numbers or backwards. */
+static void make_and_list(struct world *w, bool backwards)
+{
+    char path[32];
+
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "/%s", name_of(i));
+        srv_add(w->srv, path, false);
+    }
+    ahead_begin(w->ahead, &w->tree->root, w->tree->users);
+    for (int i = 0; i < FILES; i++)
+        ahead_name(w->ahead, &w->tree->root, w->tree->users, p9_str(name_of(backwards ? FILES - 1 - i : i)));
+}
+
+static bool look(struct world *w, const char *name, struct ahead_found *found)
+{
+    struct user *u = w->tree->users;
+
+    return ahead_look(w->ahead, NULL, &w->tree->root, u, u->root, tree_clock(w->tree), name, found);
+}
+
+static void each_is_asked_for_once(void **state)
+{
+    for (int backwards = 0; backwards < 2; backwards++) { /* as listed, and sorted */
+        struct world w = begin(LONG);
+        struct ahead_found found;
+        unsigned first = 0;
+        make_and_list(&w, backwards);
+        for (int i = 0; i < FILES; i++) {
+            const char *name = name_of(i);
+            assert_true(look(&w, name, &found));
+            assert_int_equal(found.attr.qid.path, found.fid->qid.path);
+            assert_true(found.left_ms > 0 && found.left_ms <= LONG);
+            p9_fid_put(found.fid);
+            assert_false(look(&w, name, &found)); /* taken */
+            if (i == 0)
+                first = srv_count(w.srv, P9_Twalk);
+        }
+        assert_int_equal(first, 1); /* one look is no reason for more */
+        assert_int_equal(srv_count(w.srv, P9_Twalk), FILES - 1);
+        end(&w);
+    }
+    (void)state;
+}
+
+static void what_changes_is_forgotten(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    for (int i = 0; i < 10; i++) { /* by now the next ones are there */
+        assert_true(look(&w, name_of(i), &found));
+        p9_fid_put(found.fid);
+    }
+    ahead_forget(w.ahead, &w.tree->root, "file20");
+    assert_false(look(&w, "file20", &found));
+    /* A file that we know and did something to. */
+    assert_true(look(&w, "file21", &found));
+    struct node *node =
+        tree_enter(w.tree, &w.tree->root, "file22", &found.attr, found.fid, w.tree->users, found.walked);
+    tree_changing(w.tree, node);
+    assert_false(look(&w, "file22", &found));
+    tree_forget(w.tree, node, 1);
+    assert_false(look(&w, "not-listed", &found));
+    end(&w);
+}
+
+static void old_answers_are_not_taken(void **state)
+{
+    struct world w = begin(0); /* too old at once */
+    struct ahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    for (int i = 0; i < FILES; i++)
+        assert_false(look(&w, name_of(i), &found));
+    end(&w);
+}
+
+static void a_new_listing_takes_the_place_of_the_old(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    for (int i = 0; i < 3; i++) {
+        assert_true(look(&w, name_of(i), &found));
+        p9_fid_put(found.fid);
+    }
+    ahead_begin(w.ahead, &w.tree->root, w.tree->users);
+    assert_false(look(&w, name_of(3), &found));
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_asked_for_once),
+        cmocka_unit_test(what_changes_is_forgotten),
+        cmocka_unit_test(old_answers_are_not_taken),
+        cmocka_unit_test(a_new_listing_takes_the_place_of_the_old),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
