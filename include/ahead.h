@@ -2,8 +2,8 @@
  * ahead.h: attributes asked for before they are.
  *
  * Who looks at one name of a directory just listed will look at the others: each name that has to be asked for takes
- * more of those not asked for yet along, in two round trips for all of them. What comes holds as long as if
- * it had been asked for then: FS's lifetime of attributes; what we change meanwhile is forgotten.
+ * more of those not asked for yet along, in two round trips for all of them. What comes holds for the lifetime of
+ * attributes, from the time when it was asked for, and only while we change nothing of it.
  *
  * Locks: ahead->mtx guards all of it and is never held over a request. It is taken before the tree's.
  */

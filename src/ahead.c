@@ -12,7 +12,7 @@
 
 enum {
     MAX_LISTINGS = 8,
-    MAX_NAMES = 65536, /* of one listing */
+    MAX_NAMES = 100000, /* of all listings */
     MAX_BATCH = 512,
     GROWTH = 8,        /* each batch is so many times the one before */
     LISTING_MS = 2000, /* a listing nobody looked at for so long is over */
@@ -52,8 +52,8 @@ struct ahead {
     unsigned lifetime_ms;
     pthread_mutex_t mtx;
     pthread_cond_t answered;
-    struct listing *listings; /* the last used first */
-    unsigned nlistings, held; /* fids held */
+    struct listing *listings;         /* the last used first */
+    unsigned nlistings, nnames, held; /* fids held */
 };
 
 static uint64_t milliseconds(void)
@@ -92,6 +92,7 @@ static void listing_free(struct ahead *a, struct listing *l)
 {
     struct entry *e, *next;
 
+    a->nnames -= HASH_COUNT(l->names);
     HASH_CLEAR(hh, l->names);
     LL_FOREACH_SAFE(l->first, e, next)
     {
@@ -184,7 +185,8 @@ void ahead_name(struct ahead *a, struct node *dir, struct user *user, struct p9_
     struct listing *l = listing_of(a, dir, user);
     if (l != NULL)
         HASH_FIND(hh, l->names, e->name, name.len, known);
-    if (l != NULL && known == NULL && HASH_COUNT(l->names) < MAX_NAMES) {
+    if (l != NULL && known == NULL && a->nnames < MAX_NAMES) {
+        a->nnames++;
         l->sorted = false;
         HASH_ADD_KEYPTR(hh, l->names, e->name, name.len, e);
         *l->last = e;
