@@ -288,7 +288,7 @@ static void clone_done(struct p9_req *req)
     if (req->rc == 0) {
         k->fid->qid = k->from->qid;
     } else {
-        fid_discard(k->fid);
+        fid_failed(k->fid, req->rc);
         k->fid = NULL;
     }
     p9_fid_put(k->from);

@@ -97,8 +97,9 @@ void fids_drain(struct fids *f, int ms);
 int fid_new(struct p9_client *c, struct p9_fid **fid);
 /* Gives back one that the server does not know (any more). */
 void fid_discard(struct p9_fid *fid);
-/* The server refused this number as too high: fids stay below it from now on. */
-void fid_refused(struct p9_fid *fid);
+/* Gives back one that could not be made: rc says why. True if its number was too high for the server, which is remembered:
+ * another may do. */
+bool fid_failed(struct p9_fid *fid, int rc);
 /* A fid from a message that makes one by its `newfid`: with its number set by `make`, which sends it. Tried again with a
  * lower number while the server refuses them as too high. */
 int fid_make(struct p9_scope *sc, struct p9_fid *from,

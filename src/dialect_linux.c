@@ -183,7 +183,7 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
     if (rc == 0 && req[WALK].rx.Rwalk.nwqid.n != n)
         rc = -ENOENT;
     if (rc != 0) {
-        fid_discard(*walked);
+        fid_failed(*walked, rc);
         return rc;
     }
     (*walked)->qid = req[WALK].rx.Rwalk.nwqid.qid[n - 1];
@@ -232,10 +232,8 @@ static void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, 
         if (found[i].rc != 0)
             continue;
         found[i].rc = req[i].rc == 0 && req[i].rx.Rwalk.nwqid.n != 1 ? -ENOENT : req[i].rc;
-        if (found[i].rc == -ERANGE)
-            fid_refused(found[i].fid);
         if (found[i].rc != 0)
-            fid_discard(found[i].fid);
+            fid_failed(found[i].fid, found[i].rc);
         else
             found[i].fid->qid = req[i].rx.Rwalk.nwqid.qid[0];
     }

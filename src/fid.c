@@ -154,7 +154,8 @@ void fid_discard(struct p9_fid *fid)
     free(fid);
 }
 
-void fid_refused(struct p9_fid *fid)
+/* The server refused this number as too high: fids stay below it from now on. */
+static void fid_refused(struct p9_fid *fid)
 {
     struct fids *f = fid->client->fids;
 
@@ -179,6 +180,18 @@ void fids_drain(struct fids *f, int ms)
     pthread_mutex_unlock(&f->mtx);
 }
 
+bool fid_failed(struct p9_fid *fid, int rc)
+{
+    /* nfs-ganesha's word for a number above its table */
+    bool refused = rc == -ERANGE && fid->num >= FEWEST;
+
+    if (refused)
+        fid_refused(fid);
+    else
+        fid_discard(fid);
+    return refused;
+}
+
 int fid_make(struct p9_scope *sc, struct p9_fid *from,
              int (*make)(struct p9_scope *, struct p9_fid *, struct p9_fid *, void *), void *arg, struct p9_fid **out)
 {
@@ -189,12 +202,7 @@ int fid_make(struct p9_scope *sc, struct p9_fid *from,
         if (rc != 0)
             return rc;
         rc = make(sc, from, *out, arg);
-        if (rc != -ERANGE || (*out)->num < FEWEST)
-            break;
-        fid_refused(*out); /* nfs-ganesha's word for a number above its table */
-    } while (true);
-    if (rc != 0)
-        fid_discard(*out);
+    } while (rc != 0 && fid_failed(*out, rc));
     return rc;
 }
 

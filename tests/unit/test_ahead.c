@@ -145,12 +145,31 @@ static void a_new_listing_takes_the_place_of_the_old(void **state)
     end(&w);
 }
 
+static void a_server_of_few_fids(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+    int n = 0;
+
+    (void)state;
+    w.srv->fid_limit = 40;
+    make_and_list(&w, false);
+    for (int i = 0; i < FILES; i++)
+        if (look(&w, name_of(i), &found)) {
+            p9_fid_put(found.fid);
+            n++;
+        }
+    assert_true(n >= 40 - 1 && n < FILES); /* those that it refused are for a lookup of their own */
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_asked_for_once),
         cmocka_unit_test(what_changes_is_forgotten),
         cmocka_unit_test(old_answers_are_not_taken),
+        cmocka_unit_test(a_server_of_few_fids),
         cmocka_unit_test(a_new_listing_takes_the_place_of_the_old),
     };
 
