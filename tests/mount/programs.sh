@@ -57,7 +57,8 @@ case_ping_pong() { # what one mount closes the other opens
     attach
     attach '' "$work/mnt2"
     local i a=$mnt b=$work/mnt2 c
-    for i in $(seq 1000); do
+    local rounds=1000; [ -z "${SANITIZED:-}" ] || rounds=200
+    for i in $(seq $rounds); do
         head -c $((i * 37 % 9000)) /dev/zero | tr '\0' "$((i % 10))" > "$a/f"
         echo "end $i" >> "$a/f"
         same "$(tail -n 1 "$b/f" | tr -d '0-9' ; stat -c %s "$b/f")" "$(printf 'end \n%s' "$(stat -c %s "$exp/f")")"
