@@ -133,6 +133,8 @@ uint64_t tree_clock(struct tree *t);
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 
+/* The clock that lifetimes go by, CLOCK_MONOTONIC in milliseconds. */
+uint64_t tree_now_ms(void);
 /* Attributes told at an open hold for a while, if nothing changes them: tree_changing is called before and after whatever
  * we do that may, tree_changes before they are asked for, and tree_set_fresh, with that, when they are there. */
 void tree_changing(struct tree *t, struct node *node);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -51,18 +50,9 @@ struct ahead {
     struct tree *tree;
     unsigned lifetime_ms;
     pthread_mutex_t mtx;
-    pthread_cond_t answered;
     struct listing *listings;         /* the last used first */
     unsigned nlistings, nnames, held; /* fids held */
 };
-
-static uint64_t milliseconds(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 {
@@ -73,7 +63,6 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
     a->tree = t;
     a->lifetime_ms = lifetime_ms;
     pthread_mutex_init(&a->mtx, NULL);
-    pthread_cond_init(&a->answered, NULL);
     return a;
 }
 
@@ -142,7 +131,6 @@ void ahead_free(struct ahead *a)
     {
         listing_drop(a, l);
     }
-    pthread_cond_destroy(&a->answered);
     pthread_mutex_destroy(&a->mtx);
     free(a);
 }
@@ -156,7 +144,7 @@ void ahead_begin(struct ahead *a, struct node *dir, struct user *user)
     if (l == NULL)
         return;
     pthread_mutex_lock(&a->mtx);
-    uint64_t now = milliseconds();
+    uint64_t now = tree_now_ms();
     struct listing *old = listing_of(a, dir, user);
     if (old != NULL)
         listing_drop(a, old);
@@ -191,7 +179,7 @@ void ahead_name(struct ahead *a, struct node *dir, struct user *user, struct p9_
         HASH_ADD_KEYPTR(hh, l->names, e->name, name.len, e);
         *l->last = e;
         l->last = &e->next;
-        l->used_ms = milliseconds();
+        l->used_ms = tree_now_ms();
         e = NULL;
     }
     pthread_mutex_unlock(&a->mtx);
@@ -288,7 +276,7 @@ static void choose(struct ahead *a, struct listing *l, struct entry *wanted, str
 {
     unsigned size = next_size(a, l);
     bool sorted = l->sorted && l->in_sorted > l->in_order;
-    uint64_t now = milliseconds();
+    uint64_t now = tree_now_ms();
 
     b->n = 0;
     for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
@@ -339,12 +327,11 @@ static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct 
     choose(a, l, wanted, b);
     l->asking++;
     pthread_mutex_unlock(&a->mtx);
-    uint64_t now = milliseconds();
+    uint64_t now = tree_now_ms();
     p9_find_many(sc, dirfid, b->n, b->names, b->found);
     pthread_mutex_lock(&a->mtx);
     take_in(a, b, walked, now);
     free(b);
-    pthread_cond_broadcast(&a->answered);
     bool gone = l->dropped;
     if (--l->asking == 0 && gone)
         listing_free(a, l);
@@ -360,9 +347,9 @@ static bool holds(struct ahead *a, const struct listing *l, const struct entry *
 
 static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)
 {
-    uint64_t now = milliseconds();
+    uint64_t now = tree_now_ms();
 
-    if (e->state != THERE)
+    if (e->state != THERE) /* nor is what another thread asks for waited for: that could not be interrupted */
         return false;
     if (!holds(a, l, e, now)) {
         entry_let_go(a, e, GONE);
@@ -383,27 +370,21 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
     bool taken = false;
 
     pthread_mutex_lock(&a->mtx);
-    drop_old(a, milliseconds());
+    drop_old(a, tree_now_ms());
     struct listing *l = listing_of(a, dir, user);
     if (l != NULL)
         HASH_FIND_STR(l->names, name, e);
     if (e != NULL) {
         note_order(l, e);
-        if (e->state == THERE && !is_fresh(a, e, milliseconds())) {
+        if (e->state == THERE && !is_fresh(a, e, tree_now_ms())) {
             entry_let_go(a, e, UNASKED);
             l->expired = true;
         }
     }
     if (e != NULL && e->state == UNASKED && !ask(a, sc, l, e, dirfid, walked))
         e = NULL;
-    while (e != NULL && e->state == ASKED) { /* another thread does: the listing may go meanwhile */
-        pthread_cond_wait(&a->answered, &a->mtx);
-        e = NULL;
-        if ((l = listing_of(a, dir, user)) != NULL)
-            HASH_FIND_STR(l->names, name, e);
-    }
     if (e != NULL) {
-        l->used_ms = milliseconds();
+        l->used_ms = tree_now_ms();
         taken = take(a, l, e, found);
     }
     pthread_mutex_unlock(&a->mtx);

@@ -11,7 +11,7 @@
 
 /* ---- attributes that hold for a while ----------------------------------- */
 
-static uint64_t milliseconds(void)
+uint64_t tree_now_ms(void)
 {
     struct timespec ts;
 
@@ -47,7 +47,7 @@ void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigne
 {
     pthread_mutex_lock(&t->mtx);
     if (node->changes == changes && !node->hidden)
-        node->fresh_until = milliseconds() + ms;
+        node->fresh_until = tree_now_ms() + ms;
     pthread_mutex_unlock(&t->mtx);
 }
 
@@ -56,7 +56,7 @@ unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr)
     unsigned left = 0;
 
     pthread_mutex_lock(&t->mtx);
-    uint64_t now = node->fresh_until != 0 ? milliseconds() : 0;
+    uint64_t now = node->fresh_until != 0 ? tree_now_ms() : 0;
     if (now < node->fresh_until && node->links != NULL && !node->hidden) {
         left = (unsigned)(node->fresh_until - now);
         *attr = node->attr;
