@@ -199,6 +199,10 @@ size_t p9_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_
                       struct p9_attr *attr);
 /* Whether reading a directory gives the attributes of what is in it (9P2000, .u). */
 bool p9_lists_attributes(const struct p9_client *c);
+/* Whether an empty file may be a synthetic one, whose clunk tells of errors, and not a new one on a disk (9P2000, .u). */
+bool p9_may_be_synthetic(const struct p9_client *c);
+/* Whether attributes have the number of a file's names; else it is always 1. */
+bool p9_counts_links(const struct p9_client *c);
 
 /* ---- reads and writes --------------------------------------------------- */
 

@@ -77,6 +77,16 @@ bool p9_lists_attributes(const struct p9_client *c)
 
 const struct p9_statfs p9_statfs_unknown = {.bsize = 4096, .namelen = P9_MAXNAME};
 
+bool p9_may_be_synthetic(const struct p9_client *c)
+{
+    return c->ops->may_be_synthetic;
+}
+
+bool p9_counts_links(const struct p9_client *c)
+{
+    return c->ops->counts_links;
+}
+
 bool p9_lacks(struct p9_client *c, enum p9_missing what)
 {
     return (atomic_load(&c->missing) & what) != 0;
@@ -175,23 +185,10 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
     return 0;
 }
 
-/* nfs-ganesha 4.3 puts replies together in 70,000 bytes on its stack, whatever msize it agreed to. */
-enum { GANESHA_READ_MAX = 65536 };
-
 void p9_client_learn(struct p9_client *c, struct p9_fid *root)
 {
-    const char *name = ".9pfs-no-such-file";
-    struct p9_fid *fid = NULL;
-
-    if (p9_session_dialect(c->session) != P9_2000L)
-        return;
-    if (p9_walk(NULL, root, 1, &name, &fid) == 0)
-        p9_fid_put(fid);
-    if (!p9_session_rerror_is_rlerror(c->session))
-        return;
-    if (c->read_max > GANESHA_READ_MAX)
-        c->read_max = GANESHA_READ_MAX;
-    atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW);
+    if (c->ops->learn != NULL)
+        c->ops->learn(c, root);
 }
 
 /* A walk that ends early does not say why: the name that it failed at is walked alone. */

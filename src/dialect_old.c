@@ -536,6 +536,7 @@ const struct p9_dialect_ops p9_old_ops = {
     .readdir = old_readdir,
     .next_dirent = old_next_dirent,
     .lists_attributes = true,
+    .may_be_synthetic = true,
     .statfs = old_statfs,
     .fsync = old_fsync,
     .lock = old_lock,

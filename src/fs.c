@@ -196,7 +196,7 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
         tree_told(op->fs->tree, node, attr);
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* that name is ours */
-    if (rc == 0 && facts.nameless && p9_lists_attributes(op->fs->client))
+    if (rc == 0 && facts.nameless && !p9_counts_links(op->fs->client))
         attr->nlink = 0; /* a stat knows no number of links */
     return rc;
 }

@@ -85,7 +85,7 @@ int close_written(struct op *op, struct file *f)
     struct tree *t = op->fs->tree;
     char name[P9_MAXNAME + 1];
 
-    if (!f->direct || !atomic_load(&f->wrote) || f->handle.fid == NULL || !p9_lists_attributes(op->fs->client))
+    if (!f->direct || !atomic_load(&f->wrote) || f->handle.fid == NULL || !p9_may_be_synthetic(op->fs->client))
         return 0;
     if (!tree_name(t, f->handle.node, name) || is_still_open(name, inode_number(&f->handle.node->qid)))
         return 0;

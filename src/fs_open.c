@@ -89,7 +89,7 @@ static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_at
         return true;
     if (attr->size != 0 || f->created)
         return false;
-    if (p9_session_dialect(p9_client_session(fs->client)) == P9_2000L)
+    if (!p9_may_be_synthetic(fs->client))
         return access == O_RDONLY;
     return access != O_RDWR || !(f->handle.flags & O_TRUNC);
 }
@@ -208,8 +208,8 @@ static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t gr
 {
     struct p9_client *c = op->fs->client;
 
-    return p9_session_dialect(p9_client_session(c)) == P9_2000L && op->fs->access != ACCESS_CLIENT && !f->was_there &&
-           (mode & 07000) == 0 && group == NO_GROUP && (!(f->handle.flags & O_TRUNC) || p9_open_truncates(c));
+    return !p9_may_be_synthetic(c) && op->fs->access != ACCESS_CLIENT && !f->was_there && (mode & 07000) == 0 &&
+           group == NO_GROUP && (!(f->handle.flags & O_TRUNC) || p9_open_truncates(c));
 }
 
 static struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct file *f, mode_t mode)
