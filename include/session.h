@@ -25,7 +25,7 @@ struct p9_req;
  * by the operation; guarded by the session's lock. Zeroed is ready. */
 struct p9_scope {
     struct p9_req *reqs;
-    bool interrupted;
+    atomic_bool interrupted; /* may be read without the lock */
 };
 
 /* A request, owned by who made it and lent to the session from p9_submit until done(). */

@@ -76,7 +76,7 @@ struct node {
     bool indexed;             /* in the tree's index of files with several names */
     UT_hash_handle hh;        /* that index: by qid.path */
     struct p9_attr attr;      /* what the kernel was last told */
-    uint64_t changes;         /* what we did to it that changes attributes */
+    uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
     uint64_t fresh_until;     /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
@@ -91,6 +91,7 @@ struct tree {
     struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
     uint64_t clock;            /* renames so far */
+    uint64_t changes;          /* of attributes, so far */
     unsigned cloning;          /* spares under way */
     unsigned moving, removing; /* renames, removals of hidden files, under way */
     unsigned nodes;            /* for statistics and tests */
@@ -141,6 +142,8 @@ void tree_changing(struct tree *t, struct node *node);
 /* The same of parent/name; UINT64_MAX if there is no such node. */
 uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
 uint64_t tree_changes(struct tree *t, struct node *node);
+/* And of all: what has tree_changes_of beyond that has changed since. */
+uint64_t tree_all_changes(struct tree *t);
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms);
 /* How long they still hold, milliseconds, and what they are; 0: not any more. */
 unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
@@ -159,6 +162,8 @@ void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
 /* The same, but the fid is the caller's. */
 struct p9_fid *tree_detach_handle(struct tree *t, struct handle *h);
+/* What parent/name is known to be. */
+bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_qid *qid);
 /* One of the node's names, into P9_MAXNAME bytes and a terminator. False if it has none that is seen. */
 bool tree_name(struct tree *t, const struct node *node, char *name);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
@@ -239,7 +244,7 @@ void tree_evict(void *tree, unsigned n);
 struct link *link_find(struct tree *t, struct node *parent, const char *name);
 struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node);
 void node_release(struct tree *t, struct node *node);
-void node_changing(struct node *node);
+void node_changing(struct tree *t, struct node *node);
 struct node *tree_find(struct tree *t, struct node *parent, const char *name);
 void node_drop_fids(struct tree *t, struct node *node);
 void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked);

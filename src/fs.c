@@ -41,6 +41,7 @@ static void on_interrupt(fuse_req_t req, void *arg)
 
     if (op->any_signal || is_being_killed(fuse_req_ctx(req)->pid))
         p9_interrupt(p9_client_session(op->fs->client), &op->scope);
+    behind_wake(op->fs->behind);
 }
 
 void op_begin(struct op *op, fuse_req_t req)
@@ -136,6 +137,11 @@ void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms)
     fuse_reply_attr(op->req, &st, ms / 1000.0);
 }
 
+int op_settle(struct op *op, const struct node *node)
+{
+    return behind_settle(op->fs->behind, &op->scope, &node->qid);
+}
+
 struct node_use op_use(struct op *op, struct node *node)
 {
     return (struct node_use){.tree = op->fs->tree, .node = node, .user = op_user(op)};
@@ -177,8 +183,10 @@ void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, st
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
 {
     struct node_use u = op_use(op, node);
-    int rc;
+    int rc = op_settle(op, node);
 
+    if (rc != 0)
+        return rc;
     u.open_ok = true;
     do {
         rc = node_use(&op->scope, &u);
@@ -278,7 +286,9 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
     } while (node_again(&u, rc));
     if (rc != 0)
         return rc;
-    rc = p9_getattr(sc, fid, attr);
+    rc = behind_settle(op->fs->behind, sc, &fid->qid);
+    if (rc == 0)
+        rc = p9_getattr(sc, fid, attr);
     if (rc != 0) {
         p9_fid_put(fid);
         return rc;

@@ -11,6 +11,7 @@
 #include <fuse_lowlevel.h>
 
 #include "ahead.h"
+#include "behind.h"
 #include "tree.h"
 
 enum { FS_ATTR_MS = 1000 }; /* how long the kernel believes names and attributes */
@@ -26,7 +27,8 @@ enum access {
 struct fs {
     struct p9_client *client;
     struct tree *tree;
-    struct ahead *ahead; /* NULL in the dialects whose directories give attributes */
+    struct ahead *ahead;   /* NULL in the dialects whose directories give attributes */
+    struct behind *behind; /* NULL: every write is waited for */
     struct fuse_session *se;
     enum access access;
     uid_t only_uid;            /* ACCESS_ONE */
@@ -57,6 +59,7 @@ struct file {
     bool was_there;
     bool direct; /* synthetic: no cache */
     atomic_bool wrote;
+    struct writer writer;
 };
 
 static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)
@@ -95,6 +98,8 @@ int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid);
 void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr);
 /* Sets node's mode with the rights of who mounted. 0 or -errno. */
 int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode);
+/* Waits until what was written to node is acknowledged: before anything that is to see it. 0 or -EINTR. */
+int op_settle(struct op *op, const struct node *node);
 /* A use of node's fid on behalf of op. */
 struct node_use op_use(struct op *op, struct node *node);
 

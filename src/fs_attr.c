@@ -15,8 +15,10 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     (void)fi; /* a node without a path is asked by its open files anyway */
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
-    unsigned left = tree_fresh(op.fs->tree, node, &attr);
-    int rc = left > 0 ? 0 : node_getattr(&op, node, &attr);
+    int rc = op_settle(&op, node);
+    unsigned left = rc == 0 ? tree_fresh(op.fs->tree, node, &attr) : 0;
+    if (rc == 0 && left == 0)
+        rc = node_getattr(&op, node, &attr);
     if (rc == 0)
         op_reply_attr(&op, &attr, left > 0 ? left : FS_ATTR_MS);
     else
@@ -127,7 +129,9 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
     tree_changing(op.fs->tree, node);
-    int rc = set_attributes(&op, node, &set, fi);
+    int rc = op_settle(&op, node);
+    if (rc == 0)
+        rc = set_attributes(&op, node, &set, fi);
     if (rc == -EPERM && takes_privileges(&op, node, &set)) {
         set.valid &= ~(unsigned)P9_SETATTR_MODE;
         rc = set_attributes(&op, node, &set, fi);

@@ -27,6 +27,7 @@ struct stream {
     uint32_t len, pos;   /* the reply, and the entry that is next in it */
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
+    uint64_t changes;    /* tree_all_changes before it was asked for */
     bool at_start;       /* the reply is that for cookie 0 */
     bool dots;           /* the server lists "." itself */
     uint8_t buf[];
@@ -125,6 +126,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     uint32_t count = s->room < s->fid->iounit ? s->room : s->fid->iounit;
 
     s->len = s->pos = 0;
+    s->changes = tree_all_changes(op->fs->tree);
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
@@ -174,6 +176,18 @@ static bool is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+/* Whether we have done nothing to dir/name since the reply was asked for. */
+static bool is_as_listed(struct op *op, const struct stream *s, const char *name)
+{
+    struct tree *t = op->fs->tree;
+    uint64_t changes = tree_changes_of(t, s->node, name);
+    struct p9_qid qid;
+
+    if (tree_qid(t, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
+        return false;
+    return changes == UINT64_MAX || changes <= s->changes;
+}
+
 /* Adds an entry with its attributes, which the kernel takes for a lookup. Bytes needed; more than size: not added. */
 static size_t add_plus(struct op *op, struct stream *s, char *buf, size_t size, const char *name,
                        const struct p9_dirent *de, const struct p9_attr *attr)
@@ -184,7 +198,7 @@ static size_t add_plus(struct op *op, struct stream *s, char *buf, size_t size, 
     size_t need = fuse_add_direntry_plus(op->req, NULL, 0, name, &e, (off_t)de->offset);
     if (need > size)
         return need;
-    if (!is_dot(name) && enter_known(op, s->node, name, attr, NULL, 0, &node) == 0)
+    if (!is_dot(name) && is_as_listed(op, s, name) && enter_known(op, s->node, name, attr, NULL, 0, &node) == 0)
         fill_entry(op, node, attr, &e);
     return fuse_add_direntry_plus(op->req, buf, size, name, &e, (off_t)de->offset);
 }

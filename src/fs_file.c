@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs.h"
+#include "log.h"
 
 /* ---- read: answered by the reader thread -------------------------------- */
 
@@ -41,6 +43,12 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     }
     op_begin(&r->op, req);
     r->op.any_signal = f->direct;
+    int rc = op_settle(&r->op, f->handle.node);
+    if (rc != 0) {
+        op_reply_err(&r->op, rc);
+        free(r);
+        return;
+    }
     r->io = (struct p9_io){.fid = f->handle.fid,
                            .buf = r->buf,
                            .offset = (uint64_t)off,
@@ -55,11 +63,46 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 /* ---- write, fsync, close ------------------------------------------------ */
 
+/* Whether an answer to a write is to mean that the server has it: to append is to write where the file ends for the server, and
+ * the page of a mapped file has nobody whom an error could be told later. Nor is an error told by a later write, of which the kernel may
+ * make two, and a short count of the second's failure: it is for close(2) and fsync(2); until then a writer that had one waits. */
+static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
+{
+    return op->fs->behind == NULL || f->direct || fi->writepage || atomic_load(&f->writer.failed) ||
+           ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
+}
+
+static ssize_t write_through(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
+{
+    struct p9_io io = {.fid = f->handle.fid,
+                       .buf = (uint8_t *)buf,
+                       .offset = off,
+                       .count = (uint32_t)size,
+                       .in_order = (f->handle.flags & O_APPEND) || f->direct,
+                       .scope = &op->scope};
+    int rc = op_settle(op, f->handle.node);
+
+    if (rc != 0)
+        return rc;
+    tree_changing(op->fs->tree, f->handle.node);
+    ssize_t n = p9_write_wait(&io);
+    tree_changing(op->fs->tree, f->handle.node);
+    return n;
+}
+
+static ssize_t write_behind(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
+{
+    f->writer.node = f->handle.node;
+    int rc = behind_write(op->fs->behind, &op->scope, &f->writer, f->handle.fid, buf, size, off);
+    return rc == 0 ? (ssize_t)size : rc;
+}
+
 void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
 {
     struct file *f = file_of(fi);
     struct op op;
 
+    (void)ino;
     op_begin(&op, req);
     op.any_signal = f->direct;
     if (f->handle.fid == NULL) {
@@ -67,16 +110,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         return;
     }
     atomic_store(&f->wrote, true);
-    struct p9_io io = {.fid = f->handle.fid,
-                       .buf = (uint8_t *)buf,
-                       .offset = (uint64_t)off,
-                       .count = (uint32_t)size,
-                       .in_order = (f->handle.flags & O_APPEND) || f->direct,
-                       .scope = &op.scope};
-    struct node *node = node_of(op.fs, ino);
-    tree_changing(op.fs->tree, node);
-    ssize_t n = p9_write_wait(&io);
-    tree_changing(op.fs->tree, node);
+    ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off)
+                                             : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {
         op_reply_err(&op, (int)n);
         return;
@@ -85,14 +120,39 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write(req, (size_t)n);
 }
 
+/* What was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
+static int settle_own(struct op *op, struct file *f)
+{
+    int rc = op_settle(op, f->handle.node);
+
+    if (rc == 0 && (rc = behind_error(op->fs->behind, &f->writer)) != 0)
+        fuse_lowlevel_notify_inval_inode(op->fs->se, ino_of(op->fs, f->handle.node), 0, 0);
+    return rc;
+}
+
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
 
     op_begin(&op, req);
-    op.user = file_of(fi)->handle.user;
+    struct file *f = file_of(fi);
+    op.user = f->handle.user;
+    int rc = settle_own(&op, f);
     locks_closed(&op, node_of(op.fs, ino), fi->lock_owner);
-    op_reply_err(&op, close_written(&op, file_of(fi))); /* every write was acknowledged before it was answered */
+    int closed = close_written(&op, f);
+    op_reply_err(&op, rc != 0 ? rc : closed);
+}
+
+/* What a FLUSH that was interrupted has left. */
+static void release_writer(struct op *op, struct file *f)
+{
+    char name[P9_MAXNAME + 1];
+
+    behind_settle(op->fs->behind, NULL, &f->handle.node->qid);
+    int rc = behind_error(op->fs->behind, &f->writer);
+    if (rc != 0)
+        log_error("what was written to '%s' is lost: %s", tree_name(op->fs->tree, f->handle.node, name) ? name : "?",
+                  strerror(-rc));
 }
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -102,6 +162,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     (void)ino;
     op_begin(&op, req);
     op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
+    release_writer(&op, file_of(fi));
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }
@@ -112,6 +173,9 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 
     (void)ino;
     op_begin(&op, req);
-    struct p9_fid *fid = file_of(fi)->handle.fid;
-    op_reply_err(&op, fid != NULL ? p9_fsync(&op.scope, fid, datasync != 0) : 0);
+    struct file *f = file_of(fi);
+    int rc = settle_own(&op, f);
+    if (rc == 0 && f->handle.fid != NULL)
+        rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
+    op_reply_err(&op, rc);
 }

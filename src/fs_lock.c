@@ -373,7 +373,9 @@ static void set_lock(fuse_req_t req, struct fuse_file_info *fi, struct lock_rang
     want->owner = fi->lock_owner;
     want->via = f;
     want->pid = fuse_req_ctx(req)->pid;
-    int rc = try_lock(&op, f, want, flock);
+    int rc = op_settle(&op, f->handle.node); /* who gets the lock next is to see what was written under it */
+    if (rc == 0)
+        rc = try_lock(&op, f, want, flock);
     struct waiter *w = rc == -EAGAIN && wait ? calloc(1, sizeof *w) : NULL;
     if (w == NULL) {
         op_reply_err(&op, rc == -EAGAIN && wait ? -ENOLCK : rc);

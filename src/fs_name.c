@@ -21,8 +21,11 @@ static bool look_ahead(struct op *op, struct node *dir, const char *name, struct
     struct node_use u = op_use(op, dir);
     struct ahead_found found;
     bool there = false;
+    struct p9_qid qid;
 
-    if (op->fs->ahead == NULL || node_use(&op->scope, &u) != 0)
+    if (op->fs->ahead == NULL || (tree_qid(op->fs->tree, dir, name, &qid) && behind_busy(op->fs->behind, &qid)))
+        return false;
+    if (node_use(&op->scope, &u) != 0)
         return false;
     there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
     node_again(&u, 0);
@@ -239,6 +242,13 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     remove_name(req, parent, name, true);
 }
 
+static int settle_name(struct op *op, struct node *dir, const char *name)
+{
+    struct p9_qid qid;
+
+    return tree_qid(op->fs->tree, dir, name, &qid) ? behind_settle(op->fs->behind, &op->scope, &qid) : 0;
+}
+
 void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
                unsigned flags)
 {
@@ -248,6 +258,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
     struct node *olddir = node_of(op.fs, parent), *newdir = node_of(op.fs, newparent);
     struct node_use from = op_use(&op, olddir), to = op_use(&op, newdir);
     int rc = flags != 0 ? -EINVAL : check_name(newname);
+    if (rc == 0)
+        rc = settle_name(&op, olddir, name);
     if (rc != 0) {
         op_reply_err(&op, rc);
         return;

@@ -122,11 +122,13 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
+    int rc = op_settle(&op, node);
     if (fi->flags & O_TRUNC)
         tree_changing(op.fs->tree, node);
     uint64_t changes = tree_changes(op.fs->tree, node);
     struct file *f = file_new(&op, fi->flags);
-    int rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
+    if (rc == 0)
+        rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
     if (rc != 0) {
         if (f != NULL)
             file_free(f);

@@ -242,11 +242,15 @@ static int run(struct options *o)
     if (fs.tree != NULL) {
         if (!p9_lists_attributes(fs.client))
             fs.ahead = ahead_new(fs.tree, FS_ATTR_MS);
+        if (o->writebehind > 0)
+            fs.behind = behind_new(fs.tree, (size_t)o->writebehind * 1024);
         status = mount_and_serve(o, &fs, mountpoint);
         ahead_free(fs.ahead);
+        behind_settle(fs.behind, NULL, NULL);
         tree_free(fs.tree);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
+    behind_free(fs.behind);
 out:
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);

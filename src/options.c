@@ -25,6 +25,8 @@ enum {
     NOBODY = 65534,
     DEFAULT_READAHEAD = 1024, /* KiB: more, and each fault in a mapped file fetches too much */
     MAX_READAHEAD = 65536,
+    DEFAULT_WRITEBEHIND = 8192, /* KiB: what a line of 100 ms and 80 MB/s holds */
+    MAX_WRITEBEHIND = 1 << 20,
 };
 
 enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME, KEY_ALLOW_OTHER };
@@ -52,6 +54,7 @@ static const struct fuse_opt specs[] = {
     OPT("max_fids=%u", max_fids),
     OPT("max_threads=%u", max_threads),
     OPT("readahead=%u", readahead),
+    OPT("writebehind=%u", writebehind),
     FUSE_OPT_KEY("-d", KEY_DEBUG),
     FUSE_OPT_KEY("debug", KEY_DEBUG),
     FUSE_OPT_KEY("--debug", KEY_DEBUG),
@@ -276,6 +279,8 @@ static int check_numbers(struct options *o, struct p9_why *why)
         return fail(why, "option max_fids=%u: expected %u to %u", o->max_fids, MIN_MAX_FIDS, 1u << 24);
     if (o->readahead > MAX_READAHEAD)
         return fail(why, "option readahead=%u: expected 0 to %u KiB", o->readahead, MAX_READAHEAD);
+    if (o->writebehind > MAX_WRITEBEHIND)
+        return fail(why, "option writebehind=%u: expected 0 to %u KiB", o->writebehind, MAX_WRITEBEHIND);
     if (o->max_threads < 2 || o->max_threads > 4096)
         return fail(why, "option max_threads=%u: expected 2 to 4096", o->max_threads);
     return 0;
@@ -347,6 +352,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
                           .dfltgid = NOBODY,
                           .max_threads = DEFAULT_MAX_THREADS,
                           .readahead = DEFAULT_READAHEAD,
+                          .writebehind = DEFAULT_WRITEBEHIND,
                           .args = FUSE_ARGS_INIT(argc, argv)};
     if (fuse_opt_parse(&o->args, o, specs, take) != 0)
         return fail(why, "an option cannot be read (see 9pfs --help)");
@@ -423,9 +429,11 @@ void options_help(void)
            "    -o max_fids=N          fids the server is asked to keep at most (%u)\n"
            "    -o max_threads=N       threads for requests of the kernel's (%u)\n"
            "    -o readahead=KIB       what the kernel reads ahead, if root mounts (%u; 128 otherwise)\n"
+           "    -o writebehind=KIB     what may be written and not acknowledged yet (%u; 0: each write waits)\n"
            "    -o clone_fd            a /dev/fuse descriptor for each thread\n"
            "\n"
            "Options of mount(8) and FUSE, some of them:\n",
-           NOBODY, DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS, DEFAULT_READAHEAD);
+           NOBODY, DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS, DEFAULT_READAHEAD,
+           DEFAULT_WRITEBEHIND);
     fuse_lowlevel_help();
 }

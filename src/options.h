@@ -44,7 +44,8 @@ struct options {
     char *mountpoint;
     char *surplus; /* a third argument */
     bool foreground, debug, singlethread, help, show_version, fsname_given;
-    unsigned max_threads, readahead; /* KiB */
+    unsigned max_threads;
+    unsigned readahead, writebehind; /* KiB */
     int clone_fd;
     struct fuse_args args; /* what is left for libfuse */
 };

@@ -78,9 +78,9 @@ struct link *link_find(struct tree *t, struct node *parent, const char *name)
     return l;
 }
 
-void node_changing(struct node *node)
+void node_changing(struct tree *t, struct node *node)
 {
-    node->changes++;
+    node->changes = ++t->changes;
     node->fresh_until = 0;
 }
 
@@ -97,7 +97,7 @@ struct link *link_add(struct tree *t, struct node *parent, const char *name, str
     HASH_ADD_KEYPTR(hh, t->links, &l->parent, key_len(n), l);
     l->next = node->links;
     node->links = l;
-    node_changing(node);
+    node_changing(t, node);
     parent->children++;
     return l;
 }
@@ -177,7 +177,7 @@ static void link_cut(struct tree *t, struct link *l)
 {
     struct node *node = l->node, *parent;
 
-    node_changing(node);
+    node_changing(t, node);
     node_drop_fids(t, node);
     node->moved = ++t->clock;
     node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;

@@ -22,7 +22,7 @@ uint64_t tree_now_ms(void)
 void tree_changing(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
-    node_changing(node);
+    node_changing(t, node);
     pthread_mutex_unlock(&t->mtx);
 }
 
@@ -30,6 +30,14 @@ uint64_t tree_changes(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
     uint64_t changes = node->changes;
+    pthread_mutex_unlock(&t->mtx);
+    return changes;
+}
+
+uint64_t tree_all_changes(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t changes = t->changes;
     pthread_mutex_unlock(&t->mtx);
     return changes;
 }
@@ -103,6 +111,16 @@ bool tree_name(struct tree *t, const struct node *node, char *name)
         strcpy(name, node->links->name);
     pthread_mutex_unlock(&t->mtx);
     return found;
+}
+
+bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_qid *qid)
+{
+    pthread_mutex_lock(&t->mtx);
+    const struct node *node = tree_find(t, parent, name);
+    if (node != NULL)
+        *qid = node->qid;
+    pthread_mutex_unlock(&t->mtx);
+    return node != NULL;
 }
 
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make)

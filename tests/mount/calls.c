@@ -119,6 +119,33 @@ static void positions(void)
     CHECK(rmdir("d") == 0);
 }
 
+/* Where directories give attributes, those of a reply may be older than what was written since. */
+static void listed_before_written(void)
+{
+    enum { FILES = 2000 };
+    char name[32];
+    struct stat st;
+
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, ""));
+    }
+    DIR *d = opendir(".");
+    CHECK(d != NULL && readdir(d) != NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, "new"));
+    }
+    while (readdir(d) != NULL)
+        ;
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        CHECK(stat(name, &st) == 0 && st.st_size == 3);
+        CHECK(unlink(name) == 0);
+    }
+    closedir(d);
+}
+
 /* The protocol knows no holes: all is data, and the end is the one hole. */
 static void holes(void)
 {
@@ -340,6 +367,26 @@ static void rename_across(void)
     CHECK(rc == 0);
 }
 
+/* A write fails on the server, of those behind. */
+static void error_told_once(void)
+{
+    static char block[300000];
+    int fd = open("f", O_WRONLY | O_CREAT, 0644), told = 0;
+
+    for (int i = 0; i < 10; i++)
+        CHECK(write(fd, block, sizeof block) == sizeof block);
+    told += fsync(fd) < 0 && errno == ENOSPC;
+    told += fsync(fd) < 0;
+    int other = dup(fd);
+    told += close(fd) < 0;
+    told += close(other) < 0;
+    CHECK(told == 1);
+    fd = open("g", O_WRONLY | O_CREAT, 0644);
+    CHECK(write(fd, "x", 1) == 1);
+    CHECK(close(fd) == 0);
+    CHECK(unlink("f") == 0 && unlink("g") == 0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -352,11 +399,13 @@ static const struct {
     {"truncate_by_file", truncate_by_file},
     {"mode_by_directory", mode_by_directory},
     {"emptied", emptied},
+    {"listed_before_written", listed_before_written},
     {"maps", maps},
     {"times", times},
     {"times_in_seconds", times_in_seconds},
     {"rename_across", rename_across},
     {"busy_text", busy_text},
+    {"error_told_once", error_told_once},
     {"rename_flags", rename_flags},
     {"removed", removed},
 };

@@ -14,6 +14,7 @@ case_telldir_and_seekdir() { calls positions; }
 case_seek_hole_and_data() { calls holes; }
 case_fallocate() { calls allocate; }
 case_copy_file_range() { calls copy_range; }
+case_listed_before_written() { calls listed_before_written; }
 case_mmap() { calls maps; }
 case_utimensat() { calls "$(able nanoseconds && echo times || echo times_in_seconds)"; }
 case_text_file_busy() { calls busy_text; }

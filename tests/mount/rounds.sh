@@ -74,6 +74,14 @@ case_sequential_read() { # 16 MiB, 1 MiB at a time or more; 128 KiB where the ke
     same "$(head -c 100000 "$mnt/big" | cksum)" "$(head -c 100000 "$exp/big" | cksum)"
 }
 
+case_sequential_write() { # small ones are gathered, and all are under way together
+    attach
+    : > "$mnt/big"
+    head -c 8388608 /dev/urandom > big
+    take 12 dd if=big of="$mnt/big" bs=4k conv=notrunc,fsync status=none
+    cmp big "$exp/big"
+}
+
 case_rename_and_close() {
     attach
     touch "$mnt/a"

@@ -4,7 +4,8 @@
  *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]
  *
  * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime. Without FOLDER it serves the synthetic tree (synthetic.c).
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime,
+ * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -269,6 +270,8 @@ static int do_write(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r
     }
     if (f->synth != NULL)
         return synth_write(f, data, n, &r->Rwrite.count);
+    if (++c->writes == c->set->fail_write)
+        return ENOSPC;
     return folder_write(f, t->Twrite.offset, data, n, &r->Rwrite.count);
 }
 
@@ -505,6 +508,8 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_open |= strcmp(arg, "no-open") == 0;
         set->no_atime |= strcmp(arg, "no-atime") == 0;
         set->slow_flush |= strcmp(arg, "slow-flush") == 0;
+        if (strncmp(arg, "fail-write=", 11) == 0)
+            set->fail_write = atoi(arg + 11);
         set->mask_by_parent |= strcmp(arg, "mask-by-parent") == 0;
         return true;
     }

@@ -26,6 +26,7 @@ struct settings {
     bool no_chown, no_wstat_sync;
     bool no_open;        /* opening is "not implemented" */
     bool no_atime;       /* Twstat of a time of access is refused */
+    int fail_write;      /* this Twrite, counted from 1, is answered ENOSPC */
     bool slow_flush;     /* Rflush comes only after other requests */
     bool mask_by_parent; /* new files get no permission that their directory has not */
 };
@@ -68,6 +69,7 @@ struct late_flush {
 struct conn {
     struct late_flush late; /* left == 0: none */
     const struct settings *set;
+    int writes; /* so far */
     int sock;
     pthread_mutex_t mtx; /* one request, or one late answer, at a time */
     enum p9_dialect dialect;

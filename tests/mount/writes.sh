@@ -1,0 +1,104 @@
+#!/bin/bash
+# writes.sh: what becomes of writes that the program was told are done, and the server cannot do.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+serve() { # ARGS...: a test server of the case's own, on which some write fails
+    port=$(free_port)
+    "$TOOLS/../server/p9serve" "$@" "$port" "$exp" 2>> "$work/server.log" &
+    server_pid=$!
+    wait_until 30 listening "$port"
+}
+stop() { kill "$server_pid"; wait "$server_pid" 2>/dev/null || true; }
+
+case_a_full_disk() { # its errors reach cp; what fits is stored, before and after
+    mkdir "$exp/small"
+    mount -t tmpfs -o size=1m none "$exp/small"
+    port=$(free_port)
+    start_diod "$exp/small" "$port"
+    wait_until 30 listening "$port"
+    "$P9FS" "127.0.0.1:$exp/small" "$mnt" -o "port=$port"
+    head -c 3000000 /dev/urandom > "$work/large"
+    head -c 300000 /dev/urandom > "$work/fits"
+    cp "$work/fits" "$mnt/before"
+    ! cp "$work/large" "$mnt/large" 2> "$work/err"
+    grep -q 'No space left on device' "$work/err"
+    ! dd if="$work/large" of="$mnt/large" bs=512 2> "$work/err"
+    grep -q 'No space left on device' "$work/err"
+    ! dd if="$work/large" of="$mnt/large" bs=1M conv=fsync 2> "$work/err"
+    grep -q 'No space left on device' "$work/err"
+    cmp "$mnt/before" "$work/fits"
+    cmp "$mnt/large" "$exp/small/large" # no page is left that the server has not
+    rm "$mnt/large"
+    cp "$work/fits" "$mnt/after"
+    cmp "$exp/small/after" "$work/fits"
+    umount "$mnt"
+    stop
+    umount "$exp/small"
+}
+
+case_an_error_is_told_once() {
+    local k
+    for k in 1 2 7; do
+        serve -o fail-write=$k
+        attach
+        "$TOOLS/calls" error_told_once "$mnt"
+        echo good > "$mnt/after"
+        same "$(cat "$exp/after")" good
+        umount "$mnt"
+        stop
+    done
+}
+
+case_who_asks_sees_what_was_written() { # by any name of the file, before anything is closed
+    serve
+    attach
+    exec 5> "$mnt/f"
+    ln "$mnt/f" "$mnt/g"
+    local i
+    for i in 1 2 3; do
+        head -c 100000 /dev/zero >&5
+        same "$(stat -c %s "$mnt/g")" $((i * 100000))
+        same "$(wc -c < "$mnt/f")" $((i * 100000))
+        same "$(ls -l "$mnt/f" | cut -d' ' -f5)" $((i * 100000))
+    done
+    mv "$mnt/f" "$mnt/h"
+    head -c 100000 /dev/zero >&5
+    touch -d @1000000000 "$mnt/h"
+    exec 5>&-
+    same "$(stat -c '%s %Y' "$exp/g")" '400000 1000000000'
+    stop
+}
+
+case_writes_that_wait() { # what is written with O_SYNC, appended, or with writebehind=0 is there when write(2) returns
+    serve
+    attach
+    dd if=/dev/zero of="$mnt/sync" bs=1000 count=1 oflag=sync 2>/dev/null
+    exec 5>> "$mnt/log"
+    echo line >&5
+    same "$(cat "$exp/log")" line
+    exec 5>&-
+    umount "$mnt"
+    attach writebehind=0
+    exec 5> "$mnt/f"
+    echo line >&5
+    same "$(cat "$exp/f")" line
+    exec 5>&-
+    stop
+}
+
+case_the_mount_ends_with_writes_under_way() { # SIGTERM waits for them
+    serve
+    attach
+    local writer pid=$(daemon_of "$mnt")
+    (head -c 5000000 /dev/zero; touch written; exec sleep 100) > "$mnt/f" &
+    writer=$!
+    wait_until 20 test -e written
+    kill "$pid"
+    wait_until 20 test ! -e "/proc/$pid"
+    kill "$writer"
+    same "$(stat -c %s "$exp/f")" 5000000
+    stop
+}
+
+need_fuse
+run_cases
