@@ -148,6 +148,9 @@ void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigne
 /* How long they still hold, milliseconds, and what they are; 0: not any more. */
 unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
 
+/* The kernel was told that a write up to this offset is done: then it takes the file to be as long, at least. */
+void tree_wrote(struct tree *t, struct node *node, uint64_t end);
+
 /* What is known of a node from the last attributes told. */
 struct node_facts {
     struct p9_attr attr;

@@ -120,6 +120,33 @@ static int set_attributes(struct op *op, struct node *node, const struct p9_seta
     return rc;
 }
 
+/* What the attributes should be after a change that was done, for a kernel that is told to ask before it believes them: most
+ * who change something do not ask. But it does take the size. False where only the server knows. */
+static bool predict(struct op *op, struct node *node, const struct p9_setattr *set, struct p9_attr *attr)
+{
+    struct node_facts facts = tree_facts(op->fs->tree, node);
+    struct timespec now;
+
+    if ((set->valid & P9_SETATTR_SIZE) != 0 || facts.hidden || facts.nameless ||
+        ((facts.attr.mode | set->mode) & 07000) != 0)
+        return false;
+    *attr = facts.attr;
+    clock_gettime(CLOCK_REALTIME, &now);
+    attr->ctime = now;
+    if (set->valid & P9_SETATTR_MODE)
+        attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
+    if (set->valid & P9_SETATTR_UID)
+        attr->uid = set->uid;
+    if (set->valid & P9_SETATTR_GID)
+        attr->gid = set->gid;
+    if (set->valid & P9_SETATTR_ATIME)
+        attr->atime = set->valid & P9_SETATTR_ATIME_SET ? set->atime : now;
+    if (set->valid & P9_SETATTR_MTIME)
+        attr->mtime = set->valid & P9_SETATTR_MTIME_SET ? set->mtime : now;
+    tree_told(op->fs->tree, node, attr);
+    return true;
+}
+
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
     struct p9_setattr set = setattr_of(st, to_set);
@@ -141,15 +168,16 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     }
     tree_changing(op.fs->tree, node);
     mode_t old = tree_facts(op.fs->tree, node).attr.mode;
-    if (rc == 0) {
+    bool predicted = rc == 0 && predict(&op, node, &set, &attr);
+    if (rc == 0 && !predicted) {
         op.scope.interrupted = false;
         rc = node_getattr(&op, node, &attr);
     }
-    if (rc == 0 && S_ISDIR(attr.mode) &&
+    if (rc == 0 && !predicted && S_ISDIR(attr.mode) &&
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
         as_made(&op, node, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr, FS_ATTR_MS);
+        op_reply_attr(&op, &attr, predicted ? 0 : FS_ATTR_MS);
     else
         op_reply_err(&op, rc);
 }

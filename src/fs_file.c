@@ -116,6 +116,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         op_reply_err(&op, (int)n);
         return;
     }
+    tree_wrote(op.fs->tree, f->handle.node, (uint64_t)off + (uint64_t)n);
     op_end(&op);
     fuse_reply_write(req, (size_t)n);
 }

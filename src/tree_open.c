@@ -26,6 +26,14 @@ void tree_changing(struct tree *t, struct node *node)
     pthread_mutex_unlock(&t->mtx);
 }
 
+void tree_wrote(struct tree *t, struct node *node, uint64_t end)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->attr.size < end)
+        node->attr.size = end;
+    pthread_mutex_unlock(&t->mtx);
+}
+
 uint64_t tree_changes(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
