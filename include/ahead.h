@@ -5,6 +5,9 @@
  * more of those not asked for yet along, in two round trips for all of them. What comes holds for the lifetime of
  * attributes, from the time when it was asked for, and only while we change nothing of it.
  *
+ * A directory that was listed from start to end, or made, by us has no other names for as long, but for those that we make. Only
+ * what a server might find under another spelling (upper and lower case, bytes beyond ASCII), or without listing it (.zfs), is asked for.
+ *
  * Locks: ahead->mtx guards all of it and is never held over a request. It is taken before the tree's.
  */
 #ifndef AHEAD_H
@@ -18,9 +21,13 @@ struct ahead;
 struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms);
 void ahead_free(struct ahead *a); /* before the tree's end */
 
-/* A listing of dir by user begins; one name of it. NULL user: nothing is noted. */
-void ahead_begin(struct ahead *a, struct node *dir, struct user *user);
-void ahead_name(struct ahead *a, struct node *dir, struct user *user, struct p9_str name);
+/* A listing of dir by user begins, of which the first names were asked for when the tree's count of changes and its clock in milliseconds
+ * were these: its number, or 0. One name of it. It ends: these were all. NULL user: nothing is noted. */
+uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint64_t changes, uint64_t asked_ms);
+void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name);
+void ahead_end(struct ahead *a, uint64_t listing);
+/* dir was made, by user, when the clock was that. */
+void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms);
 
 struct ahead_found {
     struct p9_attr attr;
@@ -28,6 +35,9 @@ struct ahead_found {
     uint64_t walked;    /* the tree's clock when it was walked */
     unsigned left_ms;   /* how long attr still holds */
 };
+/* Whether dir, as user knows it, has no such name. */
+bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name);
+
 /* dir/name, if it was listed lately: asks for it and others where it is not there yet. dirfid is the user's fid of dir,
  * walked as the clock says. False: it is to be looked up as any other. */
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,

@@ -113,6 +113,10 @@ void p9_client_learn(struct p9_client *c, struct p9_fid *root);
  * clones. ENOENT where the server went only part of the way. walk(5). */
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid);
 
+/* The same, for two fids at once, in one round trip; the second may be missing, as NULL. */
+int p9_walk_twice(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid,
+                  struct p9_fid **second);
+
 /* What p9_find_many found of a name: 0 and a fid, the caller's, with its attributes; or -errno. */
 struct p9_found {
     int rc;
@@ -145,14 +149,18 @@ bool p9_opens_checked(const struct p9_client *c, size_t n);
 /* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
 /* The same for an empty file that must not be there yet, and is not opened. */
-int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
+int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
+                 struct p9_qid *made);
 /* A name for a file of our own, not used before; name has room for P9_HIDDEN_BYTES. */
 void p9_hidden_name(char *name);
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
-int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
-int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid);
-int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid);
+/* What is made has the qid *made. */
+int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made);
+int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+             struct p9_qid *made);
+int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+               struct p9_qid *made);
 int p9_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
 /* The target, terminated, into buf[n]; ENAMETOOLONG if it does not fit. */
 int p9_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);

@@ -213,8 +213,9 @@ struct node_use {
     struct tree *tree;
     struct node *node;
     struct user *user;
-    bool open_ok; /* the fid may be that of an open file (not for walks and links from it) */
-    bool in_dir;  /* the operation looks up a name in the node: ENOENT speaks of that name */
+    bool open_ok;    /* the fid may be that of an open file (not for walks and links from it) */
+    bool in_dir;     /* the operation looks up a name in the node: ENOENT speaks of that name */
+    bool want_spare; /* if it must be walked to, a spare is walked beside it */
     /* Set by node_use. */
     struct p9_fid *fid;
     uint64_t walked; /* the clock that goes with a fid walked from this one now */

@@ -21,36 +21,40 @@ enum {
 enum state { UNASKED, ASKED, THERE, GONE };
 
 struct entry {
-    UT_hash_handle hh;
+    UT_hash_handle hh, folded; /* by name, and by that in lower case */
     enum state state;
     struct entry *next, *next_sorted; /* in the order of the listing, and of the names */
     struct p9_attr attr;
     struct p9_fid *fid;
     uint64_t walked, changes; /* of the node when it was asked for; none: UINT64_MAX */
     uint64_t asked_ms;
-    char name[];
+    char name[]; /* and after its end the same in lower case */
 };
 
 struct listing {
     struct listing *next;
+    uint64_t number;
     struct node *dir; /* one reference */
     struct user *user;
-    struct entry *names, *first, **last; /* hash, and in order */
-    struct entry *looked;                /* the last that was looked at */
-    bool sorted;                         /* next_sorted holds */
-    unsigned in_order, in_sorted;        /* how often the next look was at the next one */
-    unsigned batch, taken;               /* size of the next batch; what was of use since the last */
-    bool expired;                        /* of the last batch something came to nothing */
-    unsigned asking;                     /* batches under way */
-    uint64_t used_ms;
-    bool dropped; /* to be freed by the last who asks */
+    struct entry *names, *folded, *first, **last; /* hashes, and in order */
+    struct entry *looked;                         /* the last that was looked at */
+    bool sorted;                                  /* next_sorted holds */
+    unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
+    unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
+    bool expired;                                 /* of the last batch something came to nothing */
+    unsigned asking;                              /* batches under way */
+    uint64_t used_ms, asked_ms;
+    bool partial, whole; /* a name may be missing; else, at the end, none is */
+    bool made;           /* by us */
+    bool dropped;        /* to be freed by the last who asks */
 };
 
 struct ahead {
     struct tree *tree;
     unsigned lifetime_ms;
     pthread_mutex_t mtx;
-    struct listing *listings;         /* the last used first */
+    struct listing *listings; /* the last used first */
+    uint64_t last_number;
     unsigned nlistings, nnames, held; /* fids held */
 };
 
@@ -83,6 +87,7 @@ static void listing_free(struct ahead *a, struct listing *l)
 
     a->nnames -= HASH_COUNT(l->names);
     HASH_CLEAR(hh, l->names);
+    HASH_CLEAR(folded, l->folded);
     LL_FOREACH_SAFE(l->first, e, next)
     {
         entry_let_go(a, e, GONE);
@@ -137,53 +142,114 @@ void ahead_free(struct ahead *a)
 
 /* ---- noting names ------------------------------------------------------- */
 
-void ahead_begin(struct ahead *a, struct node *dir, struct user *user)
+static struct listing *listing_add(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
 {
-    struct listing *l = user != NULL ? calloc(1, sizeof *l) : NULL;
+    struct listing *l = calloc(1, sizeof *l), *old = listing_of(a, dir, user);
 
-    if (l == NULL)
-        return;
-    pthread_mutex_lock(&a->mtx);
-    uint64_t now = tree_now_ms();
-    struct listing *old = listing_of(a, dir, user);
     if (old != NULL)
         listing_drop(a, old);
-    drop_old(a, now);
+    drop_old(a, tree_now_ms());
     while (a->nlistings >= MAX_LISTINGS) {
         struct listing *oldest = a->listings;
         while (oldest->next != NULL)
             oldest = oldest->next;
         listing_drop(a, oldest);
     }
-    *l = (struct listing){.dir = dir, .user = user, .last = &l->first, .batch = 1, .used_ms = now};
+    if (l == NULL)
+        return NULL;
+    *l = (struct listing){.dir = dir, .user = user, .last = &l->first, .batch = 1, .number = ++a->last_number};
+    l->used_ms = tree_now_ms();
+    l->asked_ms = asked_ms;
     tree_remember(a->tree, dir);
     LL_PREPEND(a->listings, l);
     a->nlistings++;
+    return l;
+}
+
+uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint64_t changes, uint64_t asked_ms)
+{
+    uint64_t number = 0;
+
+    if (user == NULL)
+        return 0;
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = listing_add(a, dir, user, asked_ms);
+    if (l != NULL) {
+        l->partial = tree_changes(a->tree, dir) > changes;
+        number = l->number;
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return number;
+}
+
+void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
+{
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = user != NULL ? listing_add(a, dir, user, asked_ms) : NULL;
+    if (l != NULL)
+        l->whole = l->made = true;
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_name(struct ahead *a, struct node *dir, struct user *user, struct p9_str name)
+static struct listing *by_number(struct ahead *a, uint64_t number)
 {
-    struct entry *e = calloc(1, sizeof *e + name.len + 1u), *known;
+    struct listing *l;
 
-    if (e == NULL)
+    for (l = a->listings; l != NULL && l->number != number; l = l->next)
+        ;
+    return l;
+}
+
+static void fold(char *to, const char *name, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i]);
+    to[n] = 0;
+}
+
+/* Called with the lock. */
+static void add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state)
+{
+    struct entry *e, *known;
+
+    HASH_FIND(hh, l->names, name, n, known);
+    if (known != NULL)
         return;
-    memcpy(e->name, name.s, name.len);
+    e = a->nnames < MAX_NAMES ? calloc(1, sizeof *e + 2 * (n + 1)) : NULL;
+    if (e == NULL) {
+        l->partial = true;
+        l->whole = false;
+        return;
+    }
+    memcpy(e->name, name, n);
+    fold(e->name + n + 1, name, n);
+    e->state = state;
+    a->nnames++;
+    l->sorted = false;
+    HASH_ADD_KEYPTR(hh, l->names, e->name, n, e);
+    HASH_ADD_KEYPTR(folded, l->folded, e->name + n + 1, n, e);
+    *l->last = e;
+    l->last = &e->next;
+}
+
+void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name)
+{
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = listing_of(a, dir, user);
-    if (l != NULL)
-        HASH_FIND(hh, l->names, e->name, name.len, known);
-    if (l != NULL && known == NULL && a->nnames < MAX_NAMES) {
-        a->nnames++;
-        l->sorted = false;
-        HASH_ADD_KEYPTR(hh, l->names, e->name, name.len, e);
-        *l->last = e;
-        l->last = &e->next;
+    struct listing *l = by_number(a, listing);
+    if (l != NULL) {
+        add_name(a, l, name.s, name.len, UNASKED);
         l->used_ms = tree_now_ms();
-        e = NULL;
     }
     pthread_mutex_unlock(&a->mtx);
-    free(e);
+}
+
+void ahead_end(struct ahead *a, uint64_t listing)
+{
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = by_number(a, listing);
+    if (l != NULL)
+        l->whole = !l->partial;
+    pthread_mutex_unlock(&a->mtx);
 }
 
 void ahead_forget(struct ahead *a, struct node *dir, const char *name)
@@ -191,12 +257,42 @@ void ahead_forget(struct ahead *a, struct node *dir, const char *name)
     pthread_mutex_lock(&a->mtx);
     for (struct listing *l = a->listings; l != NULL; l = l->next) {
         struct entry *e = NULL;
-        if (l->dir == dir)
-            HASH_FIND_STR(l->names, name, e);
+        if (l->dir != dir)
+            continue;
+        HASH_FIND_STR(l->names, name, e);
         if (e != NULL)
             entry_let_go(a, e, GONE); /* also what is under way: it is not taken any more */
+        else
+            add_name(a, l, name, strlen(name), GONE); /* it may be there now */
     }
     pthread_mutex_unlock(&a->mtx);
+}
+
+static bool lacks(const struct ahead *a, const struct listing *l, const char *name)
+{
+    char folded[P9_MAXNAME + 1];
+    struct entry *e;
+    size_t n = strlen(name);
+
+    if (!l->whole || n > P9_MAXNAME || tree_now_ms() - l->asked_ms >= a->lifetime_ms || (!l->made && name[0] == '.'))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)name[i] >= 128)
+            return false;
+    fold(folded, name, n);
+    HASH_FIND(folded, l->folded, folded, n, e);
+    return e == NULL;
+}
+
+bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name)
+{
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = listing_of(a, dir, user);
+    bool absent = l != NULL && lacks(a, l, name);
+    if (absent)
+        l->used_ms = tree_now_ms();
+    pthread_mutex_unlock(&a->mtx);
+    return absent;
 }
 
 /* ---- asking ------------------------------------------------------------- */

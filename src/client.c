@@ -271,21 +271,24 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
     return 0;
 }
 
-struct clone {
+/* A walk of at most 16 names that nobody waits for, or not just now. */
+struct walk {
     struct p9_req req;
     struct p9_fid *from, *fid;
+    size_t n;
     void (*done)(void *arg, struct p9_fid *fid);
     void *arg;
 };
 
-static void clone_done(struct p9_req *req)
+static void walk_done(struct p9_req *req)
 {
-    struct clone *k = req->arg;
+    struct walk *k = req->arg;
+    const struct p9_qids *got = &req->rx.Rwalk.nwqid;
 
-    if (req->rc == 0) {
-        k->fid->qid = k->from->qid;
+    if (req->rc == 0 && got->n == k->n) {
+        k->fid->qid = k->n > 0 ? got->qid[k->n - 1] : k->from->qid;
     } else {
-        fid_failed(k->fid, req->rc);
+        fid_failed(k->fid, req->rc != 0 ? req->rc : -ENOENT);
         k->fid = NULL;
     }
     p9_fid_put(k->from);
@@ -293,21 +296,60 @@ static void clone_done(struct p9_req *req)
     free(k);
 }
 
-void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg)
+static void walk_start(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                       void (*done)(void *arg, struct p9_fid *fid), void *arg)
 {
-    struct clone *k = calloc(1, sizeof *k);
+    struct walk *k = calloc(1, sizeof *k);
 
     if (k == NULL || fid_new(from->client, &k->fid) != 0) {
         free(k);
         done(arg, NULL);
         return;
     }
-    k->req = (struct p9_req){.done = clone_done, .arg = k};
+    k->req = (struct p9_req){.done = walk_done, .arg = k, .scope = sc};
     k->from = p9_fid_get(from);
+    k->n = n;
     k->done = done;
     k->arg = arg;
-    struct p9_fcall tx = p9_walk_message(from, k->fid, 0, NULL);
+    struct p9_fcall tx = p9_walk_message(from, k->fid, n, names);
     p9_submit(from->client->session, &k->req, &tx);
+}
+
+void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg)
+{
+    walk_start(NULL, from, 0, NULL, done, arg);
+}
+
+struct second {
+    struct p9_batch batch;
+    struct p9_fid *fid;
+};
+
+static void second_done(void *arg, struct p9_fid *fid)
+{
+    struct second *s = arg;
+
+    s->fid = fid;
+    p9_batch_done(&s->batch);
+}
+
+int p9_walk_twice(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid,
+                  struct p9_fid **second)
+{
+    struct second s;
+
+    *second = NULL;
+    if (n > P9_MAXWELEM)
+        return p9_walk(sc, from, n, names, fid);
+    p9_batch_init(&s.batch, 1);
+    walk_start(sc, from, n, names, second_done, &s);
+    int rc = p9_walk(sc, from, n, names, fid);
+    p9_batch_wait(from->client->session, &s.batch);
+    if (rc == 0)
+        *second = s.fid;
+    else
+        p9_fid_put(s.fid);
+    return rc;
 }
 
 /* ---- to the dialect ----------------------------------------------------- */
@@ -338,7 +380,7 @@ int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int fla
     return fid->client->ops->create(sc, fid, name, flags, mode, gid);
 }
 
-int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made)
 {
     struct p9_fid *fid;
     int rc = p9_walk(sc, dir, 0, NULL, &fid);
@@ -346,6 +388,7 @@ int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode
     if (rc != 0)
         return rc;
     rc = p9_create(sc, fid, name, O_WRONLY | O_EXCL, mode, gid);
+    *made = fid->qid;
     p9_fid_put(fid);
     return rc;
 }
@@ -370,19 +413,21 @@ int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr 
     return fid->client->ops->setattr(sc, fid, set);
 }
 
-int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made)
 {
-    return dir->client->ops->mkdir(sc, dir, name, mode, gid);
+    return dir->client->ops->mkdir(sc, dir, name, mode, gid, made);
 }
 
-int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid)
+int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+             struct p9_qid *made)
 {
-    return dir->client->ops->mknod(sc, dir, name, mode, dev, gid);
+    return dir->client->ops->mknod(sc, dir, name, mode, dev, gid, made);
 }
 
-int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
+int p9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+               struct p9_qid *made)
 {
-    return dir->client->ops->symlink(sc, dir, name, target, gid);
+    return dir->client->ops->symlink(sc, dir, name, target, gid, made);
 }
 
 int p9_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)

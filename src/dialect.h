@@ -17,9 +17,12 @@ struct p9_dialect_ops {
     int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
     int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
     int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
-    int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid);
-    int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid);
-    int (*symlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid);
+    int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
+                 struct p9_qid *made);
+    int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+                 struct p9_qid *made);
+    int (*symlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+                   struct p9_qid *made);
     int (*link)(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
     int (*readlink)(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
     int (*unlink)(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);

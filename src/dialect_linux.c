@@ -267,15 +267,30 @@ static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p
     return p9_do(sc, fid->client, &tx);
 }
 
-static int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+/* A request whose reply is the qid of what it made. */
+static int make(struct p9_scope *sc, struct p9_fid *dir, const struct p9_fcall *tx, struct p9_qid *made)
+{
+    struct p9_req req = {0};
+    int rc = p9_rpc(sc, dir->client, &req, tx);
+
+    if (rc == 0)
+        *made = tx->type == P9_Tmkdir   ? req.rx.Rmkdir.qid
+                : tx->type == P9_Tmknod ? req.rx.Rmknod.qid
+                                        : req.rx.Rsymlink.qid;
+    return rc;
+}
+
+static int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
+                       struct p9_qid *made)
 {
     struct p9_fcall tx = {.type = P9_Tmkdir,
                           .Tmkdir = {.dfid = dir->num, .name = p9_str(name), .mode = mode, .gid = gid}};
 
-    return p9_do(sc, dir->client, &tx);
+    return make(sc, dir, &tx, made);
 }
 
-static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid)
+static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+                       struct p9_qid *made)
 {
     struct p9_fcall tx = {.type = P9_Tmknod,
                           .Tmknod = {.dfid = dir->num,
@@ -284,19 +299,20 @@ static int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name
                                      .major = major(dev),
                                      .minor = minor(dev),
                                      .gid = gid}};
-    int rc = p9_do(sc, dir->client, &tx);
+    int rc = make(sc, dir, &tx, made);
 
     return (rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP) && S_ISREG(mode)
-               ? p9_make_file(sc, dir, name, mode & 07777, gid)
+               ? p9_make_file(sc, dir, name, mode & 07777, gid, made)
                : rc;
 }
 
-static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
+static int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+                         struct p9_qid *made)
 {
     struct p9_fcall tx = {.type = P9_Tsymlink,
                           .Tsymlink = {.dfid = dir->num, .name = p9_str(name), .target = p9_str(target), .gid = gid}};
 
-    return p9_do(sc, dir->client, &tx);
+    return make(sc, dir, &tx, made);
 }
 
 static int linux_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)

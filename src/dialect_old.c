@@ -277,7 +277,8 @@ static int old_create(struct p9_scope *sc, struct p9_fid *fid, const char *name,
 }
 
 /* Makes what is not opened. */
-static int make(struct p9_scope *sc, struct p9_fid *dir, const char *name, uint32_t perm, const char *extension)
+static int make(struct p9_scope *sc, struct p9_fid *dir, const char *name, uint32_t perm, const char *extension,
+                struct p9_qid *made)
 {
     struct p9_fid *fid;
     int rc = p9_walk(sc, dir, 0, NULL, &fid);
@@ -285,46 +286,51 @@ static int make(struct p9_scope *sc, struct p9_fid *dir, const char *name, uint3
     if (rc != 0)
         return rc;
     rc = create(sc, fid, name, perm, P9_OREAD, extension);
+    *made = fid->qid;
     p9_fid_put(fid);
     return rc;
 }
 
-static int old_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid)
+static int old_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
+                     struct p9_qid *made)
 {
     (void)gid;
-    return make(sc, dir, name, P9_DMDIR | perm_of(mode, is_u(dir->client)), "");
+    return make(sc, dir, name, P9_DMDIR | perm_of(mode, is_u(dir->client)), "", made);
 }
 
-static int old_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid)
+static int old_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+                     struct p9_qid *made)
 {
     uint32_t perm = perm_of(mode, is_u(dir->client));
     char device[32] = "";
 
     if (S_ISREG(mode))
-        return p9_make_file(sc, dir, name, mode & 07777, gid);
+        return p9_make_file(sc, dir, name, mode & 07777, gid, made);
     if (!is_u(dir->client))
         return -EPERM;
     if (S_ISFIFO(mode))
-        return make(sc, dir, name, perm | P9_DMNAMEDPIPE, "");
+        return make(sc, dir, name, perm | P9_DMNAMEDPIPE, "", made);
     if (S_ISSOCK(mode))
-        return make(sc, dir, name, perm | P9_DMSOCKET, "");
+        return make(sc, dir, name, perm | P9_DMSOCKET, "", made);
     snprintf(device, sizeof device, "%c %u %u", S_ISBLK(mode) ? 'b' : 'c', major(dev), minor(dev));
-    return make(sc, dir, name, perm | P9_DMDEVICE, device);
+    return make(sc, dir, name, perm | P9_DMDEVICE, device, made);
 }
 
-static int old_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid)
+static int old_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+                       struct p9_qid *made)
 {
     (void)gid;
-    return is_u(dir->client) ? make(sc, dir, name, P9_DMSYMLINK | 0777, target) : -EPERM;
+    return is_u(dir->client) ? make(sc, dir, name, P9_DMSYMLINK | 0777, target, made) : -EPERM;
 }
 
 /* The file to link to is named by its fid, in digits. */
 static int old_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
 {
     char number[16];
+    struct p9_qid made;
 
     snprintf(number, sizeof number, "%u", fid->num);
-    return is_u(dir->client) ? make(sc, dir, name, P9_DMLINK, number) : -EPERM;
+    return is_u(dir->client) ? make(sc, dir, name, P9_DMLINK, number, &made) : -EPERM;
 }
 
 static int old_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n)

@@ -177,6 +177,8 @@ void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, st
     double seconds = (op->attr_ms != 0 ? op->attr_ms : FS_ATTR_MS) / 1000.0;
 
     *e = (struct fuse_entry_param){.ino = ino_of(op->fs, node), .attr_timeout = seconds, .entry_timeout = seconds};
+    if (op->attr_unsure)
+        e->attr_timeout = 0;
     fill_stat(attr, &e->attr);
 }
 
@@ -245,6 +247,26 @@ gid_t primary_group(struct op *op)
     struct person p;
 
     return find_person(ctx->uid, &p) ? p.pw.pw_gid : ctx->gid;
+}
+
+bool is_plain_new(struct op *op, mode_t mode, gid_t group)
+{
+    return !p9_may_be_synthetic(op->fs->client) && op->fs->access != ACCESS_CLIENT && (mode & 07000) == 0 &&
+           group == NO_GROUP;
+}
+
+struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct p9_qid *qid, mode_t mode)
+{
+    struct p9_attr attr = {.qid = *qid,
+                           .mode = mode,
+                           .uid = fuse_req_ctx(op->req)->uid,
+                           .gid = group_for_new(op, dir),
+                           .nlink = S_ISDIR(mode) ? 2 : 1,
+                           .blksize = 4096};
+
+    clock_gettime(CLOCK_REALTIME, &attr.mtime);
+    attr.atime = attr.ctime = attr.mtime;
+    return attr;
 }
 
 void name_changed(struct op *op, struct node *dir, const char *name)

@@ -48,6 +48,7 @@ struct op {
     struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
     unsigned attr_ms;      /* how long the entry that is replied holds; 0: FS_ATTR_MS */
+    bool attr_unsure;      /* its attributes are made up: the kernel is to ask before it believes them */
     bool any_signal;       /* interrupts, not only one that kills */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
@@ -118,6 +119,10 @@ mode_t mode_for_new(struct op *op, struct node *dir, mode_t mode);
  * he has at home, and given the right one afterwards (as_made). */
 gid_t primary_group(struct op *op);
 #define NO_GROUP ((gid_t)-1)
+/* Whether what was just made with that mode, and `group` as for as_made, is such that its attributes need not be asked for; what they
+ * should be then. */
+bool is_plain_new(struct op *op, mode_t mode, gid_t group);
+struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct p9_qid *qid, mode_t mode);
 /* The node of dir/name as it is now on the server, one kernel reference counted. */
 int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
                struct p9_attr *attr);

@@ -28,6 +28,7 @@ struct stream {
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
     uint64_t changes;    /* tree_all_changes before it was asked for */
+    uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
     bool at_start;       /* the reply is that for cookie 0 */
     bool dots;           /* the server lists "." itself */
     uint8_t buf[];
@@ -109,14 +110,16 @@ static void note_names(struct op *op, struct stream *s)
     struct p9_dirent de;
     struct p9_attr attr;
 
-    if (s->at_start)
-        ahead_begin(op->fs->ahead, s->node, op_user(op));
+    if (s->len == 0)
+        ahead_end(op->fs->ahead, s->listing);
     for (uint32_t at = 0, used; at < s->len; at += used) {
         used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
-        if (used == 0)
+        if (used == 0) {
+            s->listing = 0;
             break;
+        }
         if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            ahead_name(op->fs->ahead, s->node, op_user(op), de.name);
+            ahead_name(op->fs->ahead, s->listing, de.name);
     }
 }
 
@@ -127,12 +130,17 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
 
     s->len = s->pos = 0;
     s->changes = tree_all_changes(op->fs->tree);
+    uint64_t asked_ms = tree_now_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
     if (rc == 0 && s->at_start)
         s->dots = has_dot(s);
-    if (rc == 0 && op->fs->ahead != NULL)
+    if (op->fs->ahead == NULL)
+        return rc;
+    if (rc == 0 && s->at_start)
+        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, asked_ms);
+    if (rc == 0)
         note_names(op, s);
     return rc;
 }
@@ -145,6 +153,8 @@ static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_d
     uint64_t cookie = made_up ? 0 : at;
     int rc = 0;
 
+    if (s->next != cookie)
+        s->listing = 0; /* names are left out */
     if (s->next != cookie || s->pos == s->len)
         rc = stream_fetch(op, s, cookie);
     if (rc != 0)

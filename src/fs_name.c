@@ -15,25 +15,26 @@ static int check_name(const char *name)
     return strlen(name) > P9_MAXNAME ? -ENAMETOOLONG : 0;
 }
 
-/* Whether the name was listed lately, and is known by now: then *node is it. */
-static bool look_ahead(struct op *op, struct node *dir, const char *name, struct node **node, struct p9_attr *attr)
+/* Whether the name was listed lately, and is known by now: 0, then *node is it; or that there is none: -ENOENT. -EAGAIN: ask. */
+static int look_ahead(struct op *op, struct node *dir, const char *name, struct node **node, struct p9_attr *attr)
 {
     struct node_use u = op_use(op, dir);
     struct ahead_found found;
-    bool there = false;
     struct p9_qid qid;
 
     if (op->fs->ahead == NULL || (tree_qid(op->fs->tree, dir, name, &qid) && behind_busy(op->fs->behind, &qid)))
-        return false;
+        return -EAGAIN;
+    if (ahead_absent(op->fs->ahead, dir, u.user, name))
+        return -ENOENT;
     if (node_use(&op->scope, &u) != 0)
-        return false;
-    there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
+        return -EAGAIN;
+    bool there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
     node_again(&u, 0);
     if (!there || enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0)
-        return false;
+        return -EAGAIN;
     *attr = found.attr;
     op->attr_ms = found.left_ms;
-    return true;
+    return 0;
 }
 
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -44,7 +45,9 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
     op_begin(&op, req);
     int rc = check_name(name);
-    if (rc == 0 && !look_ahead(&op, node_of(op.fs, parent), name, &node, &attr))
+    if (rc == 0)
+        rc = look_ahead(&op, node_of(op.fs, parent), name, &node, &attr);
+    if (rc == -EAGAIN)
         rc = enter_name(&op, &op.scope, node_of(op.fs, parent), name, &node, &attr);
     if (rc == 0)
         op_reply_entry(&op, node, &attr);
@@ -78,13 +81,14 @@ struct making {
     const char *target;
 };
 
-static int make_in(struct op *op, struct p9_fid *dir, const char *name, const struct making *m, gid_t gid)
+static int make_in(struct op *op, struct p9_fid *dir, const char *name, const struct making *m, gid_t gid,
+                   struct p9_qid *made)
 {
     if (m->target != NULL)
-        return p9_symlink(&op->scope, dir, name, m->target, gid);
+        return p9_symlink(&op->scope, dir, name, m->target, gid, made);
     if (S_ISDIR(m->mode))
-        return p9_mkdir(&op->scope, dir, name, m->mode & ~(mode_t)S_IFMT, gid);
-    return p9_mknod(&op->scope, dir, name, m->mode, m->rdev, gid);
+        return p9_mkdir(&op->scope, dir, name, m->mode & ~(mode_t)S_IFMT, gid, made);
+    return p9_mknod(&op->scope, dir, name, m->mode, m->rdev, gid, made);
 }
 
 static int own_made(struct op *op, struct node *dir, const char *name)
@@ -111,6 +115,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     struct op op;
     struct node *node;
     struct p9_attr attr;
+    struct p9_qid made;
+    uint64_t began = tree_now_ms();
 
     op_begin(&op, req);
     struct node *dir = node_of(op.fs, parent);
@@ -127,23 +133,31 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     do {
         rc = node_use(&op.scope, &u);
         if (rc == 0)
-            rc = make_in(&op, u.fid, name, &m, gid);
+            rc = make_in(&op, u.fid, name, &m, gid, &made);
         if (rc == -EPERM) {
             group = gid;
-            rc = make_in(&op, u.fid, name, &m, primary_group(&op));
+            rc = make_in(&op, u.fid, name, &m, primary_group(&op), &made);
         }
     } while (node_again(&u, rc));
     name_changed(&op, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
-    if (rc == 0)
+    op.attr_unsure = m.target == NULL && m.rdev == 0 && is_plain_new(&op, m.mode, group);
+    if (rc == 0 && op.attr_unsure) {
+        attr = attr_of_new(&op, dir, &made, m.mode);
+        rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
+    } else if (rc == 0) {
         rc = enter_name(&op, NULL, dir, name, &node, &attr);
-    if (rc == 0) {
-        as_made(&op, node, m.mode, group, &attr);
-        op_reply_entry(&op, node, &attr);
-    } else {
-        op_reply_err(&op, rc);
+        if (rc == 0)
+            as_made(&op, node, m.mode, group, &attr);
     }
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    if (op.fs->ahead != NULL && S_ISDIR(m.mode))
+        ahead_made(op.fs->ahead, node, op_user(&op), began);
+    op_reply_entry(&op, node, &attr);
 }
 
 void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)

@@ -180,7 +180,7 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
     struct p9_fid *fid;
     int rc;
 
-    u.in_dir = true;
+    u.in_dir = u.want_spare = true;
     do {
         rc = node_use(&op->scope, &u);
         if (rc == 0)
@@ -204,28 +204,10 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
     return rc;
 }
 
-/* A new file's attributes are not asked for where they are plain: the kernel is told what they should be, and to ask
- * before it believes it. */
 static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t group)
 {
-    struct p9_client *c = op->fs->client;
-
-    return !p9_may_be_synthetic(c) && op->fs->access != ACCESS_CLIENT && !f->was_there && (mode & 07000) == 0 &&
-           group == NO_GROUP && (!(f->handle.flags & O_TRUNC) || p9_open_truncates(c));
-}
-
-static struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct file *f, mode_t mode)
-{
-    struct p9_attr attr = {.qid = f->handle.fid->qid,
-                           .mode = S_IFREG | mode,
-                           .uid = fuse_req_ctx(op->req)->uid,
-                           .gid = group_for_new(op, dir),
-                           .nlink = 1,
-                           .blksize = 4096};
-
-    clock_gettime(CLOCK_REALTIME, &attr.mtime);
-    attr.atime = attr.ctime = attr.mtime;
-    return attr;
+    return is_plain_new(op, mode, group) && !f->was_there &&
+           (!(f->handle.flags & O_TRUNC) || p9_open_truncates(op->fs->client));
 }
 
 /* Makes the file, and its node. The attributes are the server's, or with *plain made up. */
@@ -244,7 +226,7 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
     rc = give_to_user(op, f->handle.fid, group_for_new(op, dir));
     *plain = rc == 0 && are_plain(op, f, mode, group);
     if (*plain)
-        *attr = attr_of_new(op, dir, f, mode);
+        *attr = attr_of_new(op, dir, &f->handle.fid->qid, S_IFREG | mode);
     else if (rc == 0)
         rc = p9_getattr(&op->scope, f->handle.fid, attr);
     if (rc == 0)
@@ -279,9 +261,8 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         op_reply_err(&op, rc);
         return;
     }
+    op.attr_unsure = plain;
     fill_entry(&op, f->handle.node, &attr, &e);
-    if (plain)
-        e.attr_timeout = 0;
     reply_opened(&op, f, fi, &attr);
     if (fuse_reply_create(req, &e, fi) == -ENOENT) {
         struct node *node = f->handle.node;

@@ -302,8 +302,8 @@ static int way_find(struct node_use *u, bool from_root, struct way *w)
     return whole ? 0 : -ENOMEM;
 }
 
-/* Walks to the node. The fid is the caller's. */
-static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid)
+/* Walks to the node. The fid is the caller's, and with second not NULL there may be another one. */
+static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
 {
     struct way w;
 
@@ -313,9 +313,16 @@ static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, stru
     pthread_mutex_unlock(&u->tree->mtx);
     if (rc != 0)
         return rc;
-    rc = p9_walk(sc, w.from, w.n, (const char *const *)w.names, fid);
+    rc = second != NULL ? p9_walk_twice(sc, w.from, w.n, (const char *const *)w.names, fid, second)
+                        : p9_walk(sc, w.from, w.n, (const char *const *)w.names, fid);
     way_free(&w);
+    if (rc == 0 && second != NULL && *second != NULL && !qid_same_file(&(*second)->qid, &u->node->qid)) {
+        p9_fid_put(*second);
+        *second = NULL;
+    }
     if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->node->qid)) {
+        if (second != NULL)
+            p9_fid_put(*second);
         p9_fid_put(*fid);
         *fid = NULL; /* in node_take it is the use's own */
         rc = -ESTALE;
@@ -356,8 +363,8 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     u->fid = have(u);
     if (u->fid != NULL)
         return 0;
-    struct p9_fid *fid;
-    int rc = walk_to(sc, u, u->tries > 0, &fid);
+    struct p9_fid *fid, *second = NULL;
+    int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
     if (rc == -EACCES && u->open_ok && (u->fid = of_moved_handle(sc, u)) != NULL)
         return 0;
     if (rc != 0)
@@ -365,6 +372,9 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     u->fid = p9_fid_get(fid);
     pthread_mutex_lock(&u->tree->mtx);
     node_cache_fid(u->tree, u->node, u->user, fid, u->walked);
+    if (second != NULL)
+        keep_fid(u->tree, &(struct node_fid){
+                              .fid = second, .node = u->node, .user = u->user, .walked = u->walked, .spare = true});
     pthread_mutex_unlock(&u->tree->mtx);
     return 0;
 }
@@ -472,5 +482,5 @@ int node_take(struct p9_scope *sc, struct node_use *u)
 {
     if (u->user == NULL)
         return -EACCES;
-    return walk_to(sc, u, u->tries > 0, &u->fid);
+    return walk_to(sc, u, u->tries > 0, &u->fid, NULL);
 }

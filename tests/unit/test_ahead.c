@@ -57,9 +57,10 @@ static void make_and_list(struct world *w, bool backwards)
         snprintf(path, sizeof path, "/%s", name_of(i));
         srv_add(w->srv, path, false);
     }
-    ahead_begin(w->ahead, &w->tree->root, w->tree->users);
+    uint64_t l = ahead_begin(w->ahead, &w->tree->root, w->tree->users, tree_all_changes(w->tree), tree_now_ms());
     for (int i = 0; i < FILES; i++)
-        ahead_name(w->ahead, &w->tree->root, w->tree->users, p9_str(name_of(backwards ? FILES - 1 - i : i)));
+        ahead_name(w->ahead, l, p9_str(name_of(backwards ? FILES - 1 - i : i)));
+    ahead_end(w->ahead, l);
 }
 
 static bool look(struct world *w, const char *name, struct ahead_found *found)
@@ -140,7 +141,7 @@ static void a_new_listing_takes_the_place_of_the_old(void **state)
         assert_true(look(&w, name_of(i), &found));
         p9_fid_put(found.fid);
     }
-    ahead_begin(w.ahead, &w.tree->root, w.tree->users);
+    ahead_begin(w.ahead, &w.tree->root, w.tree->users, tree_all_changes(w.tree), tree_now_ms());
     assert_false(look(&w, name_of(3), &found));
     end(&w);
 }
@@ -163,6 +164,66 @@ static void a_server_of_few_fids(void **state)
     end(&w);
 }
 
+static bool absent(struct world *w, const char *name)
+{
+    return ahead_absent(w->ahead, &w->tree->root, w->tree->users, name);
+}
+
+static void a_whole_listing_knows_what_is_not_there(void **state)
+{
+    struct world w = begin(LONG);
+
+    (void)state;
+    assert_false(absent(&w, "nothing"));
+    make_and_list(&w, false);
+    assert_true(absent(&w, "nothing"));
+    assert_false(absent(&w, "file00"));
+    assert_false(absent(&w, "FILE00")); /* a server may find it so */
+    assert_false(absent(&w, "f\xc3\xadle"));
+    assert_false(absent(&w, ".zfs"));
+    ahead_forget(w.ahead, &w.tree->root, "nothing"); /* we made it */
+    assert_false(absent(&w, "nothing"));
+    assert_int_equal(srv_count(w.srv, P9_Twalk), 0);
+    end(&w);
+}
+
+static void a_listing_that_lacks_something_knows_nothing(void **state)
+{
+    struct world w = begin(LONG);
+    struct user *u = w.tree->users;
+    uint64_t changes = tree_all_changes(w.tree), now = tree_now_ms();
+
+    (void)state;
+    uint64_t first = ahead_begin(w.ahead, &w.tree->root, u, changes, now);
+    assert_false(absent(&w, "a")); /* it has not ended */
+    uint64_t second = ahead_begin(w.ahead, &w.tree->root, u, changes, now);
+    ahead_end(w.ahead, first); /* the other one is read now */
+    assert_false(absent(&w, "a"));
+    ahead_end(w.ahead, second);
+    assert_true(absent(&w, "a"));
+    tree_changing(w.tree, &w.tree->root); /* something was made after it was asked for, and before it came */
+    ahead_end(w.ahead, ahead_begin(w.ahead, &w.tree->root, u, changes, now));
+    assert_false(absent(&w, "a"));
+    ahead_end(w.ahead, ahead_begin(w.ahead, &w.tree->root, u, tree_all_changes(w.tree), now - LONG)); /* long ago */
+    assert_false(absent(&w, "a"));
+    end(&w);
+}
+
+static void a_directory_we_made_is_empty(void **state)
+{
+    struct world w = begin(LONG);
+
+    (void)state;
+    ahead_made(w.ahead, &w.tree->root, w.tree->users, tree_now_ms());
+    assert_true(absent(&w, "a"));
+    assert_true(absent(&w, ".a"));
+    ahead_forget(w.ahead, &w.tree->root, "a");
+    assert_false(absent(&w, "a"));
+    assert_false(absent(&w, "A"));
+    assert_true(absent(&w, "b"));
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +232,9 @@ int main(void)
         cmocka_unit_test(old_answers_are_not_taken),
         cmocka_unit_test(a_server_of_few_fids),
         cmocka_unit_test(a_new_listing_takes_the_place_of_the_old),
+        cmocka_unit_test(a_whole_listing_knows_what_is_not_there),
+        cmocka_unit_test(a_listing_that_lacks_something_knows_nothing),
+        cmocka_unit_test(a_directory_we_made_is_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
