@@ -34,6 +34,7 @@ struct ahead_found {
     struct p9_fid *fid; /* the taker's */
     uint64_t walked;    /* the tree's clock when it was walked */
     unsigned left_ms;   /* how long attr still holds */
+    int lacks[P9_XATTRS];
 };
 /* Whether dir, as user knows it, has no such name. */
 bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name);
@@ -42,6 +43,11 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
  * walked as the clock says. False: it is to be looked up as any other. */
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found);
+
+/* A number for the name of an extended attribute that programs ask for again and again, and anybody may; -1: it has none. */
+int ahead_xattr(struct ahead *a, const char *name);
+/* That was asked of a file in dir: then it will be asked of others there. */
+void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr);
 
 /* dir/name is not what it was. */
 void ahead_forget(struct ahead *a, struct node *dir, const char *name);

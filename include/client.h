@@ -117,15 +117,22 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
 int p9_walk_twice(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **fid,
                   struct p9_fid **second);
 
+enum { P9_XATTRS = 4 }; /* names of extended attributes that may be asked for beside */
+
 /* What p9_find_many found of a name: 0 and a fid, the caller's, with its attributes; or -errno. */
 struct p9_found {
     int rc;
     struct p9_fid *fid;
     struct p9_attr attr;
+    int lacks[P9_XATTRS]; /* -errno where it has no such extended attribute; 0: it may have */
 };
 /* Walks each of n names from the directory `from`, and asks for the attributes of each: two round trips for all of
- * them. 9P2000.L alone. */
-void p9_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_found *found);
+ * them. Also whether they have these extended attributes, one list for directories and one for other files (NULL: not). 9P2000.L alone. */
+struct p9_xattrs {
+    const char *of_dir[P9_XATTRS], *of_file[P9_XATTRS];
+};
+void p9_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                  const struct p9_xattrs *xattrs, struct p9_found *found);
 
 /* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
 void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);

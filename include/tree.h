@@ -77,7 +77,9 @@ struct node {
     UT_hash_handle hh;        /* that index: by qid.path */
     struct p9_attr attr;      /* what the kernel was last told */
     uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
-    uint64_t fresh_until;     /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
+    uint64_t lacks_until;     /* lacks holds: as for fresh_until */
+    int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
+    uint64_t fresh_until; /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
 struct tree {
@@ -150,6 +152,13 @@ unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
 
 /* The kernel was told that a write up to this offset is done: then it takes the file to be as long, at least. */
 void tree_wrote(struct tree *t, struct node *node, uint64_t end);
+
+/* Whether it was said lately that the node has no extended attribute of that number: -errno, or 0. What was said holds if nothing
+ * was changed since the count of changes was `changes`, UINT64_MAX: in any case. */
+int tree_lacks(struct tree *t, struct node *node, unsigned number);
+void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS], uint64_t changes, unsigned ms);
+/* The directory of one of its names; NULL if it has none. Good to compare with. */
+const struct node *tree_parent(struct tree *t, struct node *node);
 
 /* What is known of a node from the last attributes told. */
 struct node_facts {

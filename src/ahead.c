@@ -28,6 +28,7 @@ struct entry {
     struct p9_fid *fid;
     uint64_t walked, changes; /* of the node when it was asked for; none: UINT64_MAX */
     uint64_t asked_ms;
+    int lacks[P9_XATTRS];
     char name[]; /* and after its end the same in lower case */
 };
 
@@ -44,9 +45,11 @@ struct listing {
     bool expired;                                 /* of the last batch something came to nothing */
     unsigned asking;                              /* batches under way */
     uint64_t used_ms, asked_ms;
-    bool partial, whole; /* a name may be missing; else, at the end, none is */
-    bool made;           /* by us */
-    bool dropped;        /* to be freed by the last who asks */
+    bool partial, whole;     /* a name may be missing; else, at the end, none is */
+    bool made;               /* by us */
+    struct p9_xattrs xattrs; /* to ask for, too */
+    unsigned nxattrs;
+    bool dropped; /* to be freed by the last who asks */
 };
 
 struct ahead {
@@ -55,6 +58,7 @@ struct ahead {
     pthread_mutex_t mtx;
     struct listing *listings; /* the last used first */
     uint64_t last_number;
+    char *xattrs[P9_XATTRS];          /* by their numbers */
     unsigned nlistings, nnames, held; /* fids held */
 };
 
@@ -136,6 +140,8 @@ void ahead_free(struct ahead *a)
     {
         listing_drop(a, l);
     }
+    for (unsigned x = 0; x < P9_XATTRS; x++)
+        free(a->xattrs[x]);
     pthread_mutex_destroy(&a->mtx);
     free(a);
 }
@@ -360,6 +366,7 @@ static unsigned next_size(struct ahead *a, struct listing *l)
         l->batch = l->taken > 0 ? l->taken : 1;
     p9_client_fids(a->tree->client, &live, &bound);
     unsigned room = bound / FIDS_SHARE > a->held ? bound / FIDS_SHARE - a->held : 1;
+    room = room / (1 + l->nxattrs) + 1;
     unsigned size = l->batch < room ? l->batch : room;
     l->batch = l->batch * GROWTH < MAX_BATCH ? l->batch * GROWTH : MAX_BATCH;
     l->expired = false;
@@ -398,6 +405,7 @@ static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t 
         if (f->rc == 0 && e->state == ASKED) {
             e->attr = f->attr;
             e->fid = f->fid;
+            memcpy(e->lacks, f->lacks, sizeof e->lacks);
             e->walked = walked;
             e->asked_ms = now;
             e->state = THERE;
@@ -421,10 +429,11 @@ static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct 
         return true;
     }
     choose(a, l, wanted, b);
+    struct p9_xattrs xattrs = l->xattrs;
     l->asking++;
     pthread_mutex_unlock(&a->mtx);
     uint64_t now = tree_now_ms();
-    p9_find_many(sc, dirfid, b->n, b->names, b->found);
+    p9_find_many(sc, dirfid, b->n, b->names, &xattrs, b->found);
     pthread_mutex_lock(&a->mtx);
     take_in(a, b, walked, now);
     free(b);
@@ -432,6 +441,35 @@ static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct 
     if (--l->asking == 0 && gone)
         listing_free(a, l);
     return !gone;
+}
+
+int ahead_xattr(struct ahead *a, const char *name)
+{
+    int number = -1;
+
+    if (strncmp(name, "system.", 7) != 0 && strncmp(name, "security.", 9) != 0)
+        return -1;
+    pthread_mutex_lock(&a->mtx);
+    for (int x = 0; x < P9_XATTRS && number < 0; x++) {
+        if (a->xattrs[x] == NULL)
+            a->xattrs[x] = strdup(name);
+        if (a->xattrs[x] != NULL && strcmp(a->xattrs[x], name) == 0)
+            number = x;
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return number;
+}
+
+void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr)
+{
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = listing_of(a, dir, user);
+    const char **slot = l == NULL ? NULL : of_dir ? &l->xattrs.of_dir[xattr] : &l->xattrs.of_file[xattr];
+    if (slot != NULL && *slot == NULL) {
+        *slot = a->xattrs[xattr];
+        l->nxattrs++;
+    }
+    pthread_mutex_unlock(&a->mtx);
 }
 
 /* Whether what was told is still so, as far as we did anything. Called with the lock. */
@@ -453,6 +491,7 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
     }
     *found = (struct ahead_found){
         .attr = e->attr, .fid = e->fid, .walked = e->walked, .left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms)};
+    memcpy(found->lacks, e->lacks, sizeof found->lacks);
     a->held--;
     l->taken++;
     e->state = GONE;

@@ -197,57 +197,113 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
     return 0;
 }
 
-/* Sends a request for each of those found so far, and waits for all. */
-static void ask_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                     struct p9_found *found, struct p9_req *req)
+/* ---- many at once ------------------------------------------------------- */
+
+/* A name that is looked for: its own requests, sent in two rounds. */
+struct look {
+    struct p9_req req, xattr[P9_XATTRS];
+    struct p9_fid *value[P9_XATTRS];
+};
+
+static const char *const *xattrs_for(const struct p9_fid *fid, const struct p9_xattrs *xattrs)
+{
+    return fid->qid.type & P9_QTDIR ? xattrs->of_dir : xattrs->of_file;
+}
+
+static void send_one(struct p9_fid *from, struct p9_req *req, const struct p9_fcall *tx, struct p9_scope *sc,
+                     struct p9_batch *batch)
+{
+    *req = (struct p9_req){.done = p9_req_batch_done, .arg = batch, .scope = sc};
+    p9_submit(from->client->session, req, tx);
+}
+
+static void walk_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                      struct p9_found *found, struct look *look)
 {
     struct p9_batch batch;
-    int waiting = 0;
+    int waiting = 1; /* the last is for the end of sending */
 
     for (size_t i = 0; i < n; i++)
         waiting += found[i].rc == 0;
-    if (waiting == 0)
-        return;
     p9_batch_init(&batch, waiting);
     for (size_t i = 0; i < n; i++) {
-        struct p9_fid *fid = found[i].fid;
         if (found[i].rc != 0)
             continue;
-        struct p9_fcall tx = names != NULL ? p9_walk_message(from, fid, 1, &names[i]) : getattr_message(fid);
-        req[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
-        p9_submit(from->client->session, &req[i], &tx);
+        struct p9_fcall tx = p9_walk_message(from, found[i].fid, 1, &names[i]);
+        send_one(from, &look[i].req, &tx, sc, &batch);
     }
+    p9_batch_done(&batch);
     p9_batch_wait(from->client->session, &batch);
-}
-
-static void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                            struct p9_found *found)
-{
-    struct p9_req *req = calloc(n, sizeof *req);
-
-    for (size_t i = 0; i < n; i++)
-        found[i].rc = req != NULL ? fid_new(from->client, &found[i].fid) : -ENOMEM;
-    ask_each(sc, from, n, names, found, req);
     for (size_t i = 0; i < n; i++) {
         if (found[i].rc != 0)
             continue;
-        found[i].rc = req[i].rc == 0 && req[i].rx.Rwalk.nwqid.n != 1 ? -ENOENT : req[i].rc;
+        const struct p9_req *req = &look[i].req;
+        found[i].rc = req->rc == 0 && req->rx.Rwalk.nwqid.n != 1 ? -ENOENT : req->rc;
         if (found[i].rc != 0)
             fid_failed(found[i].fid, found[i].rc);
         else
-            found[i].fid->qid = req[i].rx.Rwalk.nwqid.qid[0];
+            found[i].fid->qid = req->rx.Rwalk.nwqid.qid[0];
     }
-    ask_each(sc, from, n, NULL, found, req);
-    for (size_t i = 0; i < n; i++) {
-        if (found[i].rc != 0)
+}
+
+/* Attributes, and what extended ones there are, of one. Counts what it sends. */
+static void ask_one(struct p9_scope *sc, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look,
+                    struct p9_batch *batch)
+{
+    const char *const *names = xattrs_for(fid, xattrs);
+    struct p9_fcall tx = getattr_message(fid);
+
+    atomic_fetch_add(&batch->left, 1);
+    send_one(fid, &look->req, &tx, sc, batch);
+    for (unsigned x = 0; x < P9_XATTRS; x++) {
+        if (names[x] == NULL || fid_new(fid->client, &look->value[x]) != 0)
             continue;
-        found[i].rc = req[i].rc;
-        if (found[i].rc == 0)
-            attr_of(&req[i].rx, &found[i].attr);
-        else
-            p9_fid_put(found[i].fid);
+        tx =
+            (struct p9_fcall){.type = P9_Txattrwalk,
+                              .Txattrwalk = {.fid = fid->num, .newfid = look->value[x]->num, .name = p9_str(names[x])}};
+        atomic_fetch_add(&batch->left, 1);
+        send_one(fid, &look->xattr[x], &tx, sc, batch);
     }
-    free(req);
+}
+
+static void take_answers(struct look *look, struct p9_found *found)
+{
+    for (unsigned x = 0; x < P9_XATTRS; x++) {
+        int rc = look->value[x] != NULL ? look->xattr[x].rc : 0;
+        found->lacks[x] = rc == -ENODATA || rc == -EOPNOTSUPP ? rc : 0;
+        if (rc != 0)
+            fid_failed(look->value[x], rc);
+        else
+            p9_fid_put(look->value[x]);
+    }
+    found->rc = look->req.rc;
+    if (found->rc == 0)
+        attr_of(&look->req.rx, &found->attr);
+    else
+        p9_fid_put(found->fid);
+}
+
+static void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                            const struct p9_xattrs *xattrs, struct p9_found *found)
+{
+    struct look *look = calloc(n, sizeof *look);
+    struct p9_batch batch;
+
+    for (size_t i = 0; i < n; i++)
+        found[i].rc = look != NULL ? fid_new(from->client, &found[i].fid) : -ENOMEM;
+    if (look == NULL)
+        return;
+    walk_each(sc, from, n, names, found, look);
+    p9_batch_init(&batch, 1);
+    for (size_t i = 0; i < n; i++)
+        if (found[i].rc == 0)
+            ask_one(sc, found[i].fid, xattrs, &look[i], &batch);
+    p9_batch_done(&batch);
+    p9_batch_wait(from->client->session, &batch);
+    for (size_t i = 0; i < n; i++)
+        if (found[i].rc == 0)
+            take_answers(&look[i], &found[i]);
+    free(look);
 }
 
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)

@@ -22,16 +22,20 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     struct ahead_found found;
     struct p9_qid qid;
 
-    if (op->fs->ahead == NULL || (tree_qid(op->fs->tree, dir, name, &qid) && behind_busy(op->fs->behind, &qid)))
+    bool known = tree_qid(op->fs->tree, dir, name, &qid);
+
+    if (op->fs->ahead == NULL || (known && behind_busy(op->fs->behind, &qid)))
         return -EAGAIN;
     if (ahead_absent(op->fs->ahead, dir, u.user, name))
         return -ENOENT;
     if (node_use(&op->scope, &u) != 0)
         return -EAGAIN;
+    uint64_t changes = tree_all_changes(op->fs->tree);
     bool there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
     node_again(&u, 0);
     if (!there || enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0)
         return -EAGAIN;
+    tree_set_lacks(op->fs->tree, *node, found.lacks, known ? changes : UINT64_MAX, found.left_ms);
     *attr = found.attr;
     op->attr_ms = found.left_ms;
     return 0;

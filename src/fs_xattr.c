@@ -31,7 +31,23 @@ static ssize_t get(struct op *op, struct node *node, const char *name, void *buf
     return n;
 }
 
-static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+/* What was said of that name is so for a while, and will be asked of the other files in the directory. */
+static void note_answer(struct op *op, struct node *node, unsigned number, ssize_t n, uint64_t changes)
+{
+    struct tree *t = op->fs->tree;
+    const struct node *parent = tree_parent(t, node);
+    int lacks[P9_XATTRS] = {0};
+
+    if (n == -ENODATA || n == -EOPNOTSUPP) {
+        lacks[number] = (int)n;
+        tree_set_lacks(t, node, lacks, changes, FS_ATTR_MS);
+    }
+    if (parent != NULL)
+        ahead_wants(op->fs->ahead, parent, op_user(op), (node->qid.type & P9_QTDIR) != 0, number);
+}
+
+/* number: ahead's, of that name, or -1. */
+static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size, int number)
 {
     struct op op;
     char *buf = malloc(size > 0 ? size : 1);
@@ -39,10 +55,13 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     op_begin(&op, req);
     op.nosys_ok = true;
     struct node *node = node_of(op.fs, ino);
+    uint64_t changes = tree_changes(op.fs->tree, node);
     ssize_t n = buf != NULL ? get(&op, node, name, buf, size) : -ENOMEM;
     /* Not this name, or none at all? */
     if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0) == -EOPNOTSUPP)
         n = -ENOSYS;
+    if (number >= 0)
+        note_answer(&op, node, (unsigned)number, n, changes);
     if (n < 0) {
         op_reply_err(&op, (int)n);
     } else {
@@ -57,15 +76,19 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
 
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    if (is_ours(name))
-        fuse_reply_err(req, ENODATA);
+    struct fs *fs = fuse_req_userdata(req);
+    int number = fs->ahead != NULL ? ahead_xattr(fs->ahead, name) : -1;
+    int rc = is_ours(name) ? -ENODATA : number >= 0 ? tree_lacks(fs->tree, node_of(fs, ino), (unsigned)number) : 0;
+
+    if (rc != 0)
+        fuse_reply_err(req, -rc);
     else
-        get_and_reply(req, ino, name, size);
+        get_and_reply(req, ino, name, size, number);
 }
 
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    get_and_reply(req, ino, "", size);
+    get_and_reply(req, ino, "", size, -1);
 }
 
 /* XATTR_CREATE and XATTR_REPLACE, which not every server heeds. 0 or -errno. */

@@ -81,7 +81,7 @@ struct link *link_find(struct tree *t, struct node *parent, const char *name)
 void node_changing(struct tree *t, struct node *node)
 {
     node->changes = ++t->changes;
-    node->fresh_until = 0;
+    node->fresh_until = node->lacks_until = 0;
 }
 
 struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)

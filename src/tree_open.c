@@ -81,6 +81,35 @@ unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr)
     return left;
 }
 
+int tree_lacks(struct tree *t, struct node *node, unsigned number)
+{
+    pthread_mutex_lock(&t->mtx);
+    int rc = node->lacks_until != 0 && tree_now_ms() < node->lacks_until ? node->lacks[number] : 0;
+    pthread_mutex_unlock(&t->mtx);
+    return rc;
+}
+
+void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS], uint64_t changes, unsigned ms)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t now = tree_now_ms();
+    bool holds = node->lacks_until > now;
+    for (unsigned x = 0; x < P9_XATTRS && node->changes <= changes; x++)
+        if (lacks[x] != 0 || !holds)
+            node->lacks[x] = lacks[x];
+    if (node->changes <= changes && !holds)
+        node->lacks_until = now + ms;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+const struct node *tree_parent(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    const struct node *parent = node->links != NULL ? node->links->parent : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return parent;
+}
+
 /* ---- handles ------------------------------------------------------------ */
 
 void tree_add_handle(struct tree *t, struct handle *h)

@@ -490,6 +490,18 @@ case_acls() {
     getfacl -n --omit-header "$mnt/d/e" 2>/dev/null | grep -qx 'default:user:4711:rwx'
 }
 
+case_acls_after_a_listing() { # what a listing asked for ahead does not outlive a change
+    able xattrs || return 0
+    attach
+    (cd "$mnt" && touch a b c d e && mkdir f g)
+    same "$(ls -l "$mnt" | grep -c '^[-d][-rwx]* ')" 7
+    setfacl -m u:4711:r "$mnt/d" "$mnt/g"
+    same "$(ls -l "$mnt" | sed -n 's/^[-drwx]*+ .* //p' | tr '\n' ' ')" 'd g '
+    setfacl -b "$mnt/d"
+    chmod 600 "$mnt/d"
+    same "$(ls -l "$mnt" | sed -n 's/^[-drwx]*+ .* //p' | tr '\n' ' ')" 'g '
+}
+
 case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local disk
     attach posixacl
     mkdir "$mnt/d" "$work/local"
