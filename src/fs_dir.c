@@ -29,6 +29,7 @@ struct stream {
     uint64_t next;       /* the kernel's position that goes with pos */
     uint64_t changes;    /* tree_all_changes before it was asked for */
     uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
+    uint64_t end;        /* where the last entries given end, if nothing follows; 0: not known. Asked for once */
     bool at_start;       /* the reply is that for cookie 0 */
     bool dots;           /* the server lists "." itself */
     uint8_t buf[];
@@ -49,8 +50,11 @@ static void stream_free(struct stream *s)
 static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
 {
     struct node_use u = op_use(op, node);
-    int rc;
+    struct p9_attr attr;
+    int rc = node_open(&op->scope, &u, O_RDONLY | O_DIRECTORY, fid, &attr);
 
+    if (rc != -EAGAIN)
+        return rc;
     do {
         rc = node_take(&op->scope, &u);
         if (rc == 0)
@@ -242,6 +246,7 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
         stream_advance(s, &de);
         at = de.offset;
     }
+    s->end = rc == 0 && used > 0 ? at : 0;
     return used > 0 || rc >= 0 ? (ssize_t)used : rc;
 }
 
@@ -259,7 +264,9 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
     pthread_mutex_lock(&s->mtx);
     if (off == 0)
         s->next = UINT64_MAX; /* rewinddir: what is there now */
-    ssize_t n = fill(&op, s, (uint64_t)off, buf, size, plus);
+    bool is_end = off != 0 && (uint64_t)off == s->end;
+    s->end = 0;
+    ssize_t n = is_end ? 0 : fill(&op, s, (uint64_t)off, buf, size, plus);
     pthread_mutex_unlock(&s->mtx);
     if (n < 0) {
         op_reply_err(&op, (int)n);

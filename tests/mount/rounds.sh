@@ -48,6 +48,15 @@ case_listing_with_attributes() { # what is looked at after a listing is asked fo
     same "$(ls -lU "$mnt/d" | grep -c '^-rw-r--r-- 1 .* file-')" 300
 }
 
+case_listing() { # of a directory that is known: opening it, its names, and that these are all
+    mkdir -p "$exp/d/e"
+    touch "$exp/d/a" "$exp/d/e/b"
+    attach
+    stat "$mnt/d/e" > /dev/null
+    take 3 ls -U "$mnt/d"
+    take 3 ls -U "$mnt/d/e"
+}
+
 case_create_write_close() {
     attach
     mkdir "$mnt/d"
