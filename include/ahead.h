@@ -24,7 +24,7 @@ void ahead_free(struct ahead *a); /* before the tree's end */
 /* A listing of dir by user begins, of which the first names were asked for when the tree's count of changes and its clock in milliseconds
  * were these: its number, or 0. One name of it. It ends: these were all. NULL user: nothing is noted. */
 uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint64_t changes, uint64_t asked_ms);
-void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name);
+void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_dir);
 void ahead_end(struct ahead *a, uint64_t listing);
 /* dir was made, by user, when the clock was that. */
 void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms);
@@ -35,6 +35,7 @@ struct ahead_found {
     uint64_t walked;    /* the tree's clock when it was walked */
     unsigned left_ms;   /* how long attr still holds */
     int lacks[P9_XATTRS];
+    struct p9_listing *listing; /* the taker's, or NULL: for ahead_keep */
 };
 /* Whether dir, as user knows it, has no such name. */
 bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name);
@@ -43,6 +44,14 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
  * walked as the clock says. False: it is to be looked up as any other. */
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found);
+
+/* dir is opened, to be read: so may be the other directories where it is. Its listing, the caller's, if it was read ahead, is not
+ * older than attributes may be, and nothing changed it since: then for ahead_begin what the count of changes was, and when. Else NULL. */
+struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes,
+                              uint64_t *asked_ms);
+/* Keeps what ahead_look gave for that. changes: the count when it was known not to have changed. */
+void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found,
+                uint64_t changes);
 
 /* A number for the name of an extended attribute that programs ask for again and again, and anybody may; -1: it has none. */
 int ahead_xattr(struct ahead *a, const char *name);

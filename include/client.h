@@ -119,15 +119,26 @@ int p9_walk_twice(struct p9_scope *sc, struct p9_fid *from, size_t n, const char
 
 enum { P9_XATTRS = 4 }; /* names of extended attributes that may be asked for beside */
 
+/* A directory read ahead: what p9_readdir gave from its start. */
+struct p9_listing {
+    struct p9_fid *fid; /* open */
+    bool whole;         /* nothing follows */
+    uint32_t len;       /* bytes */
+    uint8_t entries[];
+};
+void p9_listing_free(struct p9_listing *l); /* NULL is nothing */
+
 /* What p9_find_many found of a name: 0 and a fid, the caller's, with its attributes; or -errno. */
 struct p9_found {
+    bool list; /* set by the caller: if it is a directory it is to be read */
     int rc;
     struct p9_fid *fid;
     struct p9_attr attr;
-    int lacks[P9_XATTRS]; /* -errno where it has no such extended attribute; 0: it may have */
+    int lacks[P9_XATTRS];       /* -errno where it has no such extended attribute; 0: it may have */
+    struct p9_listing *listing; /* the caller's, or NULL */
 };
 /* Walks each of n names from the directory `from`, and asks for the attributes of each: two round trips for all of
- * them. Also whether they have these extended attributes, one list for directories and one for other files (NULL: not). 9P2000.L alone. */
+ * them, and two more if there are directories to read. Also whether they have these extended attributes, one list for directories and one for other files (NULL: not). 9P2000.L alone. */
 struct p9_xattrs {
     const char *of_dir[P9_XATTRS], *of_file[P9_XATTRS];
 };

@@ -10,12 +10,14 @@
 #include <utlist.h>
 
 enum {
-    MAX_LISTINGS = 8,
+    MAX_LISTINGS = 256,
     MAX_NAMES = 100000, /* of all listings */
     MAX_BATCH = 512,
-    GROWTH = 8,        /* each batch is so many times the one before */
-    LISTING_MS = 2000, /* a listing nobody looked at for so long is over */
-    FIDS_SHARE = 4,    /* at most this part of the fids that the server allows */
+    MAX_KEPT = 64,      /* directories read ahead, of all and in one batch */
+    FIRST_BATCH = 128,  /* where a whole tree is looked at */
+    GROWTH = 8,         /* each batch is so many times the one before */
+    LISTING_MS = 30000, /* a listing nobody looked at for so long is over: the names alone are kept so long */
+    FIDS_SHARE = 4,     /* at most this part of the fids that the server allows */
 };
 
 enum state { UNASKED, ASKED, THERE, GONE };
@@ -29,6 +31,8 @@ struct entry {
     uint64_t walked, changes; /* of the node when it was asked for; none: UINT64_MAX */
     uint64_t asked_ms;
     int lacks[P9_XATTRS];
+    bool is_dir;
+    struct p9_listing *listing;
     char name[]; /* and after its end the same in lower case */
 };
 
@@ -41,6 +45,7 @@ struct listing {
     struct entry *looked;                         /* the last that was looked at */
     bool sorted;                                  /* next_sorted holds */
     unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
+    unsigned held;                                /* entries that are there */
     unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
     bool expired;                                 /* of the last batch something came to nothing */
     unsigned asking;                              /* batches under way */
@@ -49,7 +54,17 @@ struct listing {
     bool made;               /* by us */
     struct p9_xattrs xattrs; /* to ask for, too */
     unsigned nxattrs;
-    bool dropped; /* to be freed by the last who asks */
+    unsigned files, dirs, opened; /* looked at; and directories in it that were opened */
+    bool dropped;                 /* to be freed by the last who asks */
+};
+
+/* A directory read ahead, known to the kernel by now, but not opened yet. */
+struct kept {
+    struct kept *prev, *next;
+    struct node *dir; /* one reference */
+    struct user *user;
+    struct p9_listing *listing;
+    uint64_t changes, asked_ms;
 };
 
 struct ahead {
@@ -58,7 +73,9 @@ struct ahead {
     pthread_mutex_t mtx;
     struct listing *listings; /* the last used first */
     uint64_t last_number;
-    char *xattrs[P9_XATTRS];          /* by their numbers */
+    char *xattrs[P9_XATTRS]; /* by their numbers */
+    struct kept *kept;       /* the oldest first */
+    unsigned nkept;
     unsigned nlistings, nnames, held; /* fids held */
 };
 
@@ -76,11 +93,14 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 
 /* ---- listings; all called with the lock --------------------------------- */
 
-static void entry_let_go(struct ahead *a, struct entry *e, enum state to)
+static void entry_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to)
 {
     if (e->state == THERE) {
-        a->held--;
+        l->held--;
+        a->held -= 1 + (e->listing != NULL);
         p9_fid_put(e->fid);
+        p9_listing_free(e->listing);
+        e->listing = NULL;
     }
     e->state = to;
 }
@@ -94,7 +114,7 @@ static void listing_free(struct ahead *a, struct listing *l)
     HASH_CLEAR(folded, l->folded);
     LL_FOREACH_SAFE(l->first, e, next)
     {
-        entry_let_go(a, e, GONE);
+        entry_let_go(a, l, e, GONE);
         free(e);
     }
     tree_forget(a->tree, l->dir, 1);
@@ -119,14 +139,49 @@ static struct listing *listing_of(struct ahead *a, const struct node *dir, const
     return l;
 }
 
+static bool is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
+{
+    return now - e->asked_ms < a->lifetime_ms;
+}
+
+/* Fids are not held for what nobody came for. */
+static void let_go_old(struct ahead *a, struct listing *l, uint64_t now)
+{
+    struct entry *e;
+
+    LL_FOREACH(l->first, e)
+    {
+        if (e->state != THERE || is_fresh(a, e, now))
+            continue;
+        entry_let_go(a, l, e, UNASKED);
+        l->expired = true;
+    }
+}
+
+static void kept_drop(struct ahead *a, struct kept *k)
+{
+    DL_DELETE(a->kept, k);
+    a->nkept--;
+    if (k->listing != NULL)
+        a->held--;
+    p9_listing_free(k->listing);
+    tree_forget(a->tree, k->dir, 1);
+    free(k);
+}
+
 static void drop_old(struct ahead *a, uint64_t now)
 {
     struct listing *l, *next;
+
+    while (a->kept != NULL && now - a->kept->asked_ms > a->lifetime_ms)
+        kept_drop(a, a->kept);
 
     LL_FOREACH_SAFE(a->listings, l, next)
     {
         if (now - l->used_ms > LISTING_MS)
             listing_drop(a, l);
+        else if (l->held > 0 && now - l->used_ms > a->lifetime_ms)
+            let_go_old(a, l, now);
     }
 }
 
@@ -140,6 +195,8 @@ void ahead_free(struct ahead *a)
     {
         listing_drop(a, l);
     }
+    while (a->kept != NULL)
+        kept_drop(a, a->kept);
     for (unsigned x = 0; x < P9_XATTRS; x++)
         free(a->xattrs[x]);
     pthread_mutex_destroy(&a->mtx);
@@ -156,9 +213,12 @@ static struct listing *listing_add(struct ahead *a, struct node *dir, struct use
         listing_drop(a, old);
     drop_old(a, tree_now_ms());
     while (a->nlistings >= MAX_LISTINGS) {
-        struct listing *oldest = a->listings;
-        while (oldest->next != NULL)
-            oldest = oldest->next;
+        struct listing *oldest = a->listings, *other;
+        LL_FOREACH(a->listings, other)
+        {
+            if (other->used_ms <= oldest->used_ms)
+                oldest = other;
+        }
         listing_drop(a, oldest);
     }
     if (l == NULL)
@@ -181,6 +241,13 @@ uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint6
     pthread_mutex_lock(&a->mtx);
     struct listing *l = listing_add(a, dir, user, asked_ms);
     if (l != NULL) {
+        struct listing *above = listing_of(a, tree_parent(a->tree, dir), user);
+        if (above != NULL && above->opened > 0) { /* it is a tree that is gone through */
+            l->opened = 1;
+            l->batch = FIRST_BATCH;
+            l->xattrs = above->xattrs;
+            l->nxattrs = above->nxattrs;
+        }
         l->partial = tree_changes(a->tree, dir) > changes;
         number = l->number;
     }
@@ -214,7 +281,7 @@ static void fold(char *to, const char *name, size_t n)
 }
 
 /* Called with the lock. */
-static void add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state)
+static void add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir)
 {
     struct entry *e, *known;
 
@@ -230,6 +297,7 @@ static void add_name(struct ahead *a, struct listing *l, const char *name, size_
     memcpy(e->name, name, n);
     fold(e->name + n + 1, name, n);
     e->state = state;
+    e->is_dir = is_dir;
     a->nnames++;
     l->sorted = false;
     HASH_ADD_KEYPTR(hh, l->names, e->name, n, e);
@@ -238,12 +306,12 @@ static void add_name(struct ahead *a, struct listing *l, const char *name, size_
     l->last = &e->next;
 }
 
-void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name)
+void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_dir)
 {
     pthread_mutex_lock(&a->mtx);
     struct listing *l = by_number(a, listing);
     if (l != NULL) {
-        add_name(a, l, name.s, name.len, UNASKED);
+        add_name(a, l, name.s, name.len, UNASKED, is_dir);
         l->used_ms = tree_now_ms();
     }
     pthread_mutex_unlock(&a->mtx);
@@ -267,9 +335,9 @@ void ahead_forget(struct ahead *a, struct node *dir, const char *name)
             continue;
         HASH_FIND_STR(l->names, name, e);
         if (e != NULL)
-            entry_let_go(a, e, GONE); /* also what is under way: it is not taken any more */
+            entry_let_go(a, l, e, GONE); /* also what is under way: it is not taken any more */
         else
-            add_name(a, l, name, strlen(name), GONE); /* it may be there now */
+            add_name(a, l, name, strlen(name), GONE, false); /* it may be there now */
     }
     pthread_mutex_unlock(&a->mtx);
 }
@@ -340,6 +408,7 @@ static void note_order(struct listing *l, struct entry *e)
 {
     struct entry *before = l->looked;
 
+    *(e->is_dir ? &l->dirs : &l->files) += 1;
     l->looked = e;
     if (before == NULL || before == e)
         return;
@@ -350,11 +419,6 @@ static void note_order(struct listing *l, struct entry *e)
     if (!l->sorted)
         sort(l);
     l->in_sorted += before->next_sorted == e;
-}
-
-static bool is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
-{
-    return now - e->asked_ms < a->lifetime_ms;
 }
 
 /* The size of a batch: more each time, but not more than was used of one before it was too old. */
@@ -377,17 +441,19 @@ static unsigned next_size(struct ahead *a, struct listing *l)
 /* What to ask for: `wanted`, and those likely to be next. Called with the lock. */
 static void choose(struct ahead *a, struct listing *l, struct entry *wanted, struct batch *b)
 {
-    unsigned size = next_size(a, l);
+    unsigned size = next_size(a, l), listings = 0;
+    bool only_dirs = wanted->is_dir && l->files == 0 && (l->dirs > 1 || l->opened > 0);
     bool sorted = l->sorted && l->in_sorted > l->in_order;
     uint64_t now = tree_now_ms();
 
     b->n = 0;
     for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
         if (e->state == THERE && !is_fresh(a, e, now))
-            entry_let_go(a, e, UNASKED);
-        if (e->state != UNASKED)
+            entry_let_go(a, l, e, UNASKED);
+        if (e->state != UNASKED || (only_dirs && !e->is_dir))
             continue;
         e->state = ASKED;
+        b->found[b->n].list = e->is_dir && l->opened > 0 && ++listings + a->nkept <= MAX_KEPT;
         b->entries[b->n++] = e;
     }
     for (size_t i = 0; i < b->n; i++) {
@@ -397,7 +463,7 @@ static void choose(struct ahead *a, struct listing *l, struct entry *wanted, str
 }
 
 /* Called with the lock. */
-static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t now)
+static void take_in(struct ahead *a, struct listing *l, struct batch *b, uint64_t walked, uint64_t now)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct entry *e = b->entries[i];
@@ -408,12 +474,15 @@ static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t 
             memcpy(e->lacks, f->lacks, sizeof e->lacks);
             e->walked = walked;
             e->asked_ms = now;
+            e->listing = f->listing;
             e->state = THERE;
-            a->held++;
+            l->held++;
+            a->held += 1 + (e->listing != NULL);
             continue;
         }
         if (f->rc == 0) /* forgotten meanwhile */
             p9_fid_put(f->fid);
+        p9_listing_free(f->listing);
         e->state = GONE;
     }
 }
@@ -435,7 +504,7 @@ static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct 
     uint64_t now = tree_now_ms();
     p9_find_many(sc, dirfid, b->n, b->names, &xattrs, b->found);
     pthread_mutex_lock(&a->mtx);
-    take_in(a, b, walked, now);
+    take_in(a, l, b, walked, now);
     free(b);
     bool gone = l->dropped;
     if (--l->asking == 0 && gone)
@@ -486,13 +555,16 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
     if (e->state != THERE) /* nor is what another thread asks for waited for: that could not be interrupted */
         return false;
     if (!holds(a, l, e, now)) {
-        entry_let_go(a, e, GONE);
+        entry_let_go(a, l, e, GONE);
         return false;
     }
     *found = (struct ahead_found){
         .attr = e->attr, .fid = e->fid, .walked = e->walked, .left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms)};
     memcpy(found->lacks, e->lacks, sizeof found->lacks);
-    a->held--;
+    found->listing = e->listing;
+    a->held -= 1 + (e->listing != NULL);
+    e->listing = NULL;
+    l->held--;
     l->taken++;
     e->state = GONE;
     return true;
@@ -512,7 +584,7 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
     if (e != NULL) {
         note_order(l, e);
         if (e->state == THERE && !is_fresh(a, e, tree_now_ms())) {
-            entry_let_go(a, e, UNASKED);
+            entry_let_go(a, l, e, UNASKED);
             l->expired = true;
         }
     }
@@ -524,4 +596,54 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
     }
     pthread_mutex_unlock(&a->mtx);
     return taken;
+}
+
+/* ---- directories read ahead --------------------------------------------- */
+
+void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found, uint64_t changes)
+{
+    struct kept *k = found->listing != NULL ? malloc(sizeof *k) : NULL;
+
+    if (k == NULL) {
+        p9_listing_free(found->listing);
+        return;
+    }
+    pthread_mutex_lock(&a->mtx);
+    if (a->nkept >= MAX_KEPT)
+        kept_drop(a, a->kept);
+    uint64_t age = a->lifetime_ms - found->left_ms;
+    *k = (struct kept){.dir = dir, .user = user, .listing = found->listing, .changes = changes};
+    k->asked_ms = tree_now_ms() - age;
+    tree_remember(a->tree, dir);
+    DL_APPEND(a->kept, k);
+    a->nkept++;
+    a->held++;
+    pthread_mutex_unlock(&a->mtx);
+}
+
+struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes,
+                              uint64_t *asked_ms)
+{
+    struct p9_listing *found = NULL;
+    struct kept *k, *next;
+
+    pthread_mutex_lock(&a->mtx);
+    uint64_t now = tree_now_ms();
+    struct listing *above = listing_of(a, tree_parent(a->tree, dir), user);
+    if (above != NULL)
+        above->opened++;
+    DL_FOREACH_SAFE (a->kept, k, next) {
+        if (k->dir != dir || k->user != user)
+            continue;
+        if (found == NULL && now - k->asked_ms < a->lifetime_ms && tree_changes(a->tree, dir) <= k->changes) {
+            found = k->listing;
+            *changes = k->changes;
+            *asked_ms = k->asked_ms;
+            k->listing = NULL;
+            a->held--;
+        }
+        kept_drop(a, k);
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return found;
 }

@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "dialect.h"
+#include "dialect_linux.h"
 
 /* O_DIRECT is about this machine's cache: the server could not align what comes in messages. */
 static uint32_t flags_on_wire(int flags)
@@ -34,12 +34,12 @@ static uint32_t flags_on_wire(int flags)
     return wire;
 }
 
-static struct p9_fcall lopen_message(const struct p9_fid *fid, int flags)
+struct p9_fcall linux_lopen_message(const struct p9_fid *fid, int flags)
 {
     return (struct p9_fcall){.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
 }
 
-static void note_opened(struct p9_fid *fid, const struct p9_fcall *rx)
+void linux_note_opened(struct p9_fid *fid, const struct p9_fcall *rx)
 {
     fid->qid = rx->Rlopen.qid;
     fid->iounit = p9_fid_iounit(fid->client, rx->Rlopen.iounit);
@@ -48,11 +48,11 @@ static void note_opened(struct p9_fid *fid, const struct p9_fcall *rx)
 static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = lopen_message(fid, flags);
+    struct p9_fcall tx = linux_lopen_message(fid, flags);
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc == 0)
-        note_opened(fid, &req.rx);
+        linux_note_opened(fid, &req.rx);
     return rc;
 }
 
@@ -115,12 +115,12 @@ static dev_t device_from_wire(uint64_t d)
     return makedev((d >> 8) & 0xfff, (d & 0xff) | ((d >> 12) & 0xfff00));
 }
 
-static struct p9_fcall getattr_message(const struct p9_fid *fid)
+struct p9_fcall linux_getattr_message(const struct p9_fid *fid)
 {
     return (struct p9_fcall){.type = P9_Tgetattr, .Tgetattr = {.fid = fid->num, .request_mask = P9_GETATTR_BASIC}};
 }
 
-static void attr_of(const struct p9_fcall *rx, struct p9_attr *attr)
+void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr)
 {
     uint64_t valid = rx->Rgetattr.valid;
     struct p9_qid qid = rx->Rgetattr.qid;
@@ -150,11 +150,11 @@ static void attr_of(const struct p9_fcall *rx, struct p9_attr *attr)
 static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = getattr_message(fid);
+    struct p9_fcall tx = linux_getattr_message(fid);
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc == 0)
-        attr_of(&req.rx, attr);
+        linux_attr_of(&req.rx, attr);
     return rc;
 }
 
@@ -166,7 +166,7 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
     enum { WALK, OPEN, GETATTR, ALL };
     struct p9_session *s = fid->client->session;
     struct p9_req req[ALL] = {0};
-    struct p9_fcall tx[ALL] = {[OPEN] = lopen_message(fid, flags), [GETATTR] = getattr_message(fid)};
+    struct p9_fcall tx[ALL] = {[OPEN] = linux_lopen_message(fid, flags), [GETATTR] = linux_getattr_message(fid)};
     struct p9_batch batch;
     int rc = fid_new(fid->client, walked);
 
@@ -192,118 +192,9 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
         p9_fid_put(*walked);
         return rc;
     }
-    note_opened(fid, &req[OPEN].rx);
-    attr_of(&req[GETATTR].rx, attr);
+    linux_note_opened(fid, &req[OPEN].rx);
+    linux_attr_of(&req[GETATTR].rx, attr);
     return 0;
-}
-
-/* ---- many at once ------------------------------------------------------- */
-
-/* A name that is looked for: its own requests, sent in two rounds. */
-struct look {
-    struct p9_req req, xattr[P9_XATTRS];
-    struct p9_fid *value[P9_XATTRS];
-};
-
-static const char *const *xattrs_for(const struct p9_fid *fid, const struct p9_xattrs *xattrs)
-{
-    return fid->qid.type & P9_QTDIR ? xattrs->of_dir : xattrs->of_file;
-}
-
-static void send_one(struct p9_fid *from, struct p9_req *req, const struct p9_fcall *tx, struct p9_scope *sc,
-                     struct p9_batch *batch)
-{
-    *req = (struct p9_req){.done = p9_req_batch_done, .arg = batch, .scope = sc};
-    p9_submit(from->client->session, req, tx);
-}
-
-static void walk_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                      struct p9_found *found, struct look *look)
-{
-    struct p9_batch batch;
-    int waiting = 1; /* the last is for the end of sending */
-
-    for (size_t i = 0; i < n; i++)
-        waiting += found[i].rc == 0;
-    p9_batch_init(&batch, waiting);
-    for (size_t i = 0; i < n; i++) {
-        if (found[i].rc != 0)
-            continue;
-        struct p9_fcall tx = p9_walk_message(from, found[i].fid, 1, &names[i]);
-        send_one(from, &look[i].req, &tx, sc, &batch);
-    }
-    p9_batch_done(&batch);
-    p9_batch_wait(from->client->session, &batch);
-    for (size_t i = 0; i < n; i++) {
-        if (found[i].rc != 0)
-            continue;
-        const struct p9_req *req = &look[i].req;
-        found[i].rc = req->rc == 0 && req->rx.Rwalk.nwqid.n != 1 ? -ENOENT : req->rc;
-        if (found[i].rc != 0)
-            fid_failed(found[i].fid, found[i].rc);
-        else
-            found[i].fid->qid = req->rx.Rwalk.nwqid.qid[0];
-    }
-}
-
-/* Attributes, and what extended ones there are, of one. Counts what it sends. */
-static void ask_one(struct p9_scope *sc, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look,
-                    struct p9_batch *batch)
-{
-    const char *const *names = xattrs_for(fid, xattrs);
-    struct p9_fcall tx = getattr_message(fid);
-
-    atomic_fetch_add(&batch->left, 1);
-    send_one(fid, &look->req, &tx, sc, batch);
-    for (unsigned x = 0; x < P9_XATTRS; x++) {
-        if (names[x] == NULL || fid_new(fid->client, &look->value[x]) != 0)
-            continue;
-        tx =
-            (struct p9_fcall){.type = P9_Txattrwalk,
-                              .Txattrwalk = {.fid = fid->num, .newfid = look->value[x]->num, .name = p9_str(names[x])}};
-        atomic_fetch_add(&batch->left, 1);
-        send_one(fid, &look->xattr[x], &tx, sc, batch);
-    }
-}
-
-static void take_answers(struct look *look, struct p9_found *found)
-{
-    for (unsigned x = 0; x < P9_XATTRS; x++) {
-        int rc = look->value[x] != NULL ? look->xattr[x].rc : 0;
-        found->lacks[x] = rc == -ENODATA || rc == -EOPNOTSUPP ? rc : 0;
-        if (rc != 0)
-            fid_failed(look->value[x], rc);
-        else
-            p9_fid_put(look->value[x]);
-    }
-    found->rc = look->req.rc;
-    if (found->rc == 0)
-        attr_of(&look->req.rx, &found->attr);
-    else
-        p9_fid_put(found->fid);
-}
-
-static void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                            const struct p9_xattrs *xattrs, struct p9_found *found)
-{
-    struct look *look = calloc(n, sizeof *look);
-    struct p9_batch batch;
-
-    for (size_t i = 0; i < n; i++)
-        found[i].rc = look != NULL ? fid_new(from->client, &found[i].fid) : -ENOMEM;
-    if (look == NULL)
-        return;
-    walk_each(sc, from, n, names, found, look);
-    p9_batch_init(&batch, 1);
-    for (size_t i = 0; i < n; i++)
-        if (found[i].rc == 0)
-            ask_one(sc, found[i].fid, xattrs, &look[i], &batch);
-    p9_batch_done(&batch);
-    p9_batch_wait(from->client->session, &batch);
-    for (size_t i = 0; i < n; i++)
-        if (found[i].rc == 0)
-            take_answers(&look[i], &found[i]);
-    free(look);
 }
 
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)

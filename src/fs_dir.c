@@ -29,6 +29,8 @@ struct stream {
     uint64_t next;       /* the kernel's position that goes with pos */
     uint64_t changes;    /* tree_all_changes before it was asked for */
     uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
+    uint64_t known_end;  /* where one that was read ahead ends; 0: not known */
+    bool ready;          /* buf was read ahead, and nobody had it yet */
     uint64_t end;        /* where the last entries given end, if nothing follows; 0: not known. Asked for once */
     bool at_start;       /* the reply is that for cookie 0 */
     bool dots;           /* the server lists "." itself */
@@ -46,51 +48,6 @@ static void stream_free(struct stream *s)
     pthread_mutex_destroy(&s->mtx);
     free(s);
 }
-
-static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
-{
-    struct node_use u = op_use(op, node);
-    struct p9_attr attr;
-    int rc = node_open(&op->scope, &u, O_RDONLY | O_DIRECTORY, fid, &attr);
-
-    if (rc != -EAGAIN)
-        return rc;
-    do {
-        rc = node_take(&op->scope, &u);
-        if (rc == 0)
-            rc = p9_open(&op->scope, u.fid, O_RDONLY | O_DIRECTORY);
-        if (rc == 0)
-            *fid = p9_fid_get(u.fid);
-    } while (node_again(&u, rc));
-    return rc;
-}
-
-void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    struct op op;
-
-    op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
-    uint32_t payload = p9_client_payload(op.fs->client);
-    uint32_t room = payload < STREAM_BYTES ? payload : STREAM_BYTES;
-    struct stream *s = calloc(1, sizeof *s + room);
-    int rc = s != NULL ? open_dir(&op, node, &s->fid) : -ENOMEM;
-    if (rc != 0) {
-        free(s);
-        op_reply_err(&op, rc);
-        return;
-    }
-    s->node = node;
-    s->room = room;
-    s->next = UINT64_MAX; /* nowhere yet */
-    pthread_mutex_init(&s->mtx, NULL);
-    fi->fh = (uintptr_t)s;
-    op_end(&op);
-    if (fuse_reply_open(req, fi) == -ENOENT)
-        stream_free(s);
-}
-
-/* ---- reading ------------------------------------------------------------ */
 
 /* Whether "." is among the first entries: servers that list it do so at the start. */
 static bool has_dot(const struct stream *s)
@@ -123,9 +80,88 @@ static void note_names(struct op *op, struct stream *s)
             break;
         }
         if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            ahead_name(op->fs->ahead, s->listing, de.name);
+            ahead_name(op->fs->ahead, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
     }
 }
+
+/* What was read ahead of the directory, if anything: the stream starts with that. */
+static bool take_listing(struct op *op, struct stream *s)
+{
+    struct ahead *a = op->fs->ahead;
+    uint64_t asked_ms;
+    struct p9_dirent de;
+    struct p9_attr attr;
+    struct p9_listing *l = a != NULL ? ahead_open(a, s->node, op_user(op), &s->changes, &asked_ms) : NULL;
+
+    if (l == NULL)
+        return false;
+    s->fid = p9_fid_get(l->fid);
+    if (l->len > 0 && l->len <= s->room) {
+        memcpy(s->buf, l->entries, l->len);
+        s->len = l->len;
+        s->next = 0;
+        s->at_start = s->ready = true;
+        s->dots = has_dot(s);
+        s->listing = ahead_begin(a, s->node, op_user(op), s->changes, asked_ms);
+        note_names(op, s);
+        for (uint32_t at = 0, used = 1; l->whole && at < s->len && used > 0; at += used) {
+            used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
+            s->known_end = used > 0 ? de.offset : 0;
+        }
+        if (l->whole)
+            ahead_end(a, s->listing);
+    }
+    p9_listing_free(l);
+    return true;
+}
+
+static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
+{
+    struct node_use u = op_use(op, node);
+    struct p9_attr attr;
+    int rc = node_open(&op->scope, &u, O_RDONLY | O_DIRECTORY, fid, &attr);
+
+    if (rc != -EAGAIN)
+        return rc;
+    do {
+        rc = node_take(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u.fid, O_RDONLY | O_DIRECTORY);
+        if (rc == 0)
+            *fid = p9_fid_get(u.fid);
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    uint32_t payload = p9_client_payload(op.fs->client);
+    uint32_t room = payload < STREAM_BYTES ? payload : STREAM_BYTES;
+    struct stream *s = calloc(1, sizeof *s + room);
+    int rc = -ENOMEM;
+    if (s != NULL) {
+        s->node = node;
+        s->room = room;
+        s->next = UINT64_MAX; /* nowhere yet */
+        rc = take_listing(&op, s) ? 0 : open_dir(&op, node, &s->fid);
+    }
+    if (rc != 0) {
+        free(s);
+        op_reply_err(&op, rc);
+        return;
+    }
+    pthread_mutex_init(&s->mtx, NULL);
+    fi->fh = (uintptr_t)s;
+    op_end(&op);
+    if (fuse_reply_open(req, fi) == -ENOENT)
+        stream_free(s);
+}
+
+/* ---- reading ------------------------------------------------------------ */
 
 /* Gets the entries behind a cookie. */
 static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
@@ -133,6 +169,12 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     uint32_t count = s->room < s->fid->iounit ? s->room : s->fid->iounit;
 
     s->len = s->pos = 0;
+    if (cookie != 0 && cookie == s->known_end) {
+        s->known_end = 0; /* once */
+        s->next = cookie;
+        s->at_start = false;
+        return 0;
+    }
     s->changes = tree_all_changes(op->fs->tree);
     uint64_t asked_ms = tree_now_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
@@ -262,8 +304,9 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
         return;
     }
     pthread_mutex_lock(&s->mtx);
-    if (off == 0)
+    if (off == 0 && !s->ready)
         s->next = UINT64_MAX; /* rewinddir: what is there now */
+    s->ready = false;
     bool is_end = off != 0 && (uint64_t)off == s->end;
     s->end = 0;
     ssize_t n = is_end ? 0 : fill(&op, s, (uint64_t)off, buf, size, plus);

@@ -33,9 +33,16 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     uint64_t changes = tree_all_changes(op->fs->tree);
     bool there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
     node_again(&u, 0);
-    if (!there || enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0)
+    if (!there)
         return -EAGAIN;
-    tree_set_lacks(op->fs->tree, *node, found.lacks, known ? changes : UINT64_MAX, found.left_ms);
+    if (enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0) {
+        p9_listing_free(found.listing);
+        return -EAGAIN;
+    }
+    if (!known)
+        changes = tree_changes(op->fs->tree, *node);
+    tree_set_lacks(op->fs->tree, *node, found.lacks, changes, found.left_ms);
+    ahead_keep(op->fs->ahead, *node, u.user, &found, changes);
     *attr = found.attr;
     op->attr_ms = found.left_ms;
     return 0;

@@ -57,6 +57,21 @@ case_listing() { # of a directory that is known: opening it, its names, and that
     take 3 ls -U "$mnt/d/e"
 }
 
+case_going_through_a_tree() { # directories beside one that was opened are read ahead, with it
+    local i
+    for i in $(seq 20); do
+        mkdir -p "$exp/d$i/e"
+        touch "$exp/d$i/f" "$exp/d$i/e/g"
+    done
+    attach
+    take 110 find "$mnt" -type f # of 41 directories: each would be five
+    same "$(find "$mnt" -type f | wc -l)" 40
+    touch "$mnt/d7/e/new" # what was read ahead is not what it is now
+    same "$(find "$mnt" -type f | wc -l)" 41
+    rm "$mnt/d7/e/new"
+    same "$(find "$mnt" -type f | wc -l)" 40
+}
+
 case_create_write_close() {
     attach
     mkdir "$mnt/d"

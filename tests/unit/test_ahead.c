@@ -59,7 +59,7 @@ static void make_and_list(struct world *w, bool backwards)
     }
     uint64_t l = ahead_begin(w->ahead, &w->tree->root, w->tree->users, tree_all_changes(w->tree), tree_now_ms());
     for (int i = 0; i < FILES; i++)
-        ahead_name(w->ahead, l, p9_str(name_of(backwards ? FILES - 1 - i : i)));
+        ahead_name(w->ahead, l, p9_str(name_of(backwards ? FILES - 1 - i : i)), false);
     ahead_end(w->ahead, l);
 }
 
@@ -224,6 +224,26 @@ static void a_directory_we_made_is_empty(void **state)
     end(&w);
 }
 
+static void listings_are_bounded(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+    struct p9_attr attr = {.qid = {.type = P9_QTDIR}, .mode = S_IFDIR | 0755, .nlink = 2};
+
+    (void)state;
+    make_and_list(&w, false);
+    assert_true(look(&w, name_of(0), &found));
+    p9_fid_put(found.fid);
+    for (int i = 0; i < 300; i++) { /* listings that are used later take its place */
+        attr.qid.path = 1000 + (uint64_t)i;
+        struct node *dir = tree_enter(w.tree, &w.tree->root, name_of(i), &attr, NULL, NULL, 0);
+        ahead_end(w.ahead, ahead_begin(w.ahead, dir, w.tree->users, tree_all_changes(w.tree), tree_now_ms()));
+        tree_forget(w.tree, dir, 1);
+    }
+    assert_false(look(&w, name_of(1), &found));
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_whole_listing_knows_what_is_not_there),
         cmocka_unit_test(a_listing_that_lacks_something_knows_nothing),
         cmocka_unit_test(a_directory_we_made_is_empty),
+        cmocka_unit_test(listings_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,20 @@
+/*
+ * dialect_linux.h: what the files of 9P2000.L share.
+ */
+#ifndef DIALECT_LINUX_H
+#define DIALECT_LINUX_H
+
+#include "dialect.h"
+
+struct p9_fcall linux_lopen_message(const struct p9_fid *fid, int flags);
+/* Takes in an Rlopen. */
+void linux_note_opened(struct p9_fid *fid, const struct p9_fcall *rx);
+struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
+/* What an Rgetattr says. */
+void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
+
+/* dialect_linux_many.c: p9_find_many. */
+void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                     const struct p9_xattrs *xattrs, struct p9_found *found);
+
+#endif

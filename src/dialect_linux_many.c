@@ -1,0 +1,252 @@
+/*
+ * dialect_linux_many.c: many names of a directory looked up at once.
+ *
+ * Each round sends one request, or some that do not depend on each other, for each name, and waits for all: walks; then
+ * attributes, extended ones and opens; then, where directories are to be read, their first entries, and those that follow.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "dialect_linux.h"
+
+enum {
+    LISTING_BYTES = 16384, /* of a directory that is read ahead */
+    WORTH_ASKING = 1024,   /* with less room left it is not asked for more */
+};
+
+/* A name that is looked for: its own requests. */
+struct look {
+    struct p9_req req, dir_req, xattr[P9_XATTRS];
+    struct p9_fid *value[P9_XATTRS];
+    struct p9_fid *dir; /* a second fid, to be opened */
+    struct p9_listing *listing;
+    uint64_t next; /* where reading goes on */
+};
+
+void p9_listing_free(struct p9_listing *l)
+{
+    if (l == NULL)
+        return;
+    p9_fid_put(l->fid);
+    free(l);
+}
+
+/* ---- a round ------------------------------------------------------------ */
+
+struct round {
+    struct p9_batch batch;
+    struct p9_session *session;
+    struct p9_scope *scope;
+};
+
+static void round_begin(struct round *r, struct p9_scope *sc, struct p9_fid *from)
+{
+    r->session = from->client->session;
+    r->scope = sc;
+    p9_batch_init(&r->batch, 1); /* for the end of sending */
+}
+
+static void round_send(struct round *r, struct p9_req *req, const struct p9_fcall *tx)
+{
+    req->done = p9_req_batch_done;
+    req->arg = &r->batch;
+    req->scope = r->scope;
+    atomic_fetch_add(&r->batch.left, 1);
+    p9_submit(r->session, req, tx);
+}
+
+static void round_end(struct round *r)
+{
+    p9_batch_done(&r->batch);
+    p9_batch_wait(r->session, &r->batch);
+}
+
+/* ---- walks -------------------------------------------------------------- */
+
+static int walked(struct p9_fid *fid, const struct p9_req *req)
+{
+    int rc = req->rc == 0 && req->rx.Rwalk.nwqid.n != 1 ? -ENOENT : req->rc;
+
+    if (rc != 0)
+        fid_failed(fid, rc);
+    else
+        fid->qid = req->rx.Rwalk.nwqid.qid[0];
+    return rc;
+}
+
+static void walk_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                      struct p9_found *found, struct look *look)
+{
+    struct round r;
+
+    round_begin(&r, sc, from);
+    for (size_t i = 0; i < n; i++) {
+        found[i].rc = fid_new(from->client, &found[i].fid);
+        if (found[i].rc != 0)
+            continue;
+        struct p9_fcall tx = p9_walk_message(from, found[i].fid, 1, &names[i]);
+        round_send(&r, &look[i].req, &tx);
+        if (!found[i].list || fid_new(from->client, &look[i].dir) != 0)
+            continue;
+        tx = p9_walk_message(from, look[i].dir, 1, &names[i]);
+        round_send(&r, &look[i].dir_req, &tx);
+    }
+    round_end(&r);
+    for (size_t i = 0; i < n; i++) {
+        struct p9_fid *dir = look[i].dir;
+        if (found[i].rc == 0)
+            found[i].rc = walked(found[i].fid, &look[i].req);
+        if (dir == NULL)
+            continue;
+        if (walked(dir, &look[i].dir_req) != 0) {
+            look[i].dir = NULL;
+        } else if (found[i].rc != 0 || !(dir->qid.type & P9_QTDIR) || dir->qid.path != found[i].fid->qid.path) {
+            p9_fid_put(dir);
+            look[i].dir = NULL;
+        }
+    }
+}
+
+/* ---- attributes --------------------------------------------------------- */
+
+static void ask_one(struct round *r, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look)
+{
+    const char *const *names = fid->qid.type & P9_QTDIR ? xattrs->of_dir : xattrs->of_file;
+    struct p9_fcall tx = linux_getattr_message(fid);
+
+    look->req = (struct p9_req){0};
+    round_send(r, &look->req, &tx);
+    for (unsigned x = 0; x < P9_XATTRS; x++) {
+        if (names[x] == NULL || fid_new(fid->client, &look->value[x]) != 0)
+            continue;
+        tx =
+            (struct p9_fcall){.type = P9_Txattrwalk,
+                              .Txattrwalk = {.fid = fid->num, .newfid = look->value[x]->num, .name = p9_str(names[x])}};
+        round_send(r, &look->xattr[x], &tx);
+    }
+    if (look->dir == NULL)
+        return;
+    tx = linux_lopen_message(look->dir, O_RDONLY | O_DIRECTORY);
+    look->dir_req = (struct p9_req){0};
+    round_send(r, &look->dir_req, &tx);
+}
+
+static void take_answers(struct look *look, struct p9_found *found)
+{
+    for (unsigned x = 0; x < P9_XATTRS; x++) {
+        int rc = look->value[x] != NULL ? look->xattr[x].rc : 0;
+        found->lacks[x] = rc == -ENODATA || rc == -EOPNOTSUPP ? rc : 0;
+        if (rc != 0)
+            fid_failed(look->value[x], rc);
+        else
+            p9_fid_put(look->value[x]);
+    }
+    found->rc = look->req.rc;
+    if (found->rc == 0)
+        linux_attr_of(&look->req.rx, &found->attr);
+    else
+        p9_fid_put(found->fid);
+    if (look->dir != NULL && look->dir_req.rc == 0 && found->rc == 0) {
+        linux_note_opened(look->dir, &look->dir_req.rx);
+        look->listing = malloc(sizeof *look->listing + LISTING_BYTES);
+    }
+    if (look->listing == NULL)
+        p9_fid_put(look->dir);
+    else
+        *look->listing = (struct p9_listing){.fid = look->dir};
+}
+
+/* ---- directories -------------------------------------------------------- */
+
+static void ask_entries(struct round *r, struct look *look)
+{
+    struct p9_listing *l = look->listing;
+    uint32_t n = LISTING_BYTES - l->len, most = l->fid->iounit;
+
+    if (most > l->fid->client->read_max)
+        most = l->fid->client->read_max;
+    look->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most};
+    struct p9_fcall tx = {.type = P9_Treaddir,
+                          .Treaddir = {.fid = l->fid->num, .offset = look->next, .count = look->dir_req.into_size}};
+    round_send(r, &look->dir_req, &tx);
+}
+
+/* Takes in what came. What is malformed, or failed, is left for who reads the directory to find. */
+static void take_entries(struct look *look)
+{
+    struct p9_listing *l = look->listing;
+    uint32_t got = look->dir_req.rc == 0 ? look->dir_req.rx.Rreaddir.count.n : 0, at = 0;
+    struct p9_dirent de;
+
+    l->whole = look->dir_req.rc == 0 && got == 0;
+    while (at < got) {
+        size_t used = p9_dirent_unpack(l->entries + l->len + at, got - at, &de);
+        if (used == 0)
+            break;
+        at += (uint32_t)used;
+        look->next = de.offset;
+    }
+    l->len += at;
+}
+
+static bool wants_more(const struct look *look)
+{
+    const struct p9_listing *l = look->listing;
+
+    return l != NULL && !l->whole && (l->len == 0 || l->len + WORTH_ASKING <= LISTING_BYTES);
+}
+
+static void read_each(struct p9_scope *sc, struct p9_fid *from, size_t n, struct look *look, struct p9_found *found)
+{
+    struct round r;
+
+    for (int again = 0; again < 2; again++) {
+        round_begin(&r, sc, from);
+        for (size_t i = 0; i < n; i++)
+            if (wants_more(&look[i]))
+                ask_entries(&r, &look[i]);
+            else
+                look[i].dir_req = (struct p9_req){.rc = -EAGAIN};
+        round_end(&r);
+        for (size_t i = 0; i < n; i++)
+            if (look[i].listing != NULL && look[i].dir_req.rc != -EAGAIN)
+                take_entries(&look[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct p9_listing *l = look[i].listing;
+        struct p9_listing *smaller = l != NULL ? realloc(l, sizeof *l + l->len) : NULL;
+        found[i].listing = smaller != NULL ? smaller : l;
+    }
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
+                     const struct p9_xattrs *xattrs, struct p9_found *found)
+{
+    struct look *look = calloc(n, sizeof *look);
+    bool listings = false;
+    struct round r;
+
+    for (size_t i = 0; i < n; i++) {
+        found[i].rc = -ENOMEM;
+        found[i].listing = NULL;
+    }
+    if (look == NULL)
+        return;
+    walk_each(sc, from, n, names, found, look);
+    round_begin(&r, sc, from);
+    for (size_t i = 0; i < n; i++)
+        if (found[i].rc == 0)
+            ask_one(&r, found[i].fid, xattrs, &look[i]);
+    round_end(&r);
+    for (size_t i = 0; i < n; i++) {
+        if (found[i].rc == 0)
+            take_answers(&look[i], &found[i]);
+        listings = listings || look[i].listing != NULL;
+    }
+    if (listings)
+        read_each(sc, from, n, look, found);
+    free(look);
+}
