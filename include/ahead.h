@@ -58,6 +58,8 @@ int ahead_xattr(struct ahead *a, const char *name);
 /* That was asked of a file in dir: then it will be asked of others there. */
 void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr);
 
+/* Something was done that may have made names anywhere, as writing to a synthetic file may. */
+void ahead_doubt(struct ahead *a);
 /* dir/name is not what it was. */
 void ahead_forget(struct ahead *a, struct node *dir, const char *name);
 

@@ -79,6 +79,9 @@ struct node {
     uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
     uint64_t lacks_until;     /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
+    struct p9_attr
+        opened; /* attributes at the last open; good to tell by whether what the kernel has read since is still so */
+    bool opened_known;
     uint64_t fresh_until; /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
@@ -135,6 +138,11 @@ uint64_t tree_clock(struct tree *t);
 
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
+
+/* At an open, with the attributes of then: whether the content is as at the last open, and so all that was read since. A
+ * change within the two seconds before that open may have been followed by one that the times do not show (with `loose` that is left
+ * out of account). */
+bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose);
 
 /* The clock that lifetimes go by, CLOCK_MONOTONIC in milliseconds. */
 uint64_t tree_now_ms(void);
@@ -262,5 +270,6 @@ struct node *tree_find(struct tree *t, struct node *parent, const char *name);
 void node_drop_fids(struct tree *t, struct node *node);
 void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked);
 bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b);
+bool same_time(const struct timespec *a, const struct timespec *b);
 
 #endif

@@ -342,6 +342,16 @@ void ahead_forget(struct ahead *a, struct node *dir, const char *name)
     pthread_mutex_unlock(&a->mtx);
 }
 
+void ahead_doubt(struct ahead *a)
+{
+    pthread_mutex_lock(&a->mtx);
+    for (struct listing *l = a->listings; l != NULL; l = l->next) {
+        l->whole = false;
+        l->partial = true;
+    }
+    pthread_mutex_unlock(&a->mtx);
+}
+
 static bool lacks(const struct ahead *a, const struct listing *l, const char *name)
 {
     char folded[P9_MAXNAME + 1];

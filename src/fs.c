@@ -174,9 +174,11 @@ void fill_stat(const struct p9_attr *attr, struct stat *st)
 
 void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e)
 {
-    double seconds = (op->attr_ms != 0 ? op->attr_ms : FS_ATTR_MS) / 1000.0;
+    const struct lifetimes *l = &op->fs->lifetimes;
 
-    *e = (struct fuse_entry_param){.ino = ino_of(op->fs, node), .attr_timeout = seconds, .entry_timeout = seconds};
+    *e = (struct fuse_entry_param){.ino = ino_of(op->fs, node),
+                                   .attr_timeout = (op->attr_ms != 0 ? op->attr_ms : l->attr) / 1000.0,
+                                   .entry_timeout = (op->attr_ms != 0 ? op->attr_ms : l->entry) / 1000.0};
     if (op->attr_unsure)
         e->attr_timeout = 0;
     fill_stat(attr, &e->attr);

@@ -14,7 +14,10 @@
 #include "behind.h"
 #include "tree.h"
 
-enum { FS_ATTR_MS = 1000 }; /* how long the kernel believes names and attributes */
+/* How long the kernel believes what it is told, milliseconds. */
+struct lifetimes {
+    unsigned attr, entry, negative; /* attributes, names, and that there is no such name */
+};
 
 /* Whose attach an operation goes by. */
 enum access {
@@ -31,7 +34,11 @@ struct fs {
     struct behind *behind; /* NULL: every write is waited for */
     struct fuse_session *se;
     enum access access;
-    uid_t only_uid;            /* ACCESS_ONE */
+    uid_t only_uid; /* ACCESS_ONE */
+    struct lifetimes lifetimes;
+    bool loose;                /* what was read is good until a change is seen, however small */
+    bool passes_cache;         /* reads and writes go straight to the server */
+    bool ignores_version;      /* qid.version says nothing */
     bool posixacl;             /* the kernel is to check ACLs, and to leave the umask to us */
     const char *aname, *auth;  /* for attaching users: what to, and the command or NULL */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
@@ -47,7 +54,7 @@ struct op {
     struct fs *fs;
     struct user *user;     /* NULL until op_user */
     struct p9_scope scope; /* where an interrupt goes */
-    unsigned attr_ms;      /* how long the entry that is replied holds; 0: FS_ATTR_MS */
+    unsigned attr_ms;      /* how long the entry that is replied holds; 0: as ever */
     bool attr_unsure;      /* its attributes are made up: the kernel is to ask before it believes them */
     bool any_signal;       /* interrupts, not only one that kills */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */

@@ -68,7 +68,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
  * make two, and a short count of the second's failure: it is for close(2) and fsync(2); until then a writer that had one waits. */
 static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
 {
-    return op->fs->behind == NULL || f->direct || fi->writepage || atomic_load(&f->writer.failed) ||
+    return op->fs->behind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
+           atomic_load(&f->writer.failed) ||
            ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
 
@@ -110,6 +111,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         return;
     }
     atomic_store(&f->wrote, true);
+    if (f->direct && op.fs->ahead != NULL)
+        ahead_doubt(op.fs->ahead);
     ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off)
                                              : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {

@@ -26,8 +26,10 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
 
     if (op->fs->ahead == NULL || (known && behind_busy(op->fs->behind, &qid)))
         return -EAGAIN;
-    if (ahead_absent(op->fs->ahead, dir, u.user, name))
+    if (ahead_absent(op->fs->ahead, dir, u.user, name)) {
+        op->attr_ms = UINT_MAX; /* it is not new */
         return -ENOENT;
+    }
     if (node_use(&op->scope, &u) != 0)
         return -EAGAIN;
     uint64_t changes = tree_all_changes(op->fs->tree);
@@ -48,6 +50,18 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     return 0;
 }
 
+static void reply_negative(struct op *op)
+{
+    const struct fuse_entry_param e = {.entry_timeout = op->fs->lifetimes.negative / 1000.0};
+
+    if (op->fs->lifetimes.negative == 0) {
+        op_reply_err(op, -ENOENT);
+        return;
+    }
+    op_end(op);
+    fuse_reply_entry(op->req, &e);
+}
+
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct op op;
@@ -62,6 +76,8 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         rc = enter_name(&op, &op.scope, node_of(op.fs, parent), name, &node, &attr);
     if (rc == 0)
         op_reply_entry(&op, node, &attr);
+    else if (rc == -ENOENT && op.attr_ms == 0)
+        reply_negative(&op);
     else
         op_reply_err(&op, rc);
 }

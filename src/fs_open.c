@@ -99,7 +99,8 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     struct fs *fs = op->fs;
 
     f->direct = is_synthetic(op->fs, f, attr);
-    fi->direct_io = f->direct;
+    fi->direct_io = f->direct || fs->passes_cache;
+    fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
     fi->fh = (uintptr_t)f;
     if (tree_told(fs->tree, f->handle.node, attr))
         fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);
@@ -138,7 +139,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (f->handle.flags & O_TRUNC)
         tree_changing(op.fs->tree, node);
     reply_opened(&op, f, fi, &attr);
-    tree_set_fresh(op.fs->tree, node, changes, FS_ATTR_MS);
+    tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
     if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
         drop_file(&op, f);
 }

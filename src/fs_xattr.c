@@ -40,7 +40,7 @@ static void note_answer(struct op *op, struct node *node, unsigned number, ssize
 
     if (n == -ENODATA || n == -EOPNOTSUPP) {
         lacks[number] = (int)n;
-        tree_set_lacks(t, node, lacks, changes, FS_ATTR_MS);
+        tree_set_lacks(t, node, lacks, changes, op->fs->lifetimes.attr);
     }
     if (parent != NULL)
         ahead_wants(op->fs->ahead, parent, op_user(op), (node->qid.type & P9_QTDIR) != 0, number);

@@ -48,12 +48,23 @@ static void end(struct p9_io *io, int rc)
     io->done(io);
 }
 
+/* How many parts to send: of a read not those behind the end of the file, as it is known; if it is longer by now, the next round
+ * will tell. */
+static uint32_t parts_wanted(const struct p9_io *io)
+{
+    uint64_t at = io->offset + io->finished, left = io->count - io->finished;
+
+    if (io->in_order)
+        return 1;
+    if (!io->write && io->size < at + left)
+        left = io->size > at ? io->size - at : 1;
+    return (uint32_t)((left + io->part - 1) / io->part);
+}
+
 static void send_round(struct p9_io *io)
 {
-    uint32_t n = (io->count - io->finished + io->part - 1) / io->part;
+    uint32_t n = parts_wanted(io);
 
-    if (io->in_order && n > 1)
-        n = 1;
     if (n > io->capacity) {
         io->reqs = calloc(n, sizeof *io->reqs);
         if (io->reqs == NULL) {

@@ -24,6 +24,7 @@
 #include "options.h"
 #include "readahead.h"
 
+enum { MAX_AHEAD_MS = 30000 };    /* for what is asked for ahead fids are held */
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
 
 /* libfuse's own messages, in our form. */
@@ -218,6 +219,23 @@ static void set_access(struct fs *fs, const struct options *o)
         fs->only_uid = (uid_t)strtoul(o->access, NULL, 10);
 }
 
+/* What the server's dialect has a say in. */
+static void set_cache(struct fs *fs, const struct options *o)
+{
+    unsigned ahead = o->attr_ms < o->entry_ms ? o->attr_ms : o->entry_ms;
+    bool on_disk = !p9_may_be_synthetic(fs->client); /* files of other kinds come and go on their own */
+
+    fs->lifetimes = (struct lifetimes){.attr = o->attr_ms, .entry = o->entry_ms};
+    fs->lifetimes.negative = o->negative_ms >= 0 ? (unsigned)o->negative_ms : on_disk ? o->entry_ms : 0;
+    fs->passes_cache = o->cache == CACHE_NONE || o->directio;
+    fs->loose = o->cache == CACHE_LOOSE;
+    fs->ignores_version = o->ignoreqv != 0;
+    if (!p9_lists_attributes(fs->client) && ahead > 0)
+        fs->ahead = ahead_new(fs->tree, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
+    if (o->writebehind > 0 && !fs->passes_cache)
+        fs->behind = behind_new(fs->tree, (size_t)o->writebehind * 1024);
+}
+
 static int run(struct options *o)
 {
     struct fs fs = {.ready = on_ready};
@@ -240,10 +258,7 @@ static int run(struct options *o)
         goto out;
     fs.tree = attach_tree(o, fs.client);
     if (fs.tree != NULL) {
-        if (!p9_lists_attributes(fs.client))
-            fs.ahead = ahead_new(fs.tree, FS_ATTR_MS);
-        if (o->writebehind > 0)
-            fs.behind = behind_new(fs.tree, (size_t)o->writebehind * 1024);
+        set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         ahead_free(fs.ahead);
         behind_settle(fs.behind, NULL, NULL);

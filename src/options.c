@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,10 @@ enum {
     NOBODY = 65534,
     DEFAULT_READAHEAD = 1024, /* KiB: more, and each fault in a mapped file fetches too much */
     MAX_READAHEAD = 65536,
+    CTO_MS = 1000, /* how long names and attributes are believed */
+    LOOSE_MS = 3600 * 1000,
+    MAX_SECONDS = 1000000,
+    NEGTIMEOUT_NOT_SET = INT_MIN,
     DEFAULT_WRITEBEHIND = 8192, /* KiB: what a line of 100 ms and 80 MB/s holds */
     MAX_WRITEBEHIND = 1 << 20,
 };
@@ -51,6 +56,15 @@ static const struct fuse_opt specs[] = {
     OPT("msize=%u", msize),
     OPT("access=%s", access),
     {"posixacl", offsetof(struct options, posixacl), 1},
+    OPT("cache=%s", cache_name),
+    OPT("attr_timeout=%s", attr_text),
+    OPT("entry_timeout=%s", entry_text),
+    OPT("negative_timeout=%s", negative_text),
+    OPT("actimeo=%s", actimeo),
+    OPT("negtimeout=%d", negtimeout),
+    {"noac", offsetof(struct options, noac), 1},
+    {"ignoreqv", offsetof(struct options, ignoreqv), 1},
+    {"directio", offsetof(struct options, directio), 1},
     OPT("max_fids=%u", max_fids),
     OPT("max_threads=%u", max_threads),
     OPT("readahead=%u", readahead),
@@ -271,6 +285,63 @@ static int check_version(struct options *o, struct p9_why *why)
     return fail(why, "option version=%s: expected 9P2000.L, 9P2000.u or 9P2000", o->version);
 }
 
+static int check_cache(struct options *o, struct p9_why *why)
+{
+    static const struct {
+        const char *name;
+        enum cache cache;
+    } names[] = {
+        {"none", CACHE_NONE}, {"cto", CACHE_CTO},       {"loose", CACHE_LOOSE},
+        {"mmap", CACHE_CTO},  {"readahead", CACHE_CTO}, {"fscache", CACHE_LOOSE}, /* v9fs's */
+    };
+
+    if (o->cache_name == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(o->cache_name, names[i].name) == 0) {
+            o->cache = names[i].cache;
+            return 0;
+        }
+    return fail(why, "option cache=%s: expected none, cto or loose (or v9fs's readahead, mmap, fscache)",
+                o->cache_name);
+}
+
+/* Seconds, with decimals; text NULL: *ms stays. */
+static int take_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why)
+{
+    char *end;
+
+    if (text == NULL)
+        return 0;
+    double seconds = strtod(text, &end);
+    if (*text == 0 || *end != 0 || !(seconds >= 0 && seconds <= MAX_SECONDS))
+        return fail(why, "option %s=%s: expected seconds, 0 to %u", option, text, MAX_SECONDS);
+    *ms = (unsigned)(seconds * 1000 + 0.5);
+    return 0;
+}
+
+static int settle_lifetimes(struct options *o, struct p9_why *why)
+{
+    unsigned negative;
+
+    o->attr_ms = o->cache == CACHE_CTO ? CTO_MS : o->cache == CACHE_LOOSE ? LOOSE_MS : 0;
+    if (o->noac)
+        o->attr_ms = 0;
+    if (take_seconds("actimeo", o->actimeo, &o->attr_ms, why) != 0)
+        return -1;
+    o->entry_ms = o->attr_ms;
+    if (take_seconds("attr_timeout", o->attr_text, &o->attr_ms, why) != 0 ||
+        take_seconds("entry_timeout", o->entry_text, &o->entry_ms, why) != 0 ||
+        take_seconds("negative_timeout", o->negative_text, &negative, why) != 0)
+        return -1;
+    o->negative_ms = -1;
+    if (o->negtimeout != NEGTIMEOUT_NOT_SET)
+        o->negative_ms = o->negtimeout >= 0 ? o->negtimeout : LOOSE_MS;
+    if (o->negative_text != NULL)
+        o->negative_ms = (int)negative;
+    return 0;
+}
+
 static int check_numbers(struct options *o, struct p9_why *why)
 {
     if (o->msize < P9_MIN_MSIZE || o->msize > P9_MAX_MSIZE)
@@ -352,6 +423,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
                           .dfltgid = NOBODY,
                           .max_threads = DEFAULT_MAX_THREADS,
                           .readahead = DEFAULT_READAHEAD,
+                          .negtimeout = NEGTIMEOUT_NOT_SET,
                           .writebehind = DEFAULT_WRITEBEHIND,
                           .args = FUSE_ARGS_INIT(argc, argv)};
     if (fuse_opt_parse(&o->args, o, specs, take) != 0)
@@ -366,6 +438,8 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return fail(why, "'%s': there are a SOURCE and a MOUNTPOINT already (see 9pfs --help)", o->surplus);
+    if (check_cache(o, why) != 0 || settle_lifetimes(o, why) != 0)
+        return -1;
     if (check_numbers(o, why) != 0 || check_version(o, why) != 0 || check_access(o, why) != 0)
         return -1;
     if ((o->rfdno < 0 && o->wfdno < 0) && options_parse_source(o, o->source, why) != 0)
@@ -390,6 +464,11 @@ void options_free(struct options *o)
     free(o->uname);
     free(o->version);
     free(o->access);
+    free(o->cache_name);
+    free(o->attr_text);
+    free(o->entry_text);
+    free(o->negative_text);
+    free(o->actimeo);
     free(o->mountpoint);
     free(o->surplus);
     fuse_opt_free_args(&o->args);
@@ -426,6 +505,12 @@ void options_help(void)
            "    -o noextend            the same as version=9P2000\n"
            "    -o dfltuid=N,dfltgid=N owners that the server names and this machine does not know (%u)\n"
            "    -o msize=BYTES         largest message to ask for (%u)\n"
+           "    -o cache=none|cto|loose  nothing is kept; checked at each open (the default); kept for an hour\n"
+           "    -o attr_timeout=S,entry_timeout=S,negative_timeout=S\n"
+           "                           how long attributes, names, and that there is none, are believed (%u)\n"
+           "    -o actimeo=S, noac     the first two at once; actimeo=0\n"
+           "    -o directio            reads and writes pass the page cache by\n"
+           "    -o ignoreqv            qid.version does not tell whether a file has changed\n"
            "    -o max_fids=N          fids the server is asked to keep at most (%u)\n"
            "    -o max_threads=N       threads for requests of the kernel's (%u)\n"
            "    -o readahead=KIB       what the kernel reads ahead, if root mounts (%u; 128 otherwise)\n"
@@ -433,7 +518,7 @@ void options_help(void)
            "    -o clone_fd            a /dev/fuse descriptor for each thread\n"
            "\n"
            "Options of mount(8) and FUSE, some of them:\n",
-           NOBODY, DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS, DEFAULT_READAHEAD,
-           DEFAULT_WRITEBEHIND);
+           NOBODY, DEFAULT_PAYLOAD + P9_IOHDRSZ, CTO_MS / 1000, DEFAULT_MAX_FIDS, DEFAULT_MAX_THREADS,
+           DEFAULT_READAHEAD, DEFAULT_WRITEBEHIND);
     fuse_lowlevel_help();
 }

@@ -13,6 +13,7 @@
 #include "p9_proto.h"
 #include "transport.h"
 
+enum cache { CACHE_CTO, CACHE_NONE, CACHE_LOOSE };
 enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS };
 
 /* Strings are owned by the structure, freed by options_free. */
@@ -39,6 +40,13 @@ struct options {
     char *access;
     bool allow_other;
     int posixacl;
+
+    /* What may be kept. */
+    char *cache_name, *attr_text, *entry_text, *negative_text, *actimeo;
+    enum cache cache;
+    int noac, ignoreqv, directio, negtimeout;
+    unsigned attr_ms, entry_ms;
+    int negative_ms; /* -1: as entries, where files are on a disk */
 
     /* How to run. */
     char *mountpoint;

@@ -188,7 +188,7 @@ static void link_cut(struct tree *t, struct link *l)
 
 /* ---- nodes -------------------------------------------------------------- */
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
+bool same_time(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }

@@ -110,6 +110,24 @@ const struct node *tree_parent(struct tree *t, struct node *node)
     return parent;
 }
 
+/* Two changes may have the same time: a file that has just changed is not known by its times. */
+enum { SETTLED_SECONDS = 2 };
+
+bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    pthread_mutex_lock(&t->mtx);
+    const struct p9_attr *old = &node->opened;
+    bool same = node->opened_known && old->size == attr->size && same_time(&old->mtime, &attr->mtime) &&
+                same_time(&old->ctime, &attr->ctime) && (ignore_version || old->qid.version == attr->qid.version);
+    node->opened = *attr;
+    node->opened_known = loose || now.tv_sec - attr->ctime.tv_sec > SETTLED_SECONDS;
+    pthread_mutex_unlock(&t->mtx);
+    return same;
+}
+
 /* ---- handles ------------------------------------------------------------ */
 
 void tree_add_handle(struct tree *t, struct handle *h)

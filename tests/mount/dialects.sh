@@ -42,9 +42,9 @@ case_pinned_versions() {
     speaks 9P2000 noextend
     stop
     serve -v u -r unknown PORT "$exp"
-    ! "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L" 2> "$work/err"
+    fails "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L" 2> "$work/err"
     grep -q "does not speak 9P2000.L: it answered 'unknown'" "$work/err"
-    ! "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P3" 2> "$work/err"
+    fails "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P3" 2> "$work/err"
     grep -q 'version=9P3: expected' "$work/err"
     stop
 }
@@ -74,7 +74,7 @@ case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB mes
     mv -T "$mnt/d1" "$mnt/d2"
     sync "$mnt/to"
     same "$(find "$exp" -name '.9pfs*')" ''
-    ! ln -s x "$mnt/l" 2> "$work/err"
+    fails ln -s x "$mnt/l" 2> "$work/err"
     grep -q 'Operation not permitted' "$work/err"
     umount "$mnt"
     rm -rf "$work/tree" "$work/origin"
@@ -167,12 +167,12 @@ synthetic_writes() {
     echo two >> "$mnt/log"
     same "$(cat "$mnt/log")" "$(printf 'one\ntwo')"
     exec 8< "$mnt/alone"
-    ! cat "$mnt/alone" 2> "$work/err"
+    fails cat "$mnt/alone" 2> "$work/err"
     grep -q busy "$work/err"
     exec 8<&-
     wait_until 10 test "$(cat "$mnt/alone" 2>/dev/null)" = mine
     # What a file thinks of what was written it may say only when it is clunked.
-    ! echo x | dd of="$mnt/commit" status=none 2> "$work/err"
+    echo x | fails dd of="$mnt/commit" status=none 2> "$work/err"
     grep -q 'closing output file.*Input/output error' "$work/err"
     (exec 7> "$mnt/sizes"; echo before >&7; (true) 7>&7; echo after >&7) # a close that is not the last ends nothing
     same "$(tail -n 2 "$mnt/sizes" | tr '\n' ' ')" '7 6 '
@@ -202,9 +202,9 @@ case_opening_is_not_implemented() { # to the kernel that would mean that it is d
     for d in L u; do
         serve -v $d -o no-open PORT "$exp"
         attach
-        ! cat "$mnt/file" 2> "$work/err"
+        fails cat "$mnt/file" 2> "$work/err"
         grep -q 'Operation not supported' "$work/err"
-        ! ls "$mnt" 2> "$work/err"
+        fails ls "$mnt" 2> "$work/err"
         same "$(stat -c %s "$mnt/file")" 8
         umount "$mnt"
         stop
@@ -216,11 +216,11 @@ case_authentication() {
     local d
     for d in L u 0; do
         serve -v $d -a sesame PORT "$exp"
-        ! attach 2> "$work/err"
+        fails attach 2> "$work/err"
         grep -q 'auth=COMMAND' "$work/err"
-        ! attach "auth=exit 3" 2> "$work/err"
+        fails attach "auth=exit 3" 2> "$work/err"
         grep -q 'ended with status 3' "$work/err"
-        ! attach "auth=printf guess" 2> "$work/err"
+        fails attach "auth=printf guess" 2> "$work/err"
         grep -q 'cannot attach' "$work/err"
         attach "auth=read q; echo \$q \$P9_UNAME > $work/asked; printf sesame"
         same "$(cat "$work/asked")" 'say the secret root'

@@ -84,7 +84,7 @@ case_server_dies() { # what is under way and what comes after is an error, not a
     : > "$mnt/f"
     kill -KILL $pid
     wait_until 10 bash -c "! timeout 5 stat $mnt/g 2>&1 | grep -q 'No such file'"
-    ! timeout 5 ls "$mnt"
+    fails timeout 5 ls "$mnt"
     umount "$mnt"
     rm -r "$work/other"
 }

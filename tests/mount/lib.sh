@@ -96,6 +96,35 @@ start_server() { # KIND
     }
 }
 
+# What is sent together must leave within this to be counted as one round trip; longer only makes the test slower.
+rtt_ms=40
+# A relay in front of the server, which counts.
+start_relay() {
+    server_port=$port
+    port=$(free_port)
+    control=$((port + 1))
+    "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms &
+    helper_pids+=" $!"
+    wait_until 10 listening "$control"
+}
+# What went through since the last time: "rounds N TYPE N ..."
+counted() { cat < "/dev/tcp/127.0.0.1/$control"; }
+# take ROUNDS COMMAND...: the command takes so many at most
+take() {
+    local most=$1 rounds; shift
+    counted > /dev/null
+    "$@" > /dev/null
+    said_last=$(counted)
+    rounds=${said_last#rounds } rounds=${rounds%% *}
+    echo "$*: $said_last"
+    [ "$rounds" -le "$most" ] || fail "$rounds rounds, and not $most, for: $*"
+}
+# The server, and what goes with it
+stop_all() {
+    [ -z "$server_pid" ] || { kill "$server_pid" $helper_pids; wait "$server_pid" $helper_pids 2>/dev/null; }
+    server_pid='' helper_pids=''
+}
+
 # attach [OPTIONS] [MOUNTPOINT]: mounts the export
 attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${1:+,$1}"; }
 detach() { umount "${1:-$mnt}"; }
@@ -109,6 +138,8 @@ daemon_of() {
 }
 
 fail() { echo "$*"; exit 1; }
+# Under set -e a command with ! before it ends nothing.
+fails() { if "$@"; then echo "it should have failed: $*"; return 1; fi; }
 same() { [ "$1" = "$2" ] || fail "expected '$2', got '$1'"; }
 
 # nfs-ganesha remembers what it has seen: what is removed behind its back haunts the next case.

@@ -3,28 +3,6 @@
 # of the test server, which has the messages that diod 1.0.24 lacks. Counts, not seconds.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-rtt_ms=40 # what is sent together must leave within this; longer only makes the test slower
-
-start_relay() {
-    server_port=$port
-    port=$(free_port)
-    control=$((port + 1))
-    "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms &
-    helper_pids+=" $!"
-    wait_until 10 listening "$control"
-}
-# take ROUNDS COMMAND...: the command takes so many
-take() {
-    local most=$1 said rounds; shift
-    cat < "/dev/tcp/127.0.0.1/$control" > /dev/null
-    "$@" > /dev/null
-    said=$(cat < "/dev/tcp/127.0.0.1/$control")
-    rounds=${said#rounds } rounds=${rounds%% *}
-    echo "$*: $said"
-    said_last=$said
-    [ "$rounds" -le "$most" ] || fail "$rounds rounds, and not $most, for: $*"
-}
-
 case_open_read_close() {
     mkdir "$exp/d"
     for i in 1 2 3; do echo "file $i" > "$exp/d/f$i"; done
@@ -119,11 +97,7 @@ case_rename_and_close() {
 }
 
 for kind in diod test_l; do
-    if [ -n "$server_pid" ]; then
-        kill "$server_pid" $helper_pids
-        wait "$server_pid" $helper_pids 2>/dev/null
-    fi
-    helper_pids=''
+    stop_all
     start_server $kind
     start_relay
     run_cases_only

@@ -60,10 +60,19 @@ static void bad_ones_are_named(void **state)
     static const struct {
         const char *opts, *source, *says;
     } cases[] = {
-        {"ro", "ipx!server", "'ipx'"},          {"ro", "[::1", "'[::1'"},
-        {"ro", ":/export", "host is missing"},  {"msize=100", "server", "msize=100"},
-        {"max_fids=1", "server", "max_fids=1"}, {"version=9P2000.X", "server", "version=9P2000.X"},
-        {"trans=rdma", "server", "trans=rdma"}, {"trans=fd,rfdno=3", "server", "wfdno"},
+        {"ro", "ipx!server", "'ipx'"},
+        {"ro", "[::1", "'[::1'"},
+        {"ro", ":/export", "host is missing"},
+        {"msize=100", "server", "msize=100"},
+        {"max_fids=1", "server", "max_fids=1"},
+        {"version=9P2000.X", "server", "version=9P2000.X"},
+        {"trans=rdma", "server", "trans=rdma"},
+        {"trans=fd,rfdno=3", "server", "wfdno"},
+        {"cache=all", "server", "cache=all"},
+        {"attr_timeout=x", "server", "attr_timeout=x"},
+        {"actimeo=-1", "server", "actimeo=-1"},
+        {"entry_timeout=", "server", "entry_timeout="},
+        {"negative_timeout=nan", "server", "negative_timeout=nan"},
     };
 
     (void)state;
@@ -92,6 +101,39 @@ static void options_override_the_source(void **state)
     assert_int_equal(parse(&o, &why, "uname=4711", "server:/y"), 0);
     assert_int_equal(o.n_uname, 4711);
     options_free(&o);
+}
+
+static void lifetimes(void **state)
+{
+    static const struct {
+        const char *opts;
+        enum cache cache;
+        unsigned attr_ms, entry_ms;
+        int negative_ms;
+    } cases[] = {
+        {"ro", CACHE_CTO, 1000, 1000, -1},
+        {"cache=none", CACHE_NONE, 0, 0, -1},
+        {"cache=mmap", CACHE_CTO, 1000, 1000, -1},
+        {"cache=fscache", CACHE_LOOSE, 3600000, 3600000, -1},
+        {"cache=loose,actimeo=5", CACHE_LOOSE, 5000, 5000, -1},
+        {"noac", CACHE_CTO, 0, 0, -1},
+        {"actimeo=3,entry_timeout=0.25", CACHE_CTO, 3000, 250, -1},
+        {"attr_timeout=2.5,negative_timeout=0", CACHE_CTO, 2500, 1000, 0},
+        {"negtimeout=200", CACHE_CTO, 1000, 1000, 200},
+        {"negtimeout=-1", CACHE_CTO, 1000, 1000, 3600000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), 0);
+        assert_int_equal(o.cache, cases[i].cache);
+        assert_int_equal(o.attr_ms, cases[i].attr_ms);
+        assert_int_equal(o.entry_ms, cases[i].entry_ms);
+        assert_int_equal(o.negative_ms, cases[i].negative_ms);
+        options_free(&o);
+    }
 }
 
 static void what_is_mounts_own_passes(void **state)
@@ -126,6 +168,7 @@ int main(void)
         cmocka_unit_test(sources),
         cmocka_unit_test(bad_ones_are_named),
         cmocka_unit_test(options_override_the_source),
+        cmocka_unit_test(lifetimes),
         cmocka_unit_test(what_is_mounts_own_passes),
         cmocka_unit_test(escapes_of_mountinfo),
     };

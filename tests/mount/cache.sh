@@ -1,0 +1,125 @@
+#!/bin/bash
+# cache.sh: what is kept, how long, and when it is not believed any more: by options.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+# reads N COMMAND...: it sends so many Treads
+reads() {
+    local want=$1 n; shift
+    counted > /dev/null
+    "$@" > /dev/null
+    n=$(counted | sed -n 's/.*Tread \([0-9]*\).*/\1/p')
+    same "${n:-0} for $*" "$want for $*"
+}
+# As old as it must be for its times to tell of the next change
+old_file() { echo "$2" > "$1"; sleep 3; }
+# Another content of the same size and time
+replace() { cp -p "$1" "$work/before"; echo "$2" > "$1"; touch -r "$work/before" "$1"; }
+
+case_what_was_read_is_kept() { # from one open to the next, as long as the file is the same
+    old_file "$exp/f" before
+    local cache
+    for cache in cto loose; do
+        attach cache=$cache
+        reads 1 cat "$mnt/f"
+        reads 0 cat "$mnt/f"
+        replace "$exp/f" after1
+        same "$(cat "$mnt/f")" after1
+        replace "$exp/f" after2
+        same "$(cat "$mnt/f")" after2
+        detach
+        old_file "$exp/f" before
+    done
+    attach
+    cat "$mnt/f" > /dev/null
+    echo more >> "$mnt/f"
+    same "$(cat "$mnt/f" | tr '\n' ' ')" 'before more '
+}
+
+case_a_file_just_changed_is_read_again() { # its times might not show the next change
+    echo before > "$exp/f"
+    attach
+    same "$(cat "$mnt/f")" before
+    replace "$exp/f" after1
+    same "$(cat "$mnt/f")" after1
+    reads 1 cat "$mnt/f"
+}
+
+case_nothing_is_kept() {
+    old_file "$exp/f" before
+    attach cache=none
+    reads 2 cat "$mnt/f" # the content, and its end
+    reads 2 cat "$mnt/f"
+    fails test -e "$mnt/g"
+    echo long > "$exp/g"
+    same "$(stat -c %s "$mnt/g")" 5
+    echo longer >> "$exp/g"
+    same "$(stat -c %s "$mnt/g")" 12
+    exec 5> "$mnt/h"
+    echo x >&5
+    same "$(cat "$exp/h")" x # each write is the server's when it returns
+    exec 5>&-
+    head -c 3000000 /dev/urandom > "$exp/big"
+    cmp "$mnt/big" "$exp/big"
+    cp "$mnt/big" "$mnt/copy"
+    cmp "$exp/copy" "$exp/big"
+}
+
+case_direct_io_alone() {
+    old_file "$exp/f" before
+    attach directio,attr_timeout=100,entry_timeout=100
+    reads 2 cat "$mnt/f"
+    reads 2 cat "$mnt/f"
+    stat "$mnt/f" > /dev/null
+    take 0 stat "$mnt/f"
+}
+
+case_lifetimes() {
+    echo 1 > "$exp/f"
+    attach attr_timeout=100,entry_timeout=100,negative_timeout=100
+    stat "$mnt/f" > /dev/null
+    fails test -e "$mnt/g"
+    echo 22 > "$exp/f"
+    echo 22 > "$exp/g"
+    same "$(stat -c %s "$mnt/f")" 2
+    fails test -e "$mnt/g"
+    echo mine > "$mnt/g" # what we do is known at once
+    same "$(stat -c %s "$mnt/g")" 5
+    same "$(cat "$mnt/f")" 22 # and an open asks
+    same "$(stat -c %s "$mnt/f")" 3
+    detach
+    attach actimeo=0,negtimeout=0
+    stat "$mnt/f" > /dev/null
+    fails test -e "$mnt/h"
+    echo 333 > "$exp/f"
+    echo 333 > "$exp/h"
+    same "$(stat -c %s "$mnt/f")" 4
+    same "$(cat "$mnt/h")" 333
+    detach
+    attach cache=loose
+    stat "$mnt/f" > /dev/null
+    sleep 1.5
+    take 0 stat "$mnt/f"
+    detach
+    attach noac
+    stat "$mnt/f" > /dev/null
+    take 3 stat "$mnt/f" # the root, a walk, the file
+    fails eval '(take 2 stat "$mnt/f")'
+}
+
+case_v9fs_names() {
+    local cache
+    echo x > "$exp/f"
+    for cache in none readahead mmap loose fscache; do
+        attach cache=$cache
+        same "$(cat "$mnt/f")" x
+        detach
+    done
+    fails attach cache=all 2> err
+    grep -q 'cache=all: expected none, cto or loose' err
+    fails attach attr_timeout=soon 2> err
+    grep -q 'attr_timeout=soon: expected seconds' err
+}
+
+start_server diod
+start_relay
+run_cases
