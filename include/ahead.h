@@ -16,6 +16,7 @@
 #include "tree.h"
 
 struct ahead;
+struct listing;
 
 /* Attributes hold for so many milliseconds. NULL without memory. */
 struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms);
@@ -35,7 +36,7 @@ struct ahead_found {
     uint64_t walked;    /* the tree's clock when it was walked */
     unsigned left_ms;   /* how long attr still holds */
     int lacks[P9_XATTRS];
-    struct p9_listing *listing; /* the taker's, or NULL: for ahead_keep */
+    struct listing *below; /* of a directory that was read ahead, or NULL: for ahead_keep or ahead_no_use */
 };
 /* Whether dir, as user knows it, has no such name. */
 bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name);
@@ -45,10 +46,17 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found);
 
+/* Whether dir is the next of several opened one after the other that were not read ahead, as they were looked up before: then
+ * ahead_read_on reads it and others, of the directory `above` it. */
+bool ahead_lags(struct ahead *a, struct node *dir, struct user *user);
+void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, struct user *user, struct p9_fid *abovefid,
+                   uint64_t walked, const char *name);
 /* dir is opened, to be read: so may be the other directories where it is. Its listing, the caller's, if it was read ahead, is not
- * older than attributes may be, and nothing changed it since: then for ahead_begin what the count of changes was, and when. Else NULL. */
+ * older than attributes may be, and nothing changed it since: then with the count of changes of then, and the number of the listing
+ * that it belongs to. Else NULL. */
 struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes,
-                              uint64_t *asked_ms);
+                              uint64_t *number);
+void ahead_no_use(struct ahead *a, const struct ahead_found *found);
 /* Keeps what ahead_look gave for that. changes: the count when it was known not to have changed. */
 void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found,
                 uint64_t changes);

@@ -128,22 +128,26 @@ struct p9_listing {
 };
 void p9_listing_free(struct p9_listing *l); /* NULL is nothing */
 
-/* What p9_find_many found of a name: 0 and a fid, the caller's, with its attributes; or -errno. */
+/* A name to look for, and what p9_find_many found. */
 struct p9_found {
-    bool list; /* set by the caller: if it is a directory it is to be read */
-    int rc;
-    struct p9_fid *fid;
+    struct p9_fid *from; /* the directory; the caller's reference */
+    const char *name;
+    bool list; /* if it is a directory it is to be read */
+
+    int rc;             /* 0 or -errno */
+    struct p9_fid *fid; /* the caller's */
     struct p9_attr attr;
     int lacks[P9_XATTRS];       /* -errno where it has no such extended attribute; 0: it may have */
     struct p9_listing *listing; /* the caller's, or NULL */
 };
-/* Walks each of n names from the directory `from`, and asks for the attributes of each: two round trips for all of
- * them, and two more if there are directories to read. Also whether they have these extended attributes, one list for directories and one for other files (NULL: not). 9P2000.L alone. */
+/* Extended attributes to ask for, of directories and of other files; NULL: none. */
 struct p9_xattrs {
     const char *of_dir[P9_XATTRS], *of_file[P9_XATTRS];
 };
-void p9_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                  const struct p9_xattrs *xattrs, struct p9_found *found);
+/* Walks to each of n names, and asks for the attributes of each: two round trips for all of them, and two more if there are
+ * directories to read. 9P2000.L alone. */
+void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                  struct p9_found *found);
 
 /* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
 void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);

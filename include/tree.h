@@ -77,6 +77,7 @@ struct node {
     UT_hash_handle hh;        /* that index: by qid.path */
     struct p9_attr attr;      /* what the kernel was last told */
     uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
+    uint64_t touched;         /* the same, of what leaves it its names */
     uint64_t lacks_until;     /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
     struct p9_attr
@@ -95,11 +96,12 @@ struct tree {
     struct node *all;
     struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
-    uint64_t clock;            /* renames so far */
-    uint64_t changes;          /* of attributes, so far */
-    unsigned cloning;          /* spares under way */
-    unsigned moving, removing; /* renames, removals of hidden files, under way */
-    unsigned nodes;            /* for statistics and tests */
+    uint64_t clock;             /* renames so far */
+    uint64_t changes;           /* of attributes, so far */
+    uint64_t changes_forgotten; /* the last to a node that the kernel has forgotten since */
+    unsigned cloning;           /* spares under way */
+    unsigned moving, removing;  /* renames, removals of hidden files, under way */
+    unsigned nodes;             /* for statistics and tests */
 };
 
 /* A tree with the root alone, attached as uid by the fid `root`, which it takes. NULL without memory. */
@@ -154,6 +156,8 @@ uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
 uint64_t tree_changes(struct tree *t, struct node *node);
 /* And of all: what has tree_changes_of beyond that has changed since. */
 uint64_t tree_all_changes(struct tree *t);
+/* The last of those to nodes that are forgotten. */
+uint64_t tree_changes_forgotten(struct tree *t);
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms);
 /* How long they still hold, milliseconds, and what they are; 0: not any more. */
 unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
@@ -165,6 +169,10 @@ void tree_wrote(struct tree *t, struct node *node, uint64_t end);
  * was changed since the count of changes was `changes`, UINT64_MAX: in any case. */
 int tree_lacks(struct tree *t, struct node *node, unsigned number);
 void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS], uint64_t changes, unsigned ms);
+/* The node of parent/name, if it is known, with one reference counted, to be dropped by tree_forget. */
+struct node *tree_known(struct tree *t, struct node *parent, const char *name);
+/* The directory that a directory is in, with one reference counted, and its name there; NULL if it has none. */
+struct node *tree_above(struct tree *t, struct node *dir, char *name);
 /* The directory of one of its names; NULL if it has none. Good to compare with. */
 const struct node *tree_parent(struct tree *t, struct node *node);
 

@@ -1,82 +1,17 @@
 /*
- * ahead.c: the names of directories listed lately, and attributes asked for many at once.
+ * ahead.c: the names of directories listed lately, and what is known of them.
  */
-#include "ahead.h"
+#include "ahead_impl.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-#include <utlist.h>
 
 enum {
     MAX_LISTINGS = 256,
     MAX_NAMES = 100000, /* of all listings */
-    MAX_BATCH = 512,
-    MAX_KEPT = 64,      /* directories read ahead, of all and in one batch */
-    FIRST_BATCH = 128,  /* where a whole tree is looked at */
-    GROWTH = 8,         /* each batch is so many times the one before */
+    MAX_KEPT = 512,     /* directories read ahead */
     LISTING_MS = 30000, /* a listing nobody looked at for so long is over: the names alone are kept so long */
-    FIDS_SHARE = 4,     /* at most this part of the fids that the server allows */
-};
-
-enum state { UNASKED, ASKED, THERE, GONE };
-
-struct entry {
-    UT_hash_handle hh, folded; /* by name, and by that in lower case */
-    enum state state;
-    struct entry *next, *next_sorted; /* in the order of the listing, and of the names */
-    struct p9_attr attr;
-    struct p9_fid *fid;
-    uint64_t walked, changes; /* of the node when it was asked for; none: UINT64_MAX */
-    uint64_t asked_ms;
-    int lacks[P9_XATTRS];
-    bool is_dir;
-    struct p9_listing *listing;
-    char name[]; /* and after its end the same in lower case */
-};
-
-struct listing {
-    struct listing *next;
-    uint64_t number;
-    struct node *dir; /* one reference */
-    struct user *user;
-    struct entry *names, *folded, *first, **last; /* hashes, and in order */
-    struct entry *looked;                         /* the last that was looked at */
-    bool sorted;                                  /* next_sorted holds */
-    unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
-    unsigned held;                                /* entries that are there */
-    unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
-    bool expired;                                 /* of the last batch something came to nothing */
-    unsigned asking;                              /* batches under way */
-    uint64_t used_ms, asked_ms;
-    bool partial, whole;     /* a name may be missing; else, at the end, none is */
-    bool made;               /* by us */
-    struct p9_xattrs xattrs; /* to ask for, too */
-    unsigned nxattrs;
-    unsigned files, dirs, opened; /* looked at; and directories in it that were opened */
-    bool dropped;                 /* to be freed by the last who asks */
-};
-
-/* A directory read ahead, known to the kernel by now, but not opened yet. */
-struct kept {
-    struct kept *prev, *next;
-    struct node *dir; /* one reference */
-    struct user *user;
-    struct p9_listing *listing;
-    uint64_t changes, asked_ms;
-};
-
-struct ahead {
-    struct tree *tree;
-    unsigned lifetime_ms;
-    pthread_mutex_t mtx;
-    struct listing *listings; /* the last used first */
-    uint64_t last_number;
-    char *xattrs[P9_XATTRS]; /* by their numbers */
-    struct kept *kept;       /* the oldest first */
-    unsigned nkept;
-    unsigned nlistings, nnames, held; /* fids held */
+    OPENED_MS = 10000,  /* directories opened at longer intervals are no sign that a tree is gone through */
 };
 
 struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
@@ -93,16 +28,26 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 
 /* ---- listings; all called with the lock --------------------------------- */
 
-static void entry_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to)
+void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to)
 {
     if (e->state == THERE) {
         l->held--;
-        a->held -= 1 + (e->listing != NULL);
+        a->held--;
+        a->lost++;
         p9_fid_put(e->fid);
-        p9_listing_free(e->listing);
-        e->listing = NULL;
+        if (e->below != NULL)
+            ahead_listing_end(a, e->below);
+        e->below = NULL;
     }
     e->state = to;
+}
+
+static void raw_free(struct ahead *a, struct listing *l)
+{
+    if (l->raw != NULL)
+        a->held--;
+    p9_listing_free(l->raw);
+    l->raw = NULL;
 }
 
 static void listing_free(struct ahead *a, struct listing *l)
@@ -114,23 +59,31 @@ static void listing_free(struct ahead *a, struct listing *l)
     HASH_CLEAR(folded, l->folded);
     LL_FOREACH_SAFE(l->first, e, next)
     {
-        entry_let_go(a, l, e, GONE);
+        ahead_let_go(a, l, e, GONE);
         free(e);
     }
-    tree_forget(a->tree, l->dir, 1);
+    raw_free(a, l);
+    if (l->dir != NULL)
+        tree_forget(a->tree, l->dir, 1);
     free(l);
+}
+
+void ahead_listing_end(struct ahead *a, struct listing *l)
+{
+    if (l->asking == 0)
+        listing_free(a, l);
+    else
+        l->dropped = true;
 }
 
 static void listing_drop(struct ahead *a, struct listing *l)
 {
     LL_DELETE(a->listings, l);
     a->nlistings--;
-    l->dropped = true;
-    if (l->asking == 0)
-        listing_free(a, l);
+    ahead_listing_end(a, l);
 }
 
-static struct listing *listing_of(struct ahead *a, const struct node *dir, const struct user *user)
+struct listing *ahead_listing_of(struct ahead *a, const struct node *dir, const struct user *user)
 {
     struct listing *l;
 
@@ -139,7 +92,7 @@ static struct listing *listing_of(struct ahead *a, const struct node *dir, const
     return l;
 }
 
-static bool is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
+bool ahead_is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
 {
     return now - e->asked_ms < a->lifetime_ms;
 }
@@ -151,9 +104,9 @@ static void let_go_old(struct ahead *a, struct listing *l, uint64_t now)
 
     LL_FOREACH(l->first, e)
     {
-        if (e->state != THERE || is_fresh(a, e, now))
+        if (e->state != THERE || ahead_is_fresh(a, e, now))
             continue;
-        entry_let_go(a, l, e, UNASKED);
+        ahead_let_go(a, l, e, UNASKED);
         l->expired = true;
     }
 }
@@ -162,20 +115,18 @@ static void kept_drop(struct ahead *a, struct kept *k)
 {
     DL_DELETE(a->kept, k);
     a->nkept--;
-    if (k->listing != NULL)
-        a->held--;
-    p9_listing_free(k->listing);
+    if (k->below != NULL)
+        ahead_listing_end(a, k->below);
     tree_forget(a->tree, k->dir, 1);
     free(k);
 }
 
-static void drop_old(struct ahead *a, uint64_t now)
+void ahead_drop_old(struct ahead *a, uint64_t now)
 {
     struct listing *l, *next;
 
-    while (a->kept != NULL && now - a->kept->asked_ms > a->lifetime_ms)
+    while (a->kept != NULL && now - a->kept->below->asked_ms > a->lifetime_ms)
         kept_drop(a, a->kept);
-
     LL_FOREACH_SAFE(a->listings, l, next)
     {
         if (now - l->used_ms > LISTING_MS)
@@ -205,13 +156,32 @@ void ahead_free(struct ahead *a)
 
 /* ---- noting names ------------------------------------------------------- */
 
-static struct listing *listing_add(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
+struct listing *ahead_listing_new(struct user *user, uint64_t asked_ms)
 {
-    struct listing *l = calloc(1, sizeof *l), *old = listing_of(a, dir, user);
+    struct listing *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        return NULL;
+    *l = (struct listing){.user = user, .last = &l->first, .batch = 1, .asked_ms = asked_ms};
+    l->used_ms = tree_now_ms();
+    return l;
+}
+
+/* Whether directories in it are opened one after the other. */
+static bool is_gone_through(const struct listing *l)
+{
+    return l != NULL && l->opened > 0 && tree_now_ms() - l->opened_ms < OPENED_MS;
+}
+
+/* From now on it is the one of that directory. */
+static void listing_attach(struct ahead *a, struct listing *l, struct node *dir)
+{
+    struct listing *old = ahead_listing_of(a, dir, l->user), *above;
 
     if (old != NULL)
         listing_drop(a, old);
-    drop_old(a, tree_now_ms());
+    ahead_drop_old(a, tree_now_ms());
+    above = ahead_listing_of(a, tree_parent(a->tree, dir), l->user);
     while (a->nlistings >= MAX_LISTINGS) {
         struct listing *oldest = a->listings, *other;
         LL_FOREACH(a->listings, other)
@@ -219,16 +189,30 @@ static struct listing *listing_add(struct ahead *a, struct node *dir, struct use
             if (other->used_ms <= oldest->used_ms)
                 oldest = other;
         }
+        above = oldest == above ? NULL : above;
         listing_drop(a, oldest);
     }
-    if (l == NULL)
-        return NULL;
-    *l = (struct listing){.dir = dir, .user = user, .last = &l->first, .batch = 1, .number = ++a->last_number};
-    l->used_ms = tree_now_ms();
-    l->asked_ms = asked_ms;
+    if (is_gone_through(above)) {
+        l->opened = above->opened;
+        l->opened_ms = above->opened_ms;
+        l->batch = AHEAD_FIRST_BATCH;
+        l->xattrs = above->xattrs;
+        l->nxattrs = above->nxattrs;
+    }
     tree_remember(a->tree, dir);
+    l->dir = dir;
+    l->number = ++a->last_number;
+    l->used_ms = tree_now_ms();
     LL_PREPEND(a->listings, l);
     a->nlistings++;
+}
+
+static struct listing *listing_add(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
+{
+    struct listing *l = user != NULL ? ahead_listing_new(user, asked_ms) : NULL;
+
+    if (l != NULL)
+        listing_attach(a, l, dir);
     return l;
 }
 
@@ -236,18 +220,9 @@ uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint6
 {
     uint64_t number = 0;
 
-    if (user == NULL)
-        return 0;
     pthread_mutex_lock(&a->mtx);
     struct listing *l = listing_add(a, dir, user, asked_ms);
     if (l != NULL) {
-        struct listing *above = listing_of(a, tree_parent(a->tree, dir), user);
-        if (above != NULL && above->opened > 0) { /* it is a tree that is gone through */
-            l->opened = 1;
-            l->batch = FIRST_BATCH;
-            l->xattrs = above->xattrs;
-            l->nxattrs = above->nxattrs;
-        }
         l->partial = tree_changes(a->tree, dir) > changes;
         number = l->number;
     }
@@ -258,7 +233,7 @@ uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint6
 void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = user != NULL ? listing_add(a, dir, user, asked_ms) : NULL;
+    struct listing *l = listing_add(a, dir, user, asked_ms);
     if (l != NULL)
         l->whole = l->made = true;
     pthread_mutex_unlock(&a->mtx);
@@ -280,8 +255,7 @@ static void fold(char *to, const char *name, size_t n)
     to[n] = 0;
 }
 
-/* Called with the lock. */
-static void add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir)
+void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir)
 {
     struct entry *e, *known;
 
@@ -311,7 +285,7 @@ void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_d
     pthread_mutex_lock(&a->mtx);
     struct listing *l = by_number(a, listing);
     if (l != NULL) {
-        add_name(a, l, name.s, name.len, UNASKED, is_dir);
+        ahead_add_name(a, l, name.s, name.len, UNASKED, is_dir);
         l->used_ms = tree_now_ms();
     }
     pthread_mutex_unlock(&a->mtx);
@@ -335,9 +309,9 @@ void ahead_forget(struct ahead *a, struct node *dir, const char *name)
             continue;
         HASH_FIND_STR(l->names, name, e);
         if (e != NULL)
-            entry_let_go(a, l, e, GONE); /* also what is under way: it is not taken any more */
+            ahead_let_go(a, l, e, GONE); /* also what is under way: it is not taken any more */
         else
-            add_name(a, l, name, strlen(name), GONE, false); /* it may be there now */
+            ahead_add_name(a, l, name, strlen(name), GONE, false); /* it may be there now */
     }
     pthread_mutex_unlock(&a->mtx);
 }
@@ -371,7 +345,7 @@ static bool lacks(const struct ahead *a, const struct listing *l, const char *na
 bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = listing_of(a, dir, user);
+    struct listing *l = ahead_listing_of(a, dir, user);
     bool absent = l != NULL && lacks(a, l, name);
     if (absent)
         l->used_ms = tree_now_ms();
@@ -379,148 +353,7 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
     return absent;
 }
 
-/* ---- asking ------------------------------------------------------------- */
-
-struct batch {
-    size_t n;
-    struct entry *entries[MAX_BATCH];
-    const char *names[MAX_BATCH];
-    struct p9_found found[MAX_BATCH];
-};
-
-static int by_name(const void *x, const void *y)
-{
-    struct entry *const *a = x, *const *b = y;
-
-    return strcmp((*a)->name, (*b)->name);
-}
-
-static void sort(struct listing *l)
-{
-    size_t n = HASH_COUNT(l->names), i = 0;
-    struct entry **all = calloc(n, sizeof(struct entry *)), *e;
-
-    if (all == NULL)
-        return;
-    LL_FOREACH(l->first, e)
-    {
-        all[i++] = e;
-    }
-    qsort(all, n, sizeof(struct entry *), by_name);
-    for (i = 0; i < n; i++)
-        all[i]->next_sorted = i + 1 < n ? all[i + 1] : NULL;
-    free(all);
-    l->sorted = true;
-}
-
-/* In which order they are looked at: a shell sorts names, ls -l asks as it reads. */
-static void note_order(struct listing *l, struct entry *e)
-{
-    struct entry *before = l->looked;
-
-    *(e->is_dir ? &l->dirs : &l->files) += 1;
-    l->looked = e;
-    if (before == NULL || before == e)
-        return;
-    if (before->next == e) {
-        l->in_order++;
-        return;
-    }
-    if (!l->sorted)
-        sort(l);
-    l->in_sorted += before->next_sorted == e;
-}
-
-/* The size of a batch: more each time, but not more than was used of one before it was too old. */
-static unsigned next_size(struct ahead *a, struct listing *l)
-{
-    unsigned live, bound;
-
-    if (l->expired)
-        l->batch = l->taken > 0 ? l->taken : 1;
-    p9_client_fids(a->tree->client, &live, &bound);
-    unsigned room = bound / FIDS_SHARE > a->held ? bound / FIDS_SHARE - a->held : 1;
-    room = room / (1 + l->nxattrs) + 1;
-    unsigned size = l->batch < room ? l->batch : room;
-    l->batch = l->batch * GROWTH < MAX_BATCH ? l->batch * GROWTH : MAX_BATCH;
-    l->expired = false;
-    l->taken = 0;
-    return size;
-}
-
-/* What to ask for: `wanted`, and those likely to be next. Called with the lock. */
-static void choose(struct ahead *a, struct listing *l, struct entry *wanted, struct batch *b)
-{
-    unsigned size = next_size(a, l), listings = 0;
-    bool only_dirs = wanted->is_dir && l->files == 0 && (l->dirs > 1 || l->opened > 0);
-    bool sorted = l->sorted && l->in_sorted > l->in_order;
-    uint64_t now = tree_now_ms();
-
-    b->n = 0;
-    for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
-        if (e->state == THERE && !is_fresh(a, e, now))
-            entry_let_go(a, l, e, UNASKED);
-        if (e->state != UNASKED || (only_dirs && !e->is_dir))
-            continue;
-        e->state = ASKED;
-        b->found[b->n].list = e->is_dir && l->opened > 0 && ++listings + a->nkept <= MAX_KEPT;
-        b->entries[b->n++] = e;
-    }
-    for (size_t i = 0; i < b->n; i++) {
-        b->names[i] = b->entries[i]->name;
-        b->entries[i]->changes = tree_changes_of(a->tree, l->dir, b->names[i]);
-    }
-}
-
-/* Called with the lock. */
-static void take_in(struct ahead *a, struct listing *l, struct batch *b, uint64_t walked, uint64_t now)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        struct entry *e = b->entries[i];
-        const struct p9_found *f = &b->found[i];
-        if (f->rc == 0 && e->state == ASKED) {
-            e->attr = f->attr;
-            e->fid = f->fid;
-            memcpy(e->lacks, f->lacks, sizeof e->lacks);
-            e->walked = walked;
-            e->asked_ms = now;
-            e->listing = f->listing;
-            e->state = THERE;
-            l->held++;
-            a->held += 1 + (e->listing != NULL);
-            continue;
-        }
-        if (f->rc == 0) /* forgotten meanwhile */
-            p9_fid_put(f->fid);
-        p9_listing_free(f->listing);
-        e->state = GONE;
-    }
-}
-
-/* Called with the lock, which is released meanwhile. False: the listing is gone. */
-static bool ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct entry *wanted, struct p9_fid *dirfid,
-                uint64_t walked)
-{
-    struct batch *b = malloc(sizeof *b);
-
-    if (b == NULL) {
-        wanted->state = GONE;
-        return true;
-    }
-    choose(a, l, wanted, b);
-    struct p9_xattrs xattrs = l->xattrs;
-    l->asking++;
-    pthread_mutex_unlock(&a->mtx);
-    uint64_t now = tree_now_ms();
-    p9_find_many(sc, dirfid, b->n, b->names, &xattrs, b->found);
-    pthread_mutex_lock(&a->mtx);
-    take_in(a, l, b, walked, now);
-    free(b);
-    bool gone = l->dropped;
-    if (--l->asking == 0 && gone)
-        listing_free(a, l);
-    return !gone;
-}
+/* ---- extended attributes ------------------------------------------------ */
 
 int ahead_xattr(struct ahead *a, const char *name)
 {
@@ -542,7 +375,7 @@ int ahead_xattr(struct ahead *a, const char *name)
 void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = listing_of(a, dir, user);
+    struct listing *l = ahead_listing_of(a, dir, user);
     const char **slot = l == NULL ? NULL : of_dir ? &l->xattrs.of_dir[xattr] : &l->xattrs.of_file[xattr];
     if (slot != NULL && *slot == NULL) {
         *slot = a->xattrs[xattr];
@@ -551,109 +384,88 @@ void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, boo
     pthread_mutex_unlock(&a->mtx);
 }
 
-/* Whether what was told is still so, as far as we did anything. Called with the lock. */
-static bool holds(struct ahead *a, const struct listing *l, const struct entry *e, uint64_t now)
-{
-    return is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
-           tree_changes_of(a->tree, l->dir, e->name) == e->changes;
-}
-
-static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)
-{
-    uint64_t now = tree_now_ms();
-
-    if (e->state != THERE) /* nor is what another thread asks for waited for: that could not be interrupted */
-        return false;
-    if (!holds(a, l, e, now)) {
-        entry_let_go(a, l, e, GONE);
-        return false;
-    }
-    *found = (struct ahead_found){
-        .attr = e->attr, .fid = e->fid, .walked = e->walked, .left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms)};
-    memcpy(found->lacks, e->lacks, sizeof found->lacks);
-    found->listing = e->listing;
-    a->held -= 1 + (e->listing != NULL);
-    e->listing = NULL;
-    l->held--;
-    l->taken++;
-    e->state = GONE;
-    return true;
-}
-
-bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
-                uint64_t walked, const char *name, struct ahead_found *found)
-{
-    struct entry *e = NULL;
-    bool taken = false;
-
-    pthread_mutex_lock(&a->mtx);
-    drop_old(a, tree_now_ms());
-    struct listing *l = listing_of(a, dir, user);
-    if (l != NULL)
-        HASH_FIND_STR(l->names, name, e);
-    if (e != NULL) {
-        note_order(l, e);
-        if (e->state == THERE && !is_fresh(a, e, tree_now_ms())) {
-            entry_let_go(a, l, e, UNASKED);
-            l->expired = true;
-        }
-    }
-    if (e != NULL && e->state == UNASKED && !ask(a, sc, l, e, dirfid, walked))
-        e = NULL;
-    if (e != NULL) {
-        l->used_ms = tree_now_ms();
-        taken = take(a, l, e, found);
-    }
-    pthread_mutex_unlock(&a->mtx);
-    return taken;
-}
-
 /* ---- directories read ahead --------------------------------------------- */
 
-void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found, uint64_t changes)
+void ahead_add_kept(struct ahead *a, struct node *dir, struct user *user, struct listing *below, uint64_t changes)
 {
-    struct kept *k = found->listing != NULL ? malloc(sizeof *k) : NULL;
+    struct kept *k = malloc(sizeof *k);
 
     if (k == NULL) {
-        p9_listing_free(found->listing);
+        ahead_listing_end(a, below);
         return;
     }
-    pthread_mutex_lock(&a->mtx);
     if (a->nkept >= MAX_KEPT)
         kept_drop(a, a->kept);
-    uint64_t age = a->lifetime_ms - found->left_ms;
-    *k = (struct kept){.dir = dir, .user = user, .listing = found->listing, .changes = changes};
-    k->asked_ms = tree_now_ms() - age;
+    *k = (struct kept){.dir = dir, .user = user, .below = below, .changes = changes};
     tree_remember(a->tree, dir);
     DL_APPEND(a->kept, k);
     a->nkept++;
-    a->held++;
+}
+
+void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found, uint64_t changes)
+{
+    if (found->below == NULL)
+        return;
+    pthread_mutex_lock(&a->mtx);
+    ahead_add_kept(a, dir, user, found->below, changes);
     pthread_mutex_unlock(&a->mtx);
 }
 
-struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes,
-                              uint64_t *asked_ms)
+void ahead_no_use(struct ahead *a, const struct ahead_found *found)
 {
-    struct p9_listing *found = NULL;
-    struct kept *k, *next;
+    if (found->below == NULL)
+        return;
+    pthread_mutex_lock(&a->mtx);
+    ahead_listing_end(a, found->below);
+    pthread_mutex_unlock(&a->mtx);
+}
+
+static struct kept *kept_of(struct ahead *a, const struct node *dir, const struct user *user)
+{
+    struct kept *k = a->kept;
+
+    while (k != NULL && (k->dir != dir || k->user != user))
+        k = k->next;
+    return k;
+}
+
+bool ahead_lags(struct ahead *a, struct node *dir, struct user *user)
+{
+    pthread_mutex_lock(&a->mtx);
+    struct listing *above = ahead_listing_of(a, tree_parent(a->tree, dir), user);
+    bool lags = is_gone_through(above) && above->opened > 1 && kept_of(a, dir, user) == NULL;
+    pthread_mutex_unlock(&a->mtx);
+    return lags;
+}
+
+struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes, uint64_t *number)
+{
+    struct p9_listing *raw = NULL;
+    struct kept *k;
 
     pthread_mutex_lock(&a->mtx);
     uint64_t now = tree_now_ms();
-    struct listing *above = listing_of(a, tree_parent(a->tree, dir), user);
-    if (above != NULL)
-        above->opened++;
-    DL_FOREACH_SAFE (a->kept, k, next) {
-        if (k->dir != dir || k->user != user)
-            continue;
-        if (found == NULL && now - k->asked_ms < a->lifetime_ms && tree_changes(a->tree, dir) <= k->changes) {
-            found = k->listing;
+    struct listing *above = ahead_listing_of(a, tree_parent(a->tree, dir), user);
+    if (above != NULL) {
+        above->opened = is_gone_through(above) ? above->opened + 1 : 1;
+        above->opened_ms = now;
+    }
+    while ((k = kept_of(a, dir, user)) != NULL) {
+        struct listing *l = k->below;
+        bool good = raw == NULL && now - l->asked_ms < a->lifetime_ms && tree_changes(a->tree, dir) <= k->changes;
+        if (good) {
             *changes = k->changes;
-            *asked_ms = k->asked_ms;
-            k->listing = NULL;
-            a->held--;
+            k->below = NULL;
         }
         kept_drop(a, k);
+        if (!good)
+            continue;
+        raw = l->raw;
+        l->raw = NULL;
+        a->held--;
+        listing_attach(a, l, dir);
+        *number = l->number;
     }
     pthread_mutex_unlock(&a->mtx);
-    return found;
+    return raw;
 }

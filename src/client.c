@@ -370,10 +370,10 @@ int p9_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p
     return fid->client->ops->open_checked(sc, fid, flags, from, n, names, walked, attr);
 }
 
-void p9_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                  const struct p9_xattrs *xattrs, struct p9_found *found)
+void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                  struct p9_found *found)
 {
-    from->client->ops->find_many(sc, from, n, names, xattrs, found);
+    c->ops->find_many(sc, c, n, xattrs, found);
 }
 
 int p9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)

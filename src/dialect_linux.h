@@ -14,7 +14,7 @@ struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
 void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
 
 /* dialect_linux_many.c: p9_find_many. */
-void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                     const struct p9_xattrs *xattrs, struct p9_found *found);
+void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                     struct p9_found *found);
 
 #endif

@@ -40,9 +40,9 @@ struct round {
     struct p9_scope *scope;
 };
 
-static void round_begin(struct round *r, struct p9_scope *sc, struct p9_fid *from)
+static void round_begin(struct round *r, struct p9_scope *sc, struct p9_client *c)
 {
-    r->session = from->client->session;
+    r->session = c->session;
     r->scope = sc;
     p9_batch_init(&r->batch, 1); /* for the end of sending */
 }
@@ -75,21 +75,20 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
     return rc;
 }
 
-static void walk_each(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                      struct p9_found *found, struct look *look)
+static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct p9_found *found, struct look *look)
 {
     struct round r;
 
-    round_begin(&r, sc, from);
+    round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++) {
-        found[i].rc = fid_new(from->client, &found[i].fid);
+        found[i].rc = fid_new(c, &found[i].fid);
         if (found[i].rc != 0)
             continue;
-        struct p9_fcall tx = p9_walk_message(from, found[i].fid, 1, &names[i]);
+        struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
         round_send(&r, &look[i].req, &tx);
-        if (!found[i].list || fid_new(from->client, &look[i].dir) != 0)
+        if (!found[i].list || fid_new(c, &look[i].dir) != 0)
             continue;
-        tx = p9_walk_message(from, look[i].dir, 1, &names[i]);
+        tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
         round_send(&r, &look[i].dir_req, &tx);
     }
     round_end(&r);
@@ -197,12 +196,12 @@ static bool wants_more(const struct look *look)
     return l != NULL && !l->whole && (l->len == 0 || l->len + WORTH_ASKING <= LISTING_BYTES);
 }
 
-static void read_each(struct p9_scope *sc, struct p9_fid *from, size_t n, struct look *look, struct p9_found *found)
+static void read_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct look *look, struct p9_found *found)
 {
     struct round r;
 
     for (int again = 0; again < 2; again++) {
-        round_begin(&r, sc, from);
+        round_begin(&r, sc, c);
         for (size_t i = 0; i < n; i++)
             if (wants_more(&look[i]))
                 ask_entries(&r, &look[i]);
@@ -222,8 +221,8 @@ static void read_each(struct p9_scope *sc, struct p9_fid *from, size_t n, struct
 
 /* ---- all of it ---------------------------------------------------------- */
 
-void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names,
-                     const struct p9_xattrs *xattrs, struct p9_found *found)
+void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                     struct p9_found *found)
 {
     struct look *look = calloc(n, sizeof *look);
     bool listings = false;
@@ -235,8 +234,8 @@ void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const c
     }
     if (look == NULL)
         return;
-    walk_each(sc, from, n, names, found, look);
-    round_begin(&r, sc, from);
+    walk_each(sc, c, n, found, look);
+    round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++)
         if (found[i].rc == 0)
             ask_one(&r, found[i].fid, xattrs, &look[i]);
@@ -247,6 +246,6 @@ void linux_find_many(struct p9_scope *sc, struct p9_fid *from, size_t n, const c
         listings = listings || look[i].listing != NULL;
     }
     if (listings)
-        read_each(sc, from, n, look, found);
+        read_each(sc, c, n, look, found);
     free(look);
 }

@@ -88,10 +88,9 @@ static void note_names(struct op *op, struct stream *s)
 static bool take_listing(struct op *op, struct stream *s)
 {
     struct ahead *a = op->fs->ahead;
-    uint64_t asked_ms;
     struct p9_dirent de;
     struct p9_attr attr;
-    struct p9_listing *l = a != NULL ? ahead_open(a, s->node, op_user(op), &s->changes, &asked_ms) : NULL;
+    struct p9_listing *l = a != NULL ? ahead_open(a, s->node, op_user(op), &s->changes, &s->listing) : NULL;
 
     if (l == NULL)
         return false;
@@ -102,7 +101,6 @@ static bool take_listing(struct op *op, struct stream *s)
         s->next = 0;
         s->at_start = s->ready = true;
         s->dots = has_dot(s);
-        s->listing = ahead_begin(a, s->node, op_user(op), s->changes, asked_ms);
         note_names(op, s);
         for (uint32_t at = 0, used = 1; l->whole && at < s->len && used > 0; at += used) {
             used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
@@ -133,6 +131,22 @@ static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
     return rc;
 }
 
+/* The next of many directories that the kernel knows already: it is read, and others with it. */
+static void read_on(struct op *op, struct node *dir)
+{
+    struct ahead *a = op->fs->ahead;
+    char name[P9_MAXNAME + 1];
+    struct node *above;
+
+    if (a == NULL || !ahead_lags(a, dir, op_user(op)) || (above = tree_above(op->fs->tree, dir, name)) == NULL)
+        return;
+    struct node_use u = op_use(op, above);
+    if (node_use(&op->scope, &u) == 0)
+        ahead_read_on(a, &op->scope, above, u.user, u.fid, u.walked, name);
+    node_again(&u, 0);
+    tree_forget(op->fs->tree, above, 1);
+}
+
 void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
@@ -147,6 +161,7 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         s->node = node;
         s->room = room;
         s->next = UINT64_MAX; /* nowhere yet */
+        read_on(&op, node);
         rc = take_listing(&op, s) ? 0 : open_dir(&op, node, &s->fid);
     }
     if (rc != 0) {

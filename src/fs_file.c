@@ -93,7 +93,6 @@ static ssize_t write_through(struct op *op, struct file *f, const char *buf, siz
 
 static ssize_t write_behind(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
 {
-    f->writer.node = f->handle.node;
     int rc = behind_write(op->fs->behind, &op->scope, &f->writer, f->handle.fid, buf, size, off);
     return rc == 0 ? (ssize_t)size : rc;
 }

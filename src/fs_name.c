@@ -38,7 +38,7 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     if (!there)
         return -EAGAIN;
     if (enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0) {
-        p9_listing_free(found.listing);
+        ahead_no_use(op->fs->ahead, &found);
         return -EAGAIN;
     }
     if (!known)
@@ -142,7 +142,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     struct op op;
     struct node *node;
     struct p9_attr attr;
-    struct p9_qid made;
+    struct p9_qid made = {.path = 0};
     uint64_t began = tree_now_ms();
 
     op_begin(&op, req);
@@ -169,7 +169,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     name_changed(&op, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
-    op.attr_unsure = m.target == NULL && m.rdev == 0 && is_plain_new(&op, m.mode, group);
+    /* nfs-ganesha's Rmknod has a qid of zeros. */
+    op.attr_unsure = m.target == NULL && m.rdev == 0 && made.path != 0 && is_plain_new(&op, m.mode, group);
     if (rc == 0 && op.attr_unsure) {
         attr = attr_of_new(&op, dir, &made, m.mode);
         rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);

@@ -101,6 +101,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     f->direct = is_synthetic(op->fs, f, attr);
     fi->direct_io = f->direct || fs->passes_cache;
     fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
+    f->writer.node = f->handle.node;
     fi->fh = (uintptr_t)f;
     if (tree_told(fs->tree, f->handle.node, attr))
         fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);

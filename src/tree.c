@@ -137,6 +137,8 @@ void node_release(struct tree *t, struct node *node)
 {
     while (node != NULL && node_unused(t, node)) {
         struct node *parent = NULL;
+        if (node->links != NULL && node->touched > t->changes_forgotten)
+            t->changes_forgotten = node->touched;
         while (node->links != NULL) {
             if (parent != NULL && node_unused(t, parent)) /* a file with several names: rare */
                 node_release(t, parent);

@@ -23,6 +23,7 @@ void tree_changing(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
     node_changing(t, node);
+    node->touched = node->changes;
     pthread_mutex_unlock(&t->mtx);
 }
 
@@ -46,6 +47,14 @@ uint64_t tree_all_changes(struct tree *t)
 {
     pthread_mutex_lock(&t->mtx);
     uint64_t changes = t->changes;
+    pthread_mutex_unlock(&t->mtx);
+    return changes;
+}
+
+uint64_t tree_changes_forgotten(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t changes = t->changes_forgotten;
     pthread_mutex_unlock(&t->mtx);
     return changes;
 }
@@ -100,6 +109,28 @@ void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS
     if (node->changes <= changes && !holds)
         node->lacks_until = now + ms;
     pthread_mutex_unlock(&t->mtx);
+}
+
+struct node *tree_known(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = tree_find(t, parent, name);
+    if (node != NULL)
+        node->nlookup++;
+    pthread_mutex_unlock(&t->mtx);
+    return node;
+}
+
+struct node *tree_above(struct tree *t, struct node *dir, char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *above = dir->links != NULL ? dir->links->parent : NULL;
+    if (above != NULL) {
+        above->nlookup++;
+        strcpy(name, dir->links->name);
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return above;
 }
 
 const struct node *tree_parent(struct tree *t, struct node *node)

@@ -1,0 +1,382 @@
+/*
+ * ahead_ask.c: a name that is looked at takes others along.
+ *
+ * Which: those that come next, in the order in which names were looked at so far; directories alone where nothing else was looked
+ * at. Where directories are opened one after the other they are read as well, and what is in them is asked for in its turn.
+ */
+#include "ahead_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    GROWTH = 8,     /* each batch is so many times the one before */
+    FIDS_SHARE = 4, /* at most this part of the fids that the server allows */
+    MAX_DEPTH = 2,  /* levels below the directory that is looked at */
+    KNOWN_BATCH = 64,
+};
+
+/* ---- what to ask for ---------------------------------------------------- */
+
+struct batch {
+    size_t n;
+    struct entry *entries[AHEAD_BATCH];
+    struct listing *listings[AHEAD_BATCH]; /* that they are of, each counted as asking */
+    struct p9_found found[AHEAD_BATCH];    /* each with a reference to `from` */
+};
+
+static int by_name(const void *x, const void *y)
+{
+    struct entry *const *a = x, *const *b = y;
+
+    return strcmp((*a)->name, (*b)->name);
+}
+
+static void sort(struct listing *l)
+{
+    size_t n = HASH_COUNT(l->names), i = 0;
+    struct entry **all = calloc(n, sizeof(struct entry *)), *e;
+
+    if (all == NULL)
+        return;
+    LL_FOREACH(l->first, e)
+    {
+        all[i++] = e;
+    }
+    qsort(all, n, sizeof(struct entry *), by_name);
+    for (i = 0; i < n; i++)
+        all[i]->next_sorted = i + 1 < n ? all[i + 1] : NULL;
+    free(all);
+    l->sorted = true;
+}
+
+/* In which order they are looked at: a shell sorts names, ls -l asks as it reads. */
+static void note_order(struct listing *l, struct entry *e)
+{
+    struct entry *before = l->looked;
+
+    *(e->is_dir ? &l->dirs : &l->files) += 1;
+    l->looked = e;
+    if (before == NULL || before == e)
+        return;
+    if (before->next == e) {
+        l->in_order++;
+        return;
+    }
+    if (!l->sorted)
+        sort(l);
+    l->in_sorted += before->next_sorted == e;
+}
+
+/* How many names may be asked for, by the fids that are left for this. */
+static unsigned room_for_names(struct ahead *a, const struct listing *l)
+{
+    unsigned live, bound;
+
+    p9_client_fids(a->tree->client, &live, &bound);
+    unsigned room = bound / FIDS_SHARE > a->held ? bound / FIDS_SHARE - a->held : 0;
+    return room / (1 + l->nxattrs);
+}
+
+/* The size of a batch: more each time, but not more than was used of one before it was too old. */
+static unsigned next_size(struct ahead *a, struct listing *l)
+{
+    if (l->expired)
+        l->batch = l->taken > 0 ? l->taken : 1;
+    unsigned room = room_for_names(a, l) + 1, size = l->batch < room ? l->batch : room;
+    l->batch = l->batch * GROWTH < AHEAD_BATCH ? l->batch * GROWTH : AHEAD_BATCH;
+    l->expired = false;
+    l->taken = 0;
+    return size;
+}
+
+static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struct entry *e, struct p9_fid *from,
+                      bool list)
+{
+    e->state = ASKED;
+    e->changes = l->dir != NULL ? tree_changes_of(a->tree, l->dir, e->name) : UINT64_MAX;
+    l->asking++;
+    b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .list = list};
+    b->listings[b->n] = l;
+    b->entries[b->n++] = e;
+}
+
+/* `wanted`, and those likely to be next. */
+static void choose(struct ahead *a, struct listing *l, struct entry *wanted, bool only_dirs, struct p9_fid *dirfid,
+                   struct batch *b)
+{
+    unsigned size = next_size(a, l);
+    bool sorted = l->sorted && l->in_sorted > l->in_order;
+    uint64_t now = tree_now_ms();
+
+    for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
+        if (e->state == THERE && !ahead_is_fresh(a, e, now))
+            ahead_let_go(a, l, e, UNASKED);
+        if (e->state == UNASKED && (!only_dirs || e->is_dir))
+            batch_add(a, b, l, e, dirfid, e->is_dir && l->opened > 0);
+    }
+}
+
+/* What is in the directories that came with the batch above. */
+static void choose_below(struct ahead *a, const struct batch *above, bool only_dirs, bool list, struct batch *b)
+{
+    for (size_t i = 0; i < above->n; i++) {
+        const struct entry *dir = above->entries[i];
+        struct listing *l = dir->state == THERE ? dir->below : NULL;
+        unsigned room = l != NULL ? room_for_names(a, l) : 0;
+        for (struct entry *e = l != NULL ? l->first : NULL; e != NULL && b->n < AHEAD_BATCH && b->n < room; e = e->next)
+            if (e->state == UNASKED && (!only_dirs || e->is_dir))
+                batch_add(a, b, l, e, dir->fid, e->is_dir && list);
+    }
+}
+
+static void batch_end(struct ahead *a, struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct listing *l = b->listings[i];
+        p9_fid_put(b->found[i].from);
+        if (--l->asking == 0 && l->dropped)
+            ahead_listing_end(a, l);
+    }
+    free(b);
+}
+
+/* ---- asking ------------------------------------------------------------- */
+
+/* A listing of what was read of a directory, which it takes. */
+static struct listing *listing_of_raw(struct ahead *a, const struct listing *above, struct p9_listing *raw,
+                                      uint64_t now)
+{
+    struct listing *l = ahead_listing_new(above->user, now);
+    struct p9_dirent de;
+
+    if (l == NULL) {
+        p9_listing_free(raw);
+        return NULL;
+    }
+    l->raw = raw;
+    a->held++;
+    l->xattrs = above->xattrs;
+    l->nxattrs = above->nxattrs;
+    for (size_t at = 0, used = 1; at < raw->len && used > 0; at += used) {
+        used = p9_dirent_unpack(raw->entries + at, raw->len - at, &de);
+        if (used > 0 && de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
+            ahead_add_name(a, l, de.name.s, de.name.len, UNASKED, (de.qid.type & P9_QTDIR) != 0);
+    }
+    return l;
+}
+
+static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t snapshot, uint64_t now)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct entry *e = b->entries[i];
+        struct listing *l = b->listings[i];
+        const struct p9_found *f = &b->found[i];
+        if (f->rc == 0 && e->state == ASKED && !l->dropped) {
+            e->attr = f->attr;
+            e->fid = f->fid;
+            memcpy(e->lacks, f->lacks, sizeof e->lacks);
+            e->walked = walked;
+            e->snapshot = snapshot;
+            e->asked_ms = now;
+            e->below = f->listing != NULL ? listing_of_raw(a, l, f->listing, now) : NULL;
+            e->state = THERE;
+            l->held++;
+            a->held++;
+            continue;
+        }
+        if (f->rc == 0) /* forgotten meanwhile */
+            p9_fid_put(f->fid);
+        p9_listing_free(f->listing);
+        e->state = GONE;
+    }
+}
+
+/* Asks for the batch. Gives the lock up meanwhile. */
+static void send(struct ahead *a, struct p9_scope *sc, const struct p9_xattrs *xattrs, struct batch *b, uint64_t walked)
+{
+    uint64_t snapshot = tree_all_changes(a->tree), now = tree_now_ms();
+
+    pthread_mutex_unlock(&a->mtx);
+    p9_find_many(sc, a->tree->client, b->n, xattrs, b->found);
+    pthread_mutex_lock(&a->mtx);
+    take_in(a, b, walked, snapshot, now);
+}
+
+/* Asks for the batch, then for what is in the directories that come with it, so many levels down. */
+static void ask_down(struct ahead *a, struct p9_scope *sc, struct batch *b, const struct listing *l, bool only_dirs,
+                     unsigned depth, uint64_t walked)
+{
+    struct p9_xattrs xattrs = l->xattrs;
+    struct batch *above = b, *below;
+
+    send(a, sc, &xattrs, b, walked);
+    for (; depth > 0 && (below = calloc(1, sizeof *below)) != NULL; depth--) {
+        choose_below(a, above, only_dirs, depth > 1 || only_dirs, below);
+        if (above != b)
+            batch_end(a, above);
+        above = below;
+        if (below->n == 0)
+            break;
+        send(a, sc, &xattrs, below, walked);
+    }
+    if (above != b)
+        batch_end(a, above);
+}
+
+static bool wants_only_dirs(const struct listing *l, const struct entry *wanted)
+{
+    return wanted->is_dir && l->files == 0 && (l->dirs > 1 || l->opened > 0);
+}
+
+/* How many levels below are worth it: none for files that are gone through so slowly that what comes ahead is too old. */
+static unsigned levels_below(struct ahead *a, const struct listing *l, bool only_dirs)
+{
+    for (; a->lost + a->taken > 2 * AHEAD_BATCH; a->taken /= 2)
+        a->lost /= 2;
+    if (!only_dirs && a->lost > a->taken)
+        return 0;
+    return l->opened > MAX_DEPTH ? MAX_DEPTH : l->opened > 0 ? l->opened - 1 : 0;
+}
+
+/* Called with the lock, which it gives up meanwhile: the listing may be gone. */
+static void ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct entry *wanted, struct p9_fid *dirfid,
+                uint64_t walked)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    bool only_dirs = wants_only_dirs(l, wanted);
+
+    if (b == NULL) {
+        wanted->state = GONE;
+        return;
+    }
+    choose(a, l, wanted, only_dirs, dirfid, b);
+    ask_down(a, sc, b, l, only_dirs, levels_below(a, l, only_dirs), walked);
+    batch_end(a, b);
+}
+
+/* ---- directories that are known already --------------------------------- */
+
+/* Those that follow in the listing, from `first` on, and are not read yet. */
+static void choose_known(struct ahead *a, struct listing *l, struct entry *first, struct p9_fid *fid, struct batch *b)
+{
+    unsigned room = room_for_names(a, l) + 1;
+
+    for (struct entry *e = first; e != NULL && b->n < KNOWN_BATCH && b->n < room; e = e->next) {
+        if (!e->is_dir || e->state == ASKED || e->below != NULL)
+            continue;
+        ahead_let_go(a, l, e, UNASKED);
+        batch_add(a, b, l, e, fid, true);
+    }
+}
+
+/* What came of those that the kernel has is for their nodes. */
+static void keep_known(struct ahead *a, struct listing *l, struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct entry *e = b->entries[i];
+        struct node *dir = e->state == THERE ? tree_known(a->tree, l->dir, e->name) : NULL;
+        if (dir == NULL)
+            continue;
+        if (e->below != NULL && qid_same_file(&dir->qid, &e->attr.qid) &&
+            tree_changes_of(a->tree, l->dir, e->name) == e->changes) {
+            ahead_add_kept(a, dir, l->user, e->below, e->changes);
+            e->below = NULL;
+        }
+        tree_forget(a->tree, dir, 1);
+        ahead_let_go(a, l, e, GONE);
+    }
+}
+
+void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, struct user *user, struct p9_fid *abovefid,
+                   uint64_t walked, const char *name)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    struct entry *e = NULL;
+
+    pthread_mutex_lock(&a->mtx);
+    struct listing *l = ahead_listing_of(a, above, user);
+    if (l != NULL)
+        HASH_FIND_STR(l->names, name, e);
+    if (b != NULL && e != NULL) {
+        choose_known(a, l, e, abovefid, b);
+        if (b->n > 0)
+            ask_down(a, sc, b, l, l->files == 0, levels_below(a, l, l->files == 0), walked);
+        keep_known(a, l, b);
+        batch_end(a, b);
+        b = NULL;
+    }
+    pthread_mutex_unlock(&a->mtx);
+    free(b);
+}
+
+/* ---- looking ------------------------------------------------------------ */
+
+/* Whether what was told is still so, as far as we did anything. A node that we changed and that was forgotten since would not
+ * tell. */
+static bool holds(struct ahead *a, const struct listing *l, const struct entry *e, uint64_t now)
+{
+    return ahead_is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
+           tree_changes_of(a->tree, l->dir, e->name) == e->changes && tree_changes_forgotten(a->tree) <= e->snapshot;
+}
+
+static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)
+{
+    uint64_t now = tree_now_ms();
+
+    if (e->state != THERE) /* nor is what another thread asks for waited for: that could not be interrupted */
+        return false;
+    if (!holds(a, l, e, now)) {
+        ahead_let_go(a, l, e, GONE);
+        return false;
+    }
+    *found = (struct ahead_found){.attr = e->attr, .fid = e->fid, .walked = e->walked, .below = e->below};
+    found->left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms);
+    memcpy(found->lacks, e->lacks, sizeof found->lacks);
+    e->below = NULL;
+    l->held--;
+    a->held--;
+    a->taken++;
+    l->taken++;
+    e->state = GONE;
+    return true;
+}
+
+static struct entry *find(struct ahead *a, const struct node *dir, const struct user *user, const char *name,
+                          struct listing **l)
+{
+    struct entry *e = NULL;
+
+    *l = ahead_listing_of(a, dir, user);
+    if (*l != NULL)
+        HASH_FIND_STR((*l)->names, name, e);
+    return e;
+}
+
+bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
+                uint64_t walked, const char *name, struct ahead_found *found)
+{
+    struct listing *l;
+    bool taken = false;
+
+    pthread_mutex_lock(&a->mtx);
+    ahead_drop_old(a, tree_now_ms());
+    struct entry *e = find(a, dir, user, name, &l);
+    if (e != NULL) {
+        note_order(l, e);
+        if (e->state == THERE && !ahead_is_fresh(a, e, tree_now_ms())) {
+            ahead_let_go(a, l, e, UNASKED);
+            l->expired = true;
+        }
+    }
+    if (e != NULL && e->state == UNASKED) {
+        ask(a, sc, l, e, dirfid, walked);
+        e = find(a, dir, user, name, &l);
+    }
+    if (e != NULL) {
+        l->used_ms = tree_now_ms();
+        taken = take(a, l, e, found);
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return taken;
+}
