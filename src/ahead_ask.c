@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    GROWTH = 8,     /* each batch is so many times the one before */
+    GROWTH = 64,    /* each batch is so many times the one before: one look is no reason for more, two are */
     FIDS_SHARE = 4, /* at most this part of the fids that the server allows */
     MAX_DEPTH = 2,  /* levels below the directory that is looked at */
     KNOWN_BATCH = 64,

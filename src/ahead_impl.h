@@ -13,7 +13,7 @@
 #include "ahead.h"
 
 enum {
-    AHEAD_BATCH = 512,       /* names asked for at once, at most */
+    AHEAD_BATCH = 1024,      /* names asked for at once, at most */
     AHEAD_FIRST_BATCH = 128, /* where a whole tree is gone through */
 };
 

@@ -3,6 +3,8 @@
  *
  *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]
  *
+ * CONTROL-PORT 0: what passes is not 9P, and not counted.
+ *
  * Any number of messages may be under way: each arrives half the round trip after it was sent, later if the line is full.
  * Who connects to CONTROL-PORT is told, in a line, what has passed since he was told last:
  *
@@ -54,6 +56,7 @@ struct link {
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the counts and depths */
 static unsigned long counts[256];
 static uint32_t arrived, rounds; /* the deepest answer that has arrived; the deepest request */
+static bool counting;
 static uint64_t one_way, per_second;
 
 static uint64_t now(void)
@@ -133,7 +136,8 @@ static void *take_in(void *arg)
         c->n = n > 0 ? (size_t)n : 0;
         c->next = NULL;
         if (l->requests)
-            pass(l, c->bytes, c->n);
+            if (counting)
+                pass(l, c->bytes, c->n);
         uint64_t start = now();
         start = start > l->free_at ? start : l->free_at;
         l->free_at = per_second > 0 ? start + c->n * 1000000000u / per_second : start;
@@ -170,7 +174,8 @@ static void *give_out(void *arg)
         pthread_mutex_unlock(&l->mtx);
         wait_until(c->due);
         if (!l->requests)
-            pass(l, c->bytes, c->n);
+            if (counting)
+                pass(l, c->bytes, c->n);
         for (size_t at = 0; going && at < c->n;) {
             ssize_t w = write(l->to, c->bytes + at, c->n - at);
             going = w > 0;
@@ -237,8 +242,9 @@ int main(int argc, char **argv)
     one_way = strtoull(argv[4], NULL, 10) * 500000u;
     per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     signal(SIGPIPE, SIG_IGN);
-    int told = endpoint(argv[2], true), s = endpoint(argv[1], true);
-    if (pthread_create(&control, NULL, control_main, &told) != 0)
+    counting = atoi(argv[2]) != 0;
+    int told = counting ? endpoint(argv[2], true) : -1, s = endpoint(argv[1], true);
+    if (counting && pthread_create(&control, NULL, control_main, &told) != 0)
         return 1;
     for (int c; (c = accept(s, NULL, NULL)) >= 0;) {
         struct link *link = calloc(1, sizeof *link);

@@ -42,7 +42,7 @@ case_going_through_a_tree() { # directories beside one that was opened are read 
         touch "$exp/d$i/f" "$exp/d$i/e/g"
     done
     attach
-    take 65 find "$mnt" -type f # of 41 directories: each would be five
+    take 75 find "$mnt" -type f # of 41 directories: each would be five
     same "$(find "$mnt" -type f | wc -l)" 40
     detach
     attach
