@@ -24,7 +24,8 @@ struct p9_client;
 struct p9_dialect_ops;
 
 /* What the server knows a file by, for one attached user, until it is clunked. Counted: each
- * holder has a reference, and the last p9_fid_put sends Tclunk without waiting for it. */
+ * holder has a reference, and the last p9_fid_put sends Tclunk without waiting for it, and that of a fid that is not open with the next
+ * message. */
 struct p9_fid {
     struct p9_client *client;
     atomic_int refs;

@@ -96,6 +96,10 @@ bool p9_session_dead(struct p9_session *s);
  * max_tags a request is queued. done() may have been called when this returns. */
 void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx);
 
+/* The same for one of several: it may wait to be written with those that follow, until p9_push. */
+void p9_submit_more(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx);
+void p9_push(struct p9_session *s);
+
 /* Interrupts the requests of a scope, and those submitted in it later: each completes with -EINTR once
  * the server has confirmed the flush, or with its reply if that comes first. flush(5). Any thread. */
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope);

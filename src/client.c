@@ -48,6 +48,7 @@ enum { DRAIN_MS = 2000 };
 /* A server that is still answering when the connection goes may not survive it (diod: SIGPIPE). */
 void p9_client_stop(struct p9_client *c)
 {
+    p9_push(c->session);
     fids_drain(c->fids, DRAIN_MS);
     p9_session_stop(c->session);
     fids_free(c->fids);

@@ -176,8 +176,9 @@ static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags
     p9_batch_init(&batch, ALL);
     for (int i = 0; i < ALL; i++) {
         req[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
-        p9_submit(s, &req[i], &tx[i]);
+        p9_submit_more(s, &req[i], &tx[i]);
     }
+    p9_push(s);
     p9_batch_wait(s, &batch);
     rc = req[WALK].rc;
     if (rc == 0 && req[WALK].rx.Rwalk.nwqid.n != n)

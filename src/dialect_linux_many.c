@@ -53,11 +53,12 @@ static void round_send(struct round *r, struct p9_req *req, const struct p9_fcal
     req->arg = &r->batch;
     req->scope = r->scope;
     atomic_fetch_add(&r->batch.left, 1);
-    p9_submit(r->session, req, tx);
+    p9_submit_more(r->session, req, tx);
 }
 
 static void round_end(struct round *r)
 {
+    p9_push(r->session);
     p9_batch_done(&r->batch);
     p9_batch_wait(r->session, &r->batch);
 }

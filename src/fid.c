@@ -266,7 +266,12 @@ void p9_fid_put(struct p9_fid *fid)
     k->req = (struct p9_req){.done = clunk_done, .arg = k};
     pthread_mutex_lock(&c->fids->mtx);
     c->fids->clunking++;
+    /* Of one that is not open the server does nothing at its end, and nobody needs the number now. */
+    bool later = fid->iounit == 0 && c->fids->live < c->fids->bound / 2;
     pthread_mutex_unlock(&c->fids->mtx);
     struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = fid->num};
-    p9_submit(c->session, &k->req, &tx);
+    if (later)
+        p9_submit_more(c->session, &k->req, &tx);
+    else
+        p9_submit(c->session, &k->req, &tx);
 }

@@ -39,7 +39,7 @@ static void send_part(struct p9_io *io, uint32_t i)
         tx.Tread.offset = io->offset + at;
         tx.Tread.count = n;
     }
-    p9_submit(io->fid->client->session, req, &tx);
+    p9_submit_more(io->fid->client->session, req, &tx);
 }
 
 static void end(struct p9_io *io, int rc)
@@ -75,8 +75,10 @@ static void send_round(struct p9_io *io)
     }
     io->nparts = n;
     atomic_store(&io->left, n); /* nothing of io may be touched after its last part is sent */
+    struct p9_session *s = io->fid->client->session;
     for (uint32_t i = 0; i < n; i++)
         send_part(io, i);
+    p9_push(s);
 }
 
 static uint32_t part_got(const struct p9_io *io, const struct p9_req *req)

@@ -242,7 +242,7 @@ static int pack(struct p9_session *s, struct p9_req *req, const struct p9_fcall 
     return 0;
 }
 
-void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx)
+static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx, bool now)
 {
     int err = pack(s, req, tx);
 
@@ -280,6 +280,24 @@ void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *
         shown.tag = req->tag;
         session_trace(s, "->", &shown);
     }
+    if (now)
+        session_pump(s);
+    pthread_mutex_unlock(&s->mtx);
+}
+
+void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx)
+{
+    submit(s, req, tx, true);
+}
+
+void p9_submit_more(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx)
+{
+    submit(s, req, tx, false);
+}
+
+void p9_push(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
     session_pump(s);
     pthread_mutex_unlock(&s->mtx);
 }
