@@ -141,8 +141,8 @@ uint64_t tree_clock(struct tree *t);
 /* Remembers what the kernel is told. Returns whether size or times differ from what it was told before. */
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
 
-/* At an open, with the attributes of then: whether the content is as at the last open, and so all that was read since. A
- * change within the two seconds before that open may have been followed by one that the times do not show (with `loose` that is left
+/* At an open, or when a lock was got, with the attributes of then: whether the content is as the last time, and so all that was read since. A
+ * change within the two seconds before that may have been followed by one that the times do not show (with `loose` that is left
  * out of account). */
 bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose);
 

@@ -117,9 +117,9 @@ static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64
     return a > b ? a : b;
 }
 
-/* Takes on the server what it lacks of `type` in the range. */
+/* Takes on the server what it lacks of `type` in the range; *gained: there was something. */
 static int raise_to(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last,
-                    enum lock_type type)
+                    enum lock_type type, bool *gained)
 {
     enum lock_type held = strongest(fl->server);
     int rc = 0;
@@ -128,8 +128,10 @@ static int raise_to(struct op *op, struct node *node, struct file_locks *fl, uin
         type = held;
     for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
         end = last;
-        if (locks_at(fl->server, at, &end) < type)
+        if (locks_at(fl->server, at, &end) < type) {
             rc = lock_on_server(op, fl, type, at, end);
+            *gained = true;
+        }
         if (end == last)
             break;
     }
@@ -162,11 +164,22 @@ static int lower(struct op *op, struct node *node, struct file_locks *fl, uint64
 
 static void queue_wake(struct fs *fs);
 
+/* What others wrote until they gave their lock back is to be seen: what was read before is kept only if the file is the same. */
+static void see_changes(struct op *op, struct node *node)
+{
+    struct fs *fs = op->fs;
+    struct p9_attr attr;
+
+    if (node_getattr(op, node, &attr) != 0 || !tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
+        fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), 0, 0);
+}
+
 /* The lock, without waiting: -EAGAIN if another has it. */
 static int try_lock(struct op *op, struct file *f, const struct lock_range *want, bool flock)
 {
     struct node *node = f->handle.node;
     struct file_locks *fl = tree_locks(op->fs->tree, node, true);
+    bool gained = false;
     int rc = 0;
 
     if (fl == NULL)
@@ -180,7 +193,7 @@ static int try_lock(struct op *op, struct file *f, const struct lock_range *want
     if (fl->fid == NULL)
         fl->fid = p9_fid_get(f->handle.fid);
     if (want->type != LK_NONE)
-        rc = raise_to(op, node, fl, want->start, want->end, want->type);
+        rc = raise_to(op, node, fl, want->start, want->end, want->type, &gained);
     if (rc == 0)
         rc = locks_set(list, want);
     int lowered = lower(op, node, fl, want->start, want->end);
@@ -189,6 +202,8 @@ static int try_lock(struct op *op, struct file *f, const struct lock_range *want
         fl->fid = NULL;
     }
     pthread_mutex_unlock(&fl->mtx);
+    if (rc == 0 && gained && !atomic_load(&op->fs->no_locks))
+        see_changes(op, node);
     if (rc == 0 && want->type != LK_WRITE) /* something may have become free */
         queue_wake(op->fs);
     return rc != 0 ? rc : want->type == LK_NONE ? lowered : 0;

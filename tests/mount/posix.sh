@@ -502,6 +502,23 @@ case_acls_after_a_listing() { # what a listing asked for ahead does not outlive 
     same "$(ls -l "$mnt" | sed -n 's/^[-drwx]*+ .* //p' | tr '\n' ' ')" 'g '
 }
 
+case_a_lock_shows_what_others_wrote() { # to who had the file open, and had read it
+    able locks || return 0
+    echo one > "$exp/f"
+    sleep 3 # so that its times tell of the next change
+    attach
+    mkdir "$work/mnt2"
+    attach '' "$work/mnt2"
+    exec 5<> "$mnt/f" 6< "$mnt/f"
+    same "$(head -c 4 <&5)" one
+    (exec 7<> "$work/mnt2/f"; flock 7; echo two >&7)
+    flock 5
+    same "$(head -c 4 <&6)" two
+    exec 5>&- 6>&-
+    umount "$work/mnt2"
+    rmdir "$work/mnt2"
+}
+
 case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local disk
     attach posixacl
     mkdir "$mnt/d" "$work/local"
