@@ -12,6 +12,7 @@
 
 #include "ahead.h"
 #include "behind.h"
+#include "prefetch.h"
 #include "tree.h"
 
 /* How long the kernel believes what it is told, milliseconds. */
@@ -30,8 +31,9 @@ enum access {
 struct fs {
     struct p9_client *client;
     struct tree *tree;
-    struct ahead *ahead;   /* NULL in the dialects whose directories give attributes */
-    struct behind *behind; /* NULL: every write is waited for */
+    struct ahead *ahead;           /* NULL in the dialects whose directories give attributes */
+    struct behind *behind;         /* NULL: every write is waited for */
+    struct prefetcher *prefetcher; /* NULL: nothing is read ahead here */
     struct fuse_session *se;
     enum access access;
     uid_t only_uid; /* ACCESS_ONE */
@@ -52,11 +54,12 @@ struct fs {
 struct op {
     fuse_req_t req;
     struct fs *fs;
-    struct user *user;     /* NULL until op_user */
-    struct p9_scope scope; /* where an interrupt goes */
-    unsigned attr_ms;      /* how long the entry that is replied holds; 0: as ever */
-    bool attr_unsure;      /* its attributes are made up: the kernel is to ask before it believes them */
-    bool any_signal;       /* interrupts, not only one that kills */
+    struct user *user;         /* NULL until op_user */
+    struct p9_scope scope;     /* where an interrupt goes */
+    struct prefetch *prefetch; /* what a read may wait for; NULL */
+    unsigned attr_ms;          /* how long the entry that is replied holds; 0: as ever */
+    bool attr_unsure;          /* its attributes are made up: the kernel is to ask before it believes them */
+    bool any_signal;           /* interrupts, not only one that kills */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
 
@@ -68,6 +71,7 @@ struct file {
     bool direct; /* synthetic: no cache */
     atomic_bool wrote;
     struct writer writer;
+    struct prefetch *prefetch; /* NULL: it is not read ahead */
 };
 
 static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)

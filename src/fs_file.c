@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,18 @@
 
 struct read_op {
     struct op op;
+    struct file *f;
+    struct prefetch_read ahead;
     struct p9_io io;
-    uint8_t buf[];
+    uint8_t *buf;
 };
+
+static void read_end(struct read_op *r)
+{
+    p9_io_finish(&r->io);
+    free(r->buf);
+    free(r);
+}
 
 static void read_done(struct p9_io *io)
 {
@@ -27,38 +37,75 @@ static void read_done(struct p9_io *io)
         op_end(&r->op);
         fuse_reply_buf(r->op.req, (const char *)r->buf, (size_t)io->result);
     }
-    p9_io_finish(io);
-    free(r);
+    read_end(r);
+}
+
+static void read_from_server(struct read_op *r)
+{
+    struct file *f = r->f;
+    uint32_t size = r->ahead.size;
+
+    r->buf = malloc(size);
+    if (r->buf == NULL) {
+        op_reply_err(&r->op, -ENOMEM);
+        read_end(r);
+        return;
+    }
+    r->io = (struct p9_io){.fid = f->handle.fid,
+                           .buf = r->buf,
+                           .offset = r->ahead.offset,
+                           .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : size,
+                           .size = tree_facts(r->op.fs->tree, f->handle.node).attr.size,
+                           .short_ok = f->direct,
+                           .scope = &r->op.scope,
+                           .done = read_done,
+                           .arg = r};
+    p9_read_start(&r->io);
+}
+
+static void prefetched(struct prefetch_read *ahead, int rc)
+{
+    struct read_op *r = (struct read_op *)((char *)ahead - offsetof(struct read_op, ahead));
+
+    if (rc == -EAGAIN) {
+        read_from_server(r);
+        return;
+    }
+    if (rc != 0) {
+        op_reply_err(&r->op, rc);
+    } else {
+        op_end(&r->op);
+        fuse_reply_iov(r->op.req, ahead->iov, ahead->n);
+    }
+    read_end(r);
 }
 
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     struct file *f = file_of(fi);
-    struct read_op *r = malloc(sizeof *r + size);
+    struct read_op *r = calloc(1, sizeof *r);
 
+    (void)ino;
     if (r == NULL || f->handle.fid == NULL) {
         free(r);
         fuse_reply_err(req, r == NULL ? ENOMEM : EBADF);
         return;
     }
     op_begin(&r->op, req);
+    r->f = f;
     r->op.any_signal = f->direct;
+    r->op.prefetch = f->prefetch;
+    r->ahead = (struct prefetch_read){
+        .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = prefetched};
     int rc = op_settle(&r->op, f->handle.node);
     if (rc != 0) {
         op_reply_err(&r->op, rc);
-        free(r);
+        read_end(r);
         return;
     }
-    r->io = (struct p9_io){.fid = f->handle.fid,
-                           .buf = r->buf,
-                           .offset = (uint64_t)off,
-                           .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : (uint32_t)size,
-                           .size = tree_facts(r->op.fs->tree, node_of(r->op.fs, ino)).attr.size,
-                           .short_ok = f->direct,
-                           .scope = &r->op.scope,
-                           .done = read_done,
-                           .arg = r};
-    p9_read_start(&r->io);
+    uint64_t known = tree_facts(r->op.fs->tree, f->handle.node).attr.size;
+    if ((fi->flags & O_DIRECT) || !prefetch_read(f->prefetch, &r->ahead, known))
+        read_from_server(r);
 }
 
 /* ---- write, fsync, close ------------------------------------------------ */

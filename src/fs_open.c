@@ -102,6 +102,8 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     fi->direct_io = f->direct || fs->passes_cache;
     fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
     f->writer.node = f->handle.node;
+    if (!fi->direct_io && (f->handle.flags & O_ACCMODE) != O_WRONLY)
+        f->prefetch = prefetch_open(fs->prefetcher, f->handle.node, f->handle.fid);
     fi->fh = (uintptr_t)f;
     if (tree_told(fs->tree, f->handle.node, attr))
         fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);
@@ -112,6 +114,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
 void drop_file(struct op *op, struct file *f)
 {
     locks_released(op, f);
+    prefetch_close(f->prefetch);
     if (f->handle.fid != NULL)
         drop_handle(op, &f->handle);
     free(f);

@@ -25,6 +25,7 @@
 #include "readahead.h"
 
 enum { MAX_AHEAD_MS = 30000 };    /* for what is asked for ahead fids are held */
+enum { KERNEL_READAHEAD = 1024 }; /* KiB: with more each fault in a mapped file fetches too much */
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
 
 /* libfuse's own messages, in our form. */
@@ -232,6 +233,8 @@ static void set_cache(struct fs *fs, const struct options *o)
     fs->ignores_version = o->ignoreqv != 0;
     if (!p9_lists_attributes(fs->client) && ahead > 0)
         fs->ahead = ahead_new(fs->tree, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
+    if (o->readahead > 0 && !fs->passes_cache)
+        fs->prefetcher = prefetcher_new(fs->tree, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
     if (o->writebehind > 0 && !fs->passes_cache)
         fs->behind = behind_new(fs->tree, (size_t)o->writebehind * 1024);
 }
@@ -248,7 +251,7 @@ static int run(struct options *o)
     if (mountpoint == NULL)
         goto out;
     mounted_at = mountpoint;
-    readahead_kib = o->readahead;
+    readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
     if (!o->foreground && daemon_fork() != 0) {
         log_error("cannot go to the background: %s", strerror(errno));
         goto out;
@@ -266,6 +269,7 @@ static int run(struct options *o)
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
     behind_free(fs.behind);
+    prefetcher_free(fs.prefetcher);
 out:
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);

@@ -53,7 +53,7 @@ struct options {
     char *surplus; /* a third argument */
     bool foreground, debug, singlethread, help, show_version, fsname_given;
     unsigned max_threads;
-    unsigned readahead, writebehind; /* KiB */
+    unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
     struct fuse_args args; /* what is left for libfuse */
 };
