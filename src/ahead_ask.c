@@ -236,7 +236,7 @@ static unsigned levels_below(struct ahead *a, const struct listing *l, bool only
         a->lost /= 2;
     if (!only_dirs && a->lost > a->taken)
         return 0;
-    return l->opened > MAX_DEPTH ? MAX_DEPTH : l->opened > 0 ? l->opened - 1 : 0;
+    return l->opened < MAX_DEPTH ? l->opened : MAX_DEPTH;
 }
 
 /* Called with the lock, which it gives up meanwhile: the listing may be gone. */
