@@ -190,6 +190,8 @@ void tree_add_handle(struct tree *t, struct handle *h);
 void tree_drop_handle(struct tree *t, struct handle *h);
 /* The same, but the fid is the caller's. */
 struct p9_fid *tree_detach_handle(struct tree *t, struct handle *h);
+/* Some file that is open, at the end of all; NULL if none is. */
+struct handle *tree_some_handle(struct tree *t);
 /* What parent/name is known to be. */
 bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_qid *qid);
 /* One of the node's names, into P9_MAXNAME bytes and a terminator. False if it has none that is seen. */

@@ -158,7 +158,9 @@ int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
 /* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
 int close_written(struct op *op, struct file *f);
-/* fs_open.c: the end of an open file. */
+/* fs_open.c: what was still open when the mount ended. No callback runs any more. */
+void close_all(struct fs *fs);
+/* The end of an open file. */
 void drop_file(struct op *op, struct file *f);
 /* tree_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);

@@ -120,6 +120,18 @@ void drop_file(struct op *op, struct file *f)
     free(f);
 }
 
+void close_all(struct fs *fs)
+{
+    struct handle *h;
+
+    while ((h = tree_some_handle(fs->tree)) != NULL) {
+        struct file *f = (struct file *)h; /* its first member */
+        prefetch_close(f->prefetch);
+        tree_drop_handle(fs->tree, h);
+        free(f);
+    }
+}
+
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;

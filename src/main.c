@@ -265,6 +265,7 @@ static int run(struct options *o)
         status = mount_and_serve(o, &fs, mountpoint);
         ahead_free(fs.ahead);
         behind_settle(fs.behind, NULL, NULL);
+        close_all(&fs);
         tree_free(fs.tree);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */

@@ -189,6 +189,21 @@ void tree_drop_handle(struct tree *t, struct handle *h)
     p9_fid_put(tree_detach_handle(t, h));
 }
 
+struct handle *tree_some_handle(struct tree *t)
+{
+    struct handle *some = NULL;
+    struct node *node;
+
+    pthread_mutex_lock(&t->mtx);
+    DL_FOREACH(t->all, node)
+    {
+        if (some == NULL)
+            some = node->handles;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return some;
+}
+
 bool tree_name(struct tree *t, const struct node *node, char *name)
 {
     pthread_mutex_lock(&t->mtx);

@@ -2,15 +2,6 @@
 # dialects.sh: agreeing on a dialect, servers with Plan 9's habits, synthetic trees, authentication: on the test server.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# serve ARGS... [FOLDER]: a server of the case's own
-serve() {
-    port=$(free_port)
-    "$TOOLS/../server/p9serve" "${@/#PORT/$port}" 2>> "$work/server.log" &
-    server_pid=$!
-    wait_until 30 listening "$port"
-}
-stop() { kill "$server_pid"; wait "$server_pid" 2>/dev/null || true; }
-
 # speaks DIALECT [OPTIONS]: mounts in the foreground, to see what the log says
 speaks() {
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/said" &

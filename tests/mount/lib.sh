@@ -82,6 +82,18 @@ start_test_server() { # ARGS...
     "$TOOLS/../server/p9serve" "$@" 2>> "$work/server.log" &
     server_pid=$!
 }
+# serve ARGS...: a test server of the case's own, at PORT
+serve() {
+    port=$(free_port)
+    start_test_server "${@/#PORT/$port}"
+    wait_until 30 listening "$port"
+}
+# Ends the case's own server; so does the end of the case.
+stop() {
+    kill "$server_pid"
+    wait "$server_pid" 2>/dev/null || true
+    server_pid=$files_server
+}
 start_test_l() { start_test_server -v L "$2" "$1"; }
 start_test_u() { start_test_server -v u "$2" "$1"; }
 start_test_old() { start_test_server -v 0 "$2" "$1"; }
@@ -163,7 +175,13 @@ run_cases_only() {
     local c rc
     for c in $(declare -F | sed -n 's/^declare -f case_//p'); do
         case " ${CASES:-$c} " in *" $c "*) ;; *) continue ;; esac
-        (set -e; cd "$work"; "case_$c") > "$work/log" 2>&1
+        (
+            set -e
+            files_server=$server_pid
+            trap '[ "$server_pid" = "$files_server" ] || kill "$server_pid"' EXIT
+            cd "$work"
+            "case_$c"
+        ) > "$work/log" 2>&1
         rc=$?
         clean_export
         if ls "$work"/sanitizer.* >/dev/null 2>&1; then

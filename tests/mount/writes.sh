@@ -2,14 +2,6 @@
 # writes.sh: what becomes of writes that the program was told are done, and the server cannot do.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-serve() { # ARGS...: a test server of the case's own, on which some write fails
-    port=$(free_port)
-    "$TOOLS/../server/p9serve" "$@" "$port" "$exp" 2>> "$work/server.log" &
-    server_pid=$!
-    wait_until 30 listening "$port"
-}
-stop() { kill "$server_pid"; wait "$server_pid" 2>/dev/null || true; }
-
 case_a_full_disk() { # its errors reach cp; what fits is stored, before and after
     mkdir "$exp/small"
     mount -t tmpfs -o size=1m none "$exp/small"
@@ -39,7 +31,7 @@ case_a_full_disk() { # its errors reach cp; what fits is stored, before and afte
 case_an_error_is_told_once() {
     local k
     for k in 1 2 7; do
-        serve -o fail-write=$k
+        serve -o fail-write=$k PORT "$exp"
         attach
         "$TOOLS/calls" error_told_once "$mnt"
         echo good > "$mnt/after"
@@ -50,7 +42,7 @@ case_an_error_is_told_once() {
 }
 
 case_who_asks_sees_what_was_written() { # by any name of the file, before anything is closed
-    serve
+    serve PORT "$exp"
     attach
     exec 5> "$mnt/f"
     ln "$mnt/f" "$mnt/g"
@@ -70,7 +62,7 @@ case_who_asks_sees_what_was_written() { # by any name of the file, before anythi
 }
 
 case_writes_that_wait() { # what is written with O_SYNC, appended, or with writebehind=0 is there when write(2) returns
-    serve
+    serve PORT "$exp"
     attach
     dd if=/dev/zero of="$mnt/sync" bs=1000 count=1 oflag=sync 2>/dev/null
     exec 5>> "$mnt/log"
@@ -87,7 +79,7 @@ case_writes_that_wait() { # what is written with O_SYNC, appended, or with write
 }
 
 case_the_mount_ends_with_writes_under_way() { # SIGTERM waits for them
-    serve
+    serve PORT "$exp"
     attach
     local writer pid=$(daemon_of "$mnt")
     (head -c 5000000 /dev/zero; touch written; exec sleep 100) > "$mnt/f" &
