@@ -41,8 +41,9 @@ struct prefetch {
     uint64_t next;        /* where a read would continue the last one elsewhere */
     uint64_t changes;     /* of the node when the run began */
     size_t window;
-    unsigned flying; /* pieces, also dropped ones */
-    bool closed;     /* freed by the last of them */
+    unsigned
+        users; /* pieces that fly, also dropped ones, and threads at work here: a file may be closed once its read is answered */
+    bool closed; /* freed by the last of them */
     struct prefetch_read *waiting;
 };
 
@@ -95,11 +96,23 @@ static void run_drop(struct prefetch *p)
     p->start = p->end = p->furthest = 0;
 }
 
-static void prefetch_free(struct prefetch *p)
+/* Unlocks; a user less, and the last one frees it. */
+static void leave(struct prefetch *p)
 {
+    bool last = --p->users == 0 && p->closed;
+
+    pthread_mutex_unlock(&p->mtx);
+    if (!last)
+        return;
     p9_fid_put(p->fid);
     pthread_mutex_destroy(&p->mtx);
     free(p);
+}
+
+static void enter(struct prefetch *p)
+{
+    pthread_mutex_lock(&p->mtx);
+    p->users++;
 }
 
 /* Whether all of these bytes are in the run. */
@@ -162,7 +175,7 @@ static struct piece *piece_add(struct prefetch *p, uint32_t size)
                            .arg = c};
     DL_APPEND(p->pieces, c);
     p->end += size;
-    p->flying++;
+    p->users++;
     atomic_fetch_add(&p->pf->bytes, size);
     return c;
 }
@@ -218,10 +231,7 @@ static void piece_done(struct p9_io *io)
     c->state = io->result == (ssize_t)c->size ? READY : FAILED;
     piece_free_if_done(c);
     answer(p);
-    bool last = --p->flying == 0 && p->closed;
-    pthread_mutex_unlock(&p->mtx);
-    if (last)
-        prefetch_free(p);
+    leave(p);
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -244,22 +254,19 @@ void prefetch_close(struct prefetch *p)
 {
     if (p == NULL)
         return;
-    pthread_mutex_lock(&p->mtx);
+    enter(p);
     run_drop(p);
     p->closed = true;
-    bool last = p->flying == 0;
-    pthread_mutex_unlock(&p->mtx);
-    if (last)
-        prefetch_free(p);
+    leave(p);
 }
 
 void prefetch_wake(struct prefetch *p)
 {
     if (p == NULL)
         return;
-    pthread_mutex_lock(&p->mtx);
+    enter(p);
     answer(p);
-    pthread_mutex_unlock(&p->mtx);
+    leave(p);
 }
 
 /* Pieces that the reader has left behind. */
@@ -309,7 +316,7 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
 
     if (p == NULL)
         return false;
-    pthread_mutex_lock(&p->mtx);
+    enter(p);
     if (p->pieces != NULL && tree_changes(p->pf->tree, p->node) != p->changes)
         run_drop(p);
     bool mine = goes_on(p, r, size);
@@ -328,7 +335,7 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
         DL_APPEND(p->waiting, r);
     forget_behind(p);
     answer(p);
-    pthread_mutex_unlock(&p->mtx);
+    leave(p);
     for (int i = 0; i < n; i++)
         p9_read_start(&to_send[i]->io);
     return mine;

@@ -19,11 +19,12 @@ struct world {
     struct prefetch *file;
     struct node *node;
     struct p9_fid *fid;
+    uint64_t size; /* as it is known */
 };
 
 static struct world begin(size_t total)
 {
-    struct world w = {.srv = calloc(1, sizeof *w.srv)};
+    struct world w = {.srv = calloc(1, sizeof *w.srv), .size = SIZE};
     const char *name = "f";
     struct p9_attr attr;
     struct p9_fid *root;
@@ -80,7 +81,7 @@ static bool start(struct world *w, struct wait *wait, uint64_t offset, uint32_t 
     *wait = (struct wait){.read = {.offset = offset, .size = size, .done = done}};
     wait->read.scope = &wait->scope;
     p9_batch_init(&wait->batch, 1);
-    return prefetch_read(w->file, &wait->read, SIZE);
+    return prefetch_read(w->file, &wait->read, w->size);
 }
 
 /* 0: served; -EAGAIN: to be read otherwise. */
@@ -210,6 +211,40 @@ static void who_waits_can_be_interrupted(void **state)
     end(&w); /* with pieces under way */
 }
 
+struct last_read {
+    struct wait wait;
+    struct world *world;
+};
+
+static void done_and_closed(struct prefetch_read *r, int rc)
+{
+    struct last_read *last = (struct last_read *)r; /* its first member's first */
+
+    prefetch_close(last->world->file);
+    last->world->file = NULL;
+    done(r, rc);
+}
+
+static void a_file_may_be_closed_as_soon_as_it_is_read(void **state)
+{
+    struct world w = begin(SIZE);
+    struct last_read last = {.world = &w};
+
+    (void)state;
+    w.size = 6 * READ;
+    read_at(&w, 0, READ);
+    read_at(&w, READ, READ);
+    for (unsigned i = 2; i < 5; i++) /* then all is there, and nothing under way */
+        assert_int_equal(read_at(&w, i * READ, READ), 0);
+    last.wait = (struct wait){.read = {.offset = 5 * READ, .size = READ, .done = done_and_closed}};
+    last.wait.read.scope = &last.wait.scope;
+    p9_batch_init(&last.wait.batch, 1);
+    assert_true(prefetch_read(w.file, &last.wait.read, w.size));
+    p9_batch_wait(p9_client_session(w.client), &last.wait.batch);
+    assert_int_equal(last.wait.rc, 0);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +255,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(a_file_that_ended_early_is_read_otherwise),
         cmocka_unit_test(who_waits_can_be_interrupted),
+        cmocka_unit_test(a_file_may_be_closed_as_soon_as_it_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
