@@ -50,7 +50,7 @@ struct prefetch_read {
 /* Notes a read, the file being `size` bytes long as far as is known, and asks for what follows if it should. True: done() is called, or
  * was; false: the caller is to read on his own. */
 bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size);
-/* After p9_interrupt: reads that wait here look whether it meant them. */
-void prefetch_wake(struct prefetch *p);
+/* After p9_interrupt of a read's scope: what it may wait for is flushed, and it answered then, by another thread. NULL is nothing. */
+void prefetch_interrupt(struct prefetch *p);
 
 #endif

@@ -42,7 +42,7 @@ static void on_interrupt(fuse_req_t req, void *arg)
     if (op->any_signal || is_being_killed(fuse_req_ctx(req)->pid))
         p9_interrupt(p9_client_session(op->fs->client), &op->scope);
     behind_wake(op->fs->behind);
-    prefetch_wake(op->prefetch);
+    prefetch_interrupt(op->prefetch);
 }
 
 void op_begin(struct op *op, fuse_req_t req)

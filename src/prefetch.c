@@ -45,6 +45,8 @@ struct prefetch {
         users; /* pieces that fly, also dropped ones, and threads at work here: a file may be closed once its read is answered */
     bool closed; /* freed by the last of them */
     struct prefetch_read *waiting;
+    struct p9_scope scope; /* of the pieces */
+    bool off;              /* a read was interrupted: no more */
 };
 
 struct prefetcher {
@@ -171,6 +173,7 @@ static struct piece *piece_add(struct prefetch *p, uint32_t size)
                            .offset = c->offset,
                            .count = size,
                            .size = c->offset + size,
+                           .scope = &p->scope,
                            .done = piece_done,
                            .arg = c};
     DL_APPEND(p->pieces, c);
@@ -260,12 +263,16 @@ void prefetch_close(struct prefetch *p)
     leave(p);
 }
 
-void prefetch_wake(struct prefetch *p)
+void prefetch_interrupt(struct prefetch *p)
 {
     if (p == NULL)
         return;
     enter(p);
-    answer(p);
+    p->off = true;
+    pthread_mutex_unlock(&p->mtx);
+    p9_interrupt(p9_client_session(p->pf->tree->client),
+                 &p->scope); /* then the pieces come, and answer whom they can */
+    pthread_mutex_lock(&p->mtx);
     leave(p);
 }
 
@@ -317,7 +324,7 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
     if (p == NULL)
         return false;
     enter(p);
-    if (p->pieces != NULL && tree_changes(p->pf->tree, p->node) != p->changes)
+    if (p->pieces != NULL && (p->off || tree_changes(p->pf->tree, p->node) != p->changes))
         run_drop(p);
     bool mine = goes_on(p, r, size);
     if (mine) {
@@ -325,10 +332,10 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
             p->furthest = r->offset + r->size;
             p->window = 2 * p->window < p->pf->window ? 2 * p->window : p->pf->window;
         }
-    } else if (r->offset + r->size <= size) {
+    } else if (r->offset + r->size <= size && !p->off) {
         begin(p, r);
     }
-    if (p->window > 0 && (mine || p->start == p->next))
+    if (p->window > 0 && !p->off && (mine || p->start == p->next))
         n = extend(p, size, to_send, SEND_AT_ONCE);
     mine = mine && covers(p, r->offset, r->size);
     if (mine)

@@ -204,11 +204,12 @@ static void who_waits_can_be_interrupted(void **state)
     read_at(&w, READ, READ);
     assert_true(start(&w, &wait, 2 * READ, READ));
     p9_interrupt(p9_client_session(w.client), &wait.scope);
-    prefetch_wake(w.file);
+    prefetch_interrupt(w.file);
+    pthread_mutex_unlock(&w.srv->mtx);
     p9_batch_wait(p9_client_session(w.client), &wait.batch);
     assert_int_equal(wait.rc, -EINTR);
-    pthread_mutex_unlock(&w.srv->mtx);
-    end(&w); /* with pieces under way */
+    assert_int_equal(read_at(&w, 3 * READ, READ), -EAGAIN); /* not here any more */
+    end(&w);                                                /* with pieces under way */
 }
 
 struct last_read {
