@@ -3,7 +3,7 @@
  *
  * From the second read that continues the one before, pieces of what follows are asked for, as far ahead as a window, which
  * grows while they are of use. A read that lies in what was asked for waits for no more than that. A read elsewhere
- * ends it, and so does whatever we do to the file that may change it.
+ * ends it, and so does whatever we do to the file that may change it, and a change that is seen.
  *
  * Locks: prefetch's own is taken after none, and before the tree's and the client's.
  */

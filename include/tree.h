@@ -78,6 +78,7 @@ struct node {
     struct p9_attr attr;      /* what the kernel was last told */
     uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
     uint64_t touched;         /* the same, of what leaves it its names */
+    uint64_t seen;            /* changes of others that attributes, or a lock's owner, told of */
     uint64_t lacks_until;     /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
     struct p9_attr
@@ -151,7 +152,12 @@ uint64_t tree_now_ms(void);
 /* Attributes told at an open hold for a while, if nothing changes them: tree_changing is called before and after whatever
  * we do that may, tree_changes before they are asked for, and tree_set_fresh, with that, when they are there. */
 void tree_changing(struct tree *t, struct node *node);
-/* The same of parent/name; UINT64_MAX if there is no such node. */
+/* The content may be what another made of it. */
+void tree_others_changed(struct tree *t, struct node *node);
+/* Becomes another number with whatever we do to the node, and with what we see others to have done: what was read before may be
+ * old then. */
+uint64_t tree_content(struct tree *t, struct node *node);
+/* The same as tree_changes of parent/name; UINT64_MAX if there is no such node. */
 uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
 uint64_t tree_changes(struct tree *t, struct node *node);
 /* And of all: what has tree_changes_of beyond that has changed since. */

@@ -170,8 +170,10 @@ static void see_changes(struct op *op, struct node *node)
     struct fs *fs = op->fs;
     struct p9_attr attr;
 
-    if (node_getattr(op, node, &attr) != 0 || !tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
-        fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), 0, 0);
+    if (node_getattr(op, node, &attr) == 0 && tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
+        return;
+    tree_others_changed(fs->tree, node);
+    fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), 0, 0);
 }
 
 /* The lock, without waiting: -EAGAIN if another has it. */

@@ -39,7 +39,7 @@ struct prefetch {
     uint64_t start, end;  /* of it */
     uint64_t furthest;    /* where the furthest read of it ended */
     uint64_t next;        /* where a read would continue the last one elsewhere */
-    uint64_t changes;     /* of the node when the run began */
+    uint64_t content;     /* of the node when the run began */
     size_t window;
     unsigned
         users; /* pieces that fly, also dropped ones, and threads at work here: a file may be closed once its read is answered */
@@ -312,7 +312,7 @@ static void begin(struct prefetch *p, const struct prefetch_read *r)
     if (!continues)
         return;
     p->start = p->end = p->furthest = p->next;
-    p->changes = tree_changes(p->pf->tree, p->node);
+    p->content = tree_content(p->pf->tree, p->node);
     p->window = FIRST_WINDOW < p->pf->window ? FIRST_WINDOW : p->pf->window;
 }
 
@@ -324,7 +324,7 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
     if (p == NULL)
         return false;
     enter(p);
-    if (p->pieces != NULL && (p->off || tree_changes(p->pf->tree, p->node) != p->changes))
+    if (p->pieces != NULL && (p->off || tree_content(p->pf->tree, p->node) != p->content))
         run_drop(p);
     bool mine = goes_on(p, r, size);
     if (mine) {

@@ -280,6 +280,7 @@ static bool told(struct node *node, const struct p9_attr *attr)
     bool changed = !was_told(node, attr);
 
     node->attr = *attr;
+    node->seen += changed;
     return changed;
 }
 

@@ -43,6 +43,21 @@ uint64_t tree_changes(struct tree *t, struct node *node)
     return changes;
 }
 
+void tree_others_changed(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->seen++;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+uint64_t tree_content(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    uint64_t content = node->changes + node->seen;
+    pthread_mutex_unlock(&t->mtx);
+    return content;
+}
+
 uint64_t tree_all_changes(struct tree *t)
 {
     pthread_mutex_lock(&t->mtx);

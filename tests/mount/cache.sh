@@ -120,6 +120,31 @@ case_v9fs_names() {
     grep -q 'attr_timeout=soon: expected seconds' err
 }
 
+# What has been read ahead here, beyond what the kernel has asked for.
+case_what_is_read_ahead_is_not_older_than_a_lock() {
+    head -c 4194304 /dev/zero > "$exp/f"
+    attach attr_timeout=100,entry_timeout=100
+    exec 5< "$mnt/f"
+    dd bs=128k count=6 status=none <&5 | cmp -n 786432 - "$exp/f"
+    tr '\0' x < "$exp/f" > new
+    cat new > "$exp/f"
+    flock -s 5
+    dd bs=128k count=26 iflag=fullblock status=none <&5 | cmp -n 3407872 - new
+    exec 5<&-
+}
+
+case_what_is_read_ahead_is_not_older_than_attributes_seen() {
+    head -c 4194304 /dev/zero > "$exp/f"
+    attach attr_timeout=0
+    exec 5< "$mnt/f"
+    dd bs=128k count=6 status=none <&5 | cmp -n 786432 - "$exp/f"
+    tr '\0' x < "$exp/f" > new
+    cat new > "$exp/f"
+    stat -c %y "$mnt/f"
+    dd bs=128k count=26 iflag=fullblock status=none <&5 | cmp -n 3407872 - new
+    exec 5<&-
+}
+
 start_server diod
 start_relay
 run_cases
