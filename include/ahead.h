@@ -33,6 +33,7 @@ void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t a
 struct ahead_found {
     struct p9_attr attr;
     struct p9_fid *fid; /* the taker's */
+    bool open;          /* it is, to read: for tree_keep_open */
     uint64_t walked;    /* the tree's clock when it was walked */
     unsigned left_ms;   /* how long attr still holds */
     int lacks[P9_XATTRS];
@@ -56,6 +57,25 @@ void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, str
  * that it belongs to. Else NULL. */
 struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes,
                               uint64_t *number);
+/* Files that are likely to be opened after the one that is being opened. */
+struct ahead_files {
+    struct p9_fid *fids[P9_OPEN_TOO]; /* for p9_opening */
+    size_t n;
+
+    /* ahead's own. */
+    struct listing *listing;
+    struct ahead_file *files[P9_OPEN_TOO];
+};
+/* dir/name is opened by user, to read. If files of it are opened one after the other, what comes next is to be opened too:
+ * f->fids[n], with f zero before. */
+void ahead_files_begin(struct ahead *a, struct node *dir, struct user *user, const char *name, struct ahead_files *f);
+/* With what p9_open_checked made of them: takes them back, and keeps those that are open for their turn. */
+void ahead_files_end(struct ahead *a, struct ahead_files *f);
+/* dir/name is about to be removed or replaced: if it was opened ahead it is closed. */
+void ahead_close(struct ahead *a, struct node *dir, const char *name);
+/* Closes what nobody came for. Milliseconds until that is to be done again; 0: none is open. */
+unsigned ahead_close_old(struct ahead *a);
+
 void ahead_no_use(struct ahead *a, const struct ahead_found *found);
 /* Keeps what ahead_look gave for that. changes: the count when it was known not to have changed. */
 void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found,

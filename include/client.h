@@ -163,10 +163,30 @@ int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 /* POSIX flags of open(2): access mode, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_SYNC, O_DSYNC
  * are passed on, others are not the server's business. On success fid is open. */
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
-/* In one round trip: p9_open of fid, p9_walk of its names from another, and p9_getattr of fid. The caller compares the qids of
- * *walked, fid and *attr. On failure nothing is left but fid, which may be open and is of no use any more. */
-int p9_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
-                    const char *const *names, struct p9_fid **walked, struct p9_attr *attr);
+enum { P9_OPEN_TOO = 16 };
+
+/* A file that is opened while its name is looked at again. */
+struct p9_opening {
+    /* Set by the caller; the rest zero. */
+    struct p9_fid *fid; /* to be opened, */
+    int flags;
+    bool is_open;        /* or that was, before */
+    struct p9_fid *from; /* where names[n] lead from */
+    size_t n;
+    const char *const *names;
+    uint8_t *first; /* where the first bytes go, if they are wanted, and the file is open */
+    uint32_t first_size;
+    struct p9_fid *too[P9_OPEN_TOO]; /* others, to be opened to read: the caller's. NULL where that failed */
+    size_t ntoo;
+
+    struct p9_fid *walked; /* the caller's */
+    struct p9_attr attr;
+    ssize_t first_got; /* bytes, or -errno */
+};
+/* In one round trip: p9_open of fid, p9_walk of its names, p9_getattr of fid, a read of what is open, and p9_open of others. The caller
+ * compares the qids of walked, fid and attr. On failure nothing is left but fid, which may be open and is of no use any more, and the others
+ * as far as they are not NULL: those that are open have an iounit. */
+int p9_open_checked(struct p9_scope *sc, struct p9_opening *o);
 /* Whether the dialect and the number of names allow it. */
 bool p9_opens_checked(const struct p9_client *c, size_t n);
 /* Creates a file in the directory fid, which becomes that file, open. O_EXCL passes as well. */

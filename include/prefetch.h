@@ -27,6 +27,8 @@ void prefetcher_free(struct prefetcher *pf);
 
 /* For a file opened by this fid, of which references are kept. NULL without memory, and with pf NULL. */
 struct prefetch *prefetch_open(struct prefetcher *pf, struct node *node, struct p9_fid *fid);
+/* The first n bytes are known, the whole file, which has not changed since tree_content was that. Before the first read. NULL p is nothing. */
+void prefetch_give(struct prefetch *p, const void *data, uint32_t n, uint64_t content);
 /* No read may be under way. NULL is nothing. */
 void prefetch_close(struct prefetch *p);
 
@@ -43,6 +45,7 @@ struct prefetch_read {
 
     /* Prefetch's own. */
     int rc;
+    uint32_t within; /* bytes that lie in the file */
     struct piece *pieces[PREFETCH_IOVS];
     struct prefetch_read *prev, *next;
 };

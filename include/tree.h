@@ -97,6 +97,8 @@ struct tree {
     struct node *all;
     struct node *by_qid; /* hash: files with several names */
     struct node_fid *oldest, *newest;
+    struct node_kept *kept; /* the oldest first */
+    unsigned nkept;
     uint64_t clock;             /* renames so far */
     uint64_t changes;           /* of attributes, so far */
     uint64_t changes_forgotten; /* the last to a node that the kernel has forgotten since */
@@ -146,6 +148,9 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr);
  * change within the two seconds before that may have been followed by one that the times do not show (with `loose` that is left
  * out of account). */
 bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose);
+
+/* Whether the kernel may have kept what was read since the last open. */
+bool tree_may_be_cached(struct tree *t, struct node *node);
 
 /* The clock that lifetimes go by, CLOCK_MONOTONIC in milliseconds. */
 uint64_t tree_now_ms(void);
@@ -260,10 +265,11 @@ int node_use(struct p9_scope *sc, struct node_use *u);
 /* Ends a use. Whether to do it again. */
 bool node_again(struct node_use *u, int rc);
 
-/* Opens by the cached fid, while the name is walked anew and the attributes are asked for: one round trip. The fid is
- * open and the caller's, the one just walked takes its place in the cache. EAGAIN where that is not to be had, or the answers do
+/* Opens by the cached fid, or takes one that is open already, while the name is walked anew and the attributes are asked for: one round
+ * trip. o: of p9_open_checked's fields the flags, `first` and `too` are the caller's to set. o->fid is open and the caller's then,
+ * the one just walked takes its place in the cache. EAGAIN where that is not to be had, or the answers do
  * not agree: then node_take, p9_open and p9_getattr will tell. No O_TRUNC: it might hit another file. */
-int node_open(struct p9_scope *sc, struct node_use *u, int flags, struct p9_fid **fid, struct p9_attr *attr);
+int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o);
 /* Takes the cached fid of parent/name, a directory or not, if that is its only name and nobody uses the fid: the caller's. */
 struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir);
 /* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */
@@ -274,10 +280,39 @@ struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *us
 /* Gets one for the next time, from dirfid, which was walked when the clock was `walked`, without waiting. */
 void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked);
 
+/* How long a file stays open that nobody has open, milliseconds. */
+enum { KEPT_OPEN_MS = 1000 };
+
+/* Whether these flags of open(2) mean to read the file as it is. */
+bool tree_reads_only(int flags);
+/* Whether such a file, opened to read, may stay open for a while without an owner. */
+bool tree_may_keep(const struct tree *t, const struct p9_attr *attr);
+/* Does so with one that has those attributes: takes the fid, opened to read and walked when the clock was `walked`, for the next node_open by
+ * that user. */
+void tree_keep_open(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked,
+                    const struct p9_attr *attr);
+/* Takes the unopened fid of parent/name, to be opened and kept; NULL if there is none, or one kept already, or it may not be. */
+struct p9_fid *tree_take_to_keep(struct tree *t, struct node *parent, const char *name, struct user *user,
+                                 struct p9_attr *attr, uint64_t *walked);
+/* Closes those of parent/name: before it is removed or replaced. */
+void tree_close_kept(struct tree *t, struct node *parent, const char *name);
+/* Closes those that were kept for long. Milliseconds until that is to be done again; 0: none is left. */
+unsigned tree_close_old(struct tree *t);
+
 /* Puts up to n of the fids that were not used for longest. For p9_client_on_shortage. */
 void tree_evict(void *tree, unsigned n);
 
-/* For node_fid.c and tree_open.c. Called with the lock. */
+/* Two changes may have the same time: a file that has just changed is not known by its times. */
+enum { SETTLED_SECONDS = 2 };
+
+/* For node_fid.c, node_kept.c and tree_open.c. Called with the lock. */
+/* Whether a fid walked then by the path of this node still stands for it. */
+bool node_fid_is_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked);
+void node_drop_kept(struct tree *t, struct node *node);
+bool node_has_kept(const struct tree *t, const struct node *node, const struct user *user);
+/* The kept fid, which is the caller's, and the attributes it was opened with; NULL if there is none. */
+struct p9_fid *node_take_kept(struct tree *t, struct node *node, struct user *user, struct p9_attr *attr);
+unsigned tree_evict_kept(struct tree *t, unsigned n);
 struct link *link_find(struct tree *t, struct node *parent, const char *name);
 struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node);
 void node_release(struct tree *t, struct node *node);

@@ -31,6 +31,8 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to)
 {
     if (e->state == THERE) {
+        a->open -= e->open;
+        e->open = false;
         l->held--;
         a->held--;
         a->lost++;

@@ -32,7 +32,7 @@ static int by_name(const void *x, const void *y)
     return strcmp((*a)->name, (*b)->name);
 }
 
-static void sort(struct listing *l)
+void ahead_sort(struct listing *l)
 {
     size_t n = HASH_COUNT(l->names), i = 0;
     struct entry **all = calloc(n, sizeof(struct entry *)), *e;
@@ -64,7 +64,7 @@ static void note_order(struct listing *l, struct entry *e)
         return;
     }
     if (!l->sorted)
-        sort(l);
+        ahead_sort(l);
     l->in_sorted += before->next_sorted == e;
 }
 
@@ -333,6 +333,9 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
     *found = (struct ahead_found){.attr = e->attr, .fid = e->fid, .walked = e->walked, .below = e->below};
     found->left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms);
     memcpy(found->lacks, e->lacks, sizeof found->lacks);
+    found->open = e->open;
+    a->open -= e->open;
+    e->open = false;
     e->below = NULL;
     l->held--;
     a->held--;

@@ -27,13 +27,15 @@ struct entry {
     /* When it is there: */
     struct p9_attr attr;
     struct p9_fid *fid;
+    bool open; /* to read */
     int lacks[P9_XATTRS];
     struct listing *below;
     uint64_t walked;   /* the tree's clock then */
     uint64_t changes;  /* of the node when it was asked for; none: UINT64_MAX */
     uint64_t snapshot; /* tree_all_changes then */
     uint64_t asked_ms;
-    char name[]; /* and after its end the same in lower case */
+    uint64_t opened_ms; /* when it was last opened ahead, whatever became of it; 0: never */
+    char name[];        /* and after its end the same in lower case */
 };
 
 struct listing {
@@ -58,6 +60,8 @@ struct listing {
     unsigned files, dirs; /* looked at */
     unsigned opened;      /* directories in it that were opened lately */
     uint64_t opened_ms;   /* the last of them */
+    struct entry *file;   /* the file that was opened last */
+    unsigned in_turn;     /* how many were opened one after the other before it */
     bool dropped;         /* to be freed by the last who asks */
 };
 
@@ -80,6 +84,7 @@ struct ahead {
     struct kept *kept;       /* the oldest first */
     unsigned nkept, nlistings, nnames;
     unsigned held;        /* fids */
+    unsigned open;        /* of them */
     unsigned lost, taken; /* of what came ahead: nobody came for it in time; somebody did */
 };
 
@@ -93,6 +98,8 @@ void ahead_listing_end(struct ahead *a, struct listing *l);
 void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir);
 /* A directory of the kernel's whose listing was read, which is taken, when the count of changes was that, or later. */
 void ahead_add_kept(struct ahead *a, struct node *dir, struct user *user, struct listing *below, uint64_t changes);
+/* So that next_sorted holds. */
+void ahead_sort(struct listing *l);
 /* What the entry holds is put, and it is in that state. */
 void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to);
 bool ahead_is_fresh(const struct ahead *a, const struct entry *e, uint64_t now);

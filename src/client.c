@@ -365,10 +365,9 @@ bool p9_opens_checked(const struct p9_client *c, size_t n)
     return c->ops->open_checked != NULL && n > 0 && n <= P9_MAXWELEM;
 }
 
-int p9_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
-                    const char *const *names, struct p9_fid **walked, struct p9_attr *attr)
+int p9_open_checked(struct p9_scope *sc, struct p9_opening *o)
 {
-    return fid->client->ops->open_checked(sc, fid, flags, from, n, names, walked, attr);
+    return o->fid->client->ops->open_checked(sc, o);
 }
 
 void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,

@@ -10,8 +10,7 @@
 struct p9_dialect_ops {
     int (*open)(struct p9_scope *sc, struct p9_fid *fid, int flags);
     /* May be NULL. */
-    int (*open_checked)(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
-                        const char *const *names, struct p9_fid **walked, struct p9_attr *attr);
+    int (*open_checked)(struct p9_scope *sc, struct p9_opening *o);
     void (*find_many)(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                       struct p9_found *found);
     int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);

@@ -158,46 +158,6 @@ static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr
     return rc;
 }
 
-/* Three requests that do not depend on each other's order: the walk makes another fid, and attributes can be asked
- * for by a fid whether it is open or not. */
-static int linux_open_checked(struct p9_scope *sc, struct p9_fid *fid, int flags, struct p9_fid *from, size_t n,
-                              const char *const *names, struct p9_fid **walked, struct p9_attr *attr)
-{
-    enum { WALK, OPEN, GETATTR, ALL };
-    struct p9_session *s = fid->client->session;
-    struct p9_req req[ALL] = {0};
-    struct p9_fcall tx[ALL] = {[OPEN] = linux_lopen_message(fid, flags), [GETATTR] = linux_getattr_message(fid)};
-    struct p9_batch batch;
-    int rc = fid_new(fid->client, walked);
-
-    if (rc != 0)
-        return rc;
-    tx[WALK] = p9_walk_message(from, *walked, n, names);
-    p9_batch_init(&batch, ALL);
-    for (int i = 0; i < ALL; i++) {
-        req[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
-        p9_submit_more(s, &req[i], &tx[i]);
-    }
-    p9_push(s);
-    p9_batch_wait(s, &batch);
-    rc = req[WALK].rc;
-    if (rc == 0 && req[WALK].rx.Rwalk.nwqid.n != n)
-        rc = -ENOENT;
-    if (rc != 0) {
-        fid_failed(*walked, rc);
-        return rc;
-    }
-    (*walked)->qid = req[WALK].rx.Rwalk.nwqid.qid[n - 1];
-    rc = req[OPEN].rc != 0 ? req[OPEN].rc : req[GETATTR].rc;
-    if (rc != 0) {
-        p9_fid_put(*walked);
-        return rc;
-    }
-    linux_note_opened(fid, &req[OPEN].rx);
-    linux_attr_of(&req[GETATTR].rx, attr);
-    return 0;
-}
-
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
 {
     struct p9_fcall tx = {.type = P9_Tsetattr,

@@ -13,6 +13,8 @@ struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
 /* What an Rgetattr says. */
 void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
 
+/* dialect_linux_open.c: p9_open_checked. */
+int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);
 /* dialect_linux_many.c: p9_find_many. */
 void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                      struct p9_found *found);

@@ -12,6 +12,7 @@
 
 #include "ahead.h"
 #include "behind.h"
+#include "later.h"
 #include "prefetch.h"
 #include "tree.h"
 
@@ -34,6 +35,8 @@ struct fs {
     struct ahead *ahead;           /* NULL in the dialects whose directories give attributes */
     struct behind *behind;         /* NULL: every write is waited for */
     struct prefetcher *prefetcher; /* NULL: nothing is read ahead here */
+    struct later *later;           /* closes what is kept open without an owner; NULL: nothing is kept */
+    atomic_int read_at_once; /* whether files that are opened to read are read from their start: above 0 they are */
     struct fuse_session *se;
     enum access access;
     uid_t only_uid; /* ACCESS_ONE */
@@ -69,7 +72,9 @@ struct file {
     bool created; /* by this open */
     bool was_there;
     bool direct; /* synthetic: no cache */
-    atomic_bool wrote;
+    atomic_bool wrote, read_start;
+    struct p9_attr opened; /* its attributes then */
+    uint64_t content;      /* tree_content before that */
     struct writer writer;
     struct prefetch *prefetch; /* NULL: it is not read ahead */
 };
@@ -158,7 +163,11 @@ int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const
 int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
 /* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
 int close_written(struct op *op, struct file *f);
-/* fs_open.c: what was still open when the mount ended. No callback runs any more. */
+/* fs_open.c: before dir/name is removed or replaced: nobody but who has it open keeps it open. */
+void close_kept(struct op *op, struct node *dir, const char *name);
+/* Closes what was kept open for long, for later_new. */
+unsigned close_old(void *fs);
+/* What was still open when the mount ended. No callback runs any more. */
 void close_all(struct fs *fs);
 /* The end of an open file. */
 void drop_file(struct op *op, struct file *f);

@@ -116,9 +116,10 @@ static bool take_listing(struct op *op, struct stream *s)
 static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
 {
     struct node_use u = op_use(op, node);
-    struct p9_attr attr;
-    int rc = node_open(&op->scope, &u, O_RDONLY | O_DIRECTORY, fid, &attr);
+    struct p9_opening o = {.flags = O_RDONLY | O_DIRECTORY};
+    int rc = node_open(&op->scope, &u, &o);
 
+    *fid = rc == 0 ? o.fid : NULL;
     if (rc != -EAGAIN)
         return rc;
     do {

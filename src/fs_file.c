@@ -92,6 +92,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         return;
     }
     op_begin(&r->op, req);
+    if (off == 0)
+        atomic_store(&f->read_start, true);
     r->f = f;
     r->op.any_signal = f->direct;
     r->op.prefetch = f->prefetch;

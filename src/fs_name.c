@@ -37,10 +37,14 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     node_again(&u, 0);
     if (!there)
         return -EAGAIN;
-    if (enter_known(op, dir, name, &found.attr, found.fid, found.walked, node) != 0) {
+    struct p9_fid *open = found.open ? found.fid : NULL;
+    if (enter_known(op, dir, name, &found.attr, open == NULL ? found.fid : NULL, found.walked, node) != 0) {
         ahead_no_use(op->fs->ahead, &found);
+        p9_fid_put(open);
         return -EAGAIN;
     }
+    if (open != NULL)
+        tree_keep_open(op->fs->tree, *node, u.user, open, found.walked, &found.attr);
     if (!known)
         changes = tree_changes(op->fs->tree, *node);
     tree_set_lacks(op->fs->tree, *node, found.lacks, changes, found.left_ms);
@@ -258,6 +262,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     u.in_dir = true;
     do {
         rc = node_use(&op.scope, &u);
+        close_kept(&op, dir, name);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
         do {
@@ -312,6 +317,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         rc = node_use(&op.scope, &from);
         if (rc == 0)
             rc = node_use(&op.scope, &to);
+        close_kept(&op, olddir, name);
+        close_kept(&op, newdir, newname);
         if (rc == 0)
             rc = hide_if_open(&op, newdir, to.fid, newname, true);
         do

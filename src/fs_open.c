@@ -8,8 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs.h"
+
+enum {
+    FIRST_READ = 65536, /* bytes: larger files are not read when they are opened */
+    CONVINCED = 4,      /* so many that were not read must follow as many that were before that counts */
+};
 
 /* ---- open --------------------------------------------------------------- */
 
@@ -49,16 +55,65 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
     return rc;
 }
 
-static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_attr *attr)
+/* Where files are opened one after the other, which are next. */
+static void choose_next(struct op *op, struct node *node, struct ahead_files *next)
+{
+    char name[P9_MAXNAME + 1];
+    struct node *dir = op->fs->later != NULL ? tree_above(op->fs->tree, node, name) : NULL;
+
+    if (dir == NULL)
+        return;
+    ahead_files_begin(op->fs->ahead, dir, op_user(op), name, next);
+    tree_forget(op->fs->tree, dir, 1);
+}
+
+/* Whether the first read of the file should leave with its opening: it is small, was not read before, and others were read. */
+static bool wants_first(struct op *op, struct node *node)
+{
+    struct node_facts facts = tree_facts(op->fs->tree, node);
+
+    return op->fs->later != NULL && op->fs->prefetcher != NULL && atomic_load(&op->fs->read_at_once) > 0 &&
+           facts.attr.size > 0 && facts.attr.size <= FIRST_READ && !tree_may_be_cached(op->fs->tree, node);
+}
+
+/* In one round trip, if the file is known well enough. *first: FIRST_READ bytes, or NULL; the caller's. */
+static int open_at_once(struct op *op, struct node_use *u, struct file *f, struct p9_opening *o)
+{
+    struct ahead_files next = {.n = 0};
+    bool reads = tree_reads_only(f->handle.flags);
+
+    if (f->handle.flags & O_TRUNC)
+        return -EAGAIN;
+    o->flags = f->handle.flags;
+    if (reads && op->fs->later != NULL) {
+        choose_next(op, u->node, &next);
+        memcpy(o->too, next.fids, sizeof o->too);
+        o->ntoo = next.n;
+        o->first = wants_first(op, u->node) ? malloc(FIRST_READ) : NULL;
+        o->first_size = FIRST_READ;
+    }
+    int rc = node_open(&op->scope, u, o);
+    memcpy(next.fids, o->too, sizeof next.fids);
+    if (next.n > 0) {
+        ahead_files_end(op->fs->ahead, &next);
+        later_in(op->fs->later, KEPT_OPEN_MS);
+    }
+    return rc;
+}
+
+static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_opening *o)
 {
     struct node_use u = op_use(op, node);
-    int rc = f->handle.flags & O_TRUNC ? -EAGAIN : node_open(&op->scope, &u, f->handle.flags, &f->handle.fid, attr);
+    struct p9_attr *attr = &o->attr;
+    int rc = open_at_once(op, &u, f, o);
 
     f->handle.node = node;
     f->handle.walked = u.walked;
-    if (rc == 0)
+    if (rc == 0) {
+        f->handle.fid = o->fid;
         return 0;
-    f->handle.fid = NULL;
+    }
+    o->first_got = 0;
     if (rc == -EINTR)
         return rc;
     do {
@@ -101,6 +156,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     f->direct = is_synthetic(op->fs, f, attr);
     fi->direct_io = f->direct || fs->passes_cache;
     fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
+    f->opened = *attr;
     f->writer.node = f->handle.node;
     if (!fi->direct_io && (f->handle.flags & O_ACCMODE) != O_WRONLY)
         f->prefetch = prefetch_open(fs->prefetcher, f->handle.node, f->handle.fid);
@@ -111,10 +167,57 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     op_end(op);
 }
 
+/* ---- what is open without an owner -------------------------------------- */
+
+/* A file that is closed may be opened again. */
+static void keep_open(struct op *op, struct file *f)
+{
+    struct fs *fs = op->fs;
+    struct handle *h = &f->handle;
+
+    if (fs->later == NULL || f->direct || h->fid == NULL || h->user == NULL || !tree_reads_only(h->flags) ||
+        tree_locks(fs->tree, h->node, false) != NULL || tree_content(fs->tree, h->node) != f->content)
+        return;
+    tree_keep_open(fs->tree, h->node, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
+    later_in(fs->later, KEPT_OPEN_MS);
+}
+
+void close_kept(struct op *op, struct node *dir, const char *name)
+{
+    if (op->fs->later == NULL)
+        return;
+    tree_close_kept(op->fs->tree, dir, name);
+    ahead_close(op->fs->ahead, dir, name);
+}
+
+unsigned close_old(void *arg)
+{
+    struct fs *fs = arg;
+    unsigned one = tree_close_old(fs->tree), other = ahead_close_old(fs->ahead);
+
+    return one > other ? one : other;
+}
+
+static void note_how_read(struct fs *fs, const struct file *f)
+{
+    int n = atomic_load(&fs->read_at_once); /* what gets lost between threads is no loss */
+
+    if (f->direct || !tree_reads_only(f->handle.flags))
+        return;
+    if (atomic_load(&f->read_start))
+        atomic_store(&fs->read_at_once, n < CONVINCED ? n + 1 : n);
+    else
+        atomic_store(&fs->read_at_once, n > -CONVINCED ? n - 1 : n);
+}
+
+/* ---- close -------------------------------------------------------------- */
+
 void drop_file(struct op *op, struct file *f)
 {
     locks_released(op, f);
     prefetch_close(f->prefetch);
+    note_how_read(op->fs, f);
+    keep_open(op, f);
     if (f->handle.fid != NULL)
         drop_handle(op, &f->handle);
     free(f);
@@ -135,7 +238,7 @@ void close_all(struct fs *fs)
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
-    struct p9_attr attr;
+    struct p9_opening o = {.flags = fi->flags};
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
@@ -144,9 +247,12 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         tree_changing(op.fs->tree, node);
     uint64_t changes = tree_changes(op.fs->tree, node);
     struct file *f = file_new(&op, fi->flags);
+    if (f != NULL)
+        f->content = tree_content(op.fs->tree, node);
     if (rc == 0)
-        rc = f != NULL ? open_by_name(&op, node, f, &attr) : -ENOMEM;
+        rc = f != NULL ? open_by_name(&op, node, f, &o) : -ENOMEM;
     if (rc != 0) {
+        free(o.first);
         if (f != NULL)
             file_free(f);
         op_reply_err(&op, rc);
@@ -154,7 +260,10 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     if (f->handle.flags & O_TRUNC)
         tree_changing(op.fs->tree, node);
-    reply_opened(&op, f, fi, &attr);
+    reply_opened(&op, f, fi, &o.attr);
+    if (o.first_got > 0 && (uint64_t)o.first_got == o.attr.size)
+        prefetch_give(f->prefetch, o.first, (uint32_t)o.first_got, f->content);
+    free(o.first);
     tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
     if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
         drop_file(&op, f);

@@ -191,6 +191,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     p9_session_timeout(p9_client_session(fs->client), 0);
+    if (fs->ahead != NULL && !fs->passes_cache)
+        fs->later = later_new(close_old, fs);
     if (lock_queue_start(fs) != 0)
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
@@ -200,6 +202,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
         log_error("cannot mount at %s", mountpoint);
     }
     lock_queue_stop(fs);
+    later_free(fs->later);
+    fs->later = NULL;
     fuse_remove_signal_handlers(fs->se);
     return status;
 }

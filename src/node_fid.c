@@ -45,6 +45,7 @@ void node_drop_fids(struct tree *t, struct node *node)
 {
     while (node->fids != NULL)
         p9_fid_put(node_fid_remove(t, node->fids));
+    node_drop_kept(t, node);
 }
 
 static struct node_fid *find(struct node *node, const struct user *user, bool spare)
@@ -61,8 +62,7 @@ static struct node_fid *node_fid_of(struct node *node, const struct user *user)
     return find(node, user, false);
 }
 
-/* Whether a fid walked then by the path of this node still stands for it. */
-static bool still_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
+bool node_fid_is_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
 {
     if (fid->generation != p9_client_generation(t->client))
         return false;
@@ -112,7 +112,7 @@ static struct p9_fid *cached(struct tree *t, struct node *node, struct user *use
     struct node_fid *nf = node_fid_of(node, user);
     if (nf == NULL)
         return NULL;
-    if (!still_good(t, node, nf->fid, nf->walked)) {
+    if (!node_fid_is_good(t, node, nf->fid, nf->walked)) {
         p9_fid_put(node_fid_remove(t, nf));
         return NULL;
     }
@@ -126,7 +126,7 @@ static struct p9_fid *cached(struct tree *t, struct node *node, struct user *use
 static struct p9_fid *of_handle(struct tree *t, struct node *node, struct user *user)
 {
     for (struct handle *h = node->handles; h != NULL; h = h->next)
-        if (h->user == user && (node->links == NULL || still_good(t, node, h->fid, h->walked)))
+        if (h->user == user && (node->links == NULL || node_fid_is_good(t, node, h->fid, h->walked)))
             return p9_fid_get(h->fid);
     if (node->links == NULL && node->handles != NULL) /* opened by one, handed on to another: nothing else is left */
         return p9_fid_get(node->handles->fid);
@@ -160,7 +160,7 @@ static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, cons
 struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h)
 {
     pthread_mutex_lock(&t->mtx);
-    bool good = h->node->links == NULL || still_good(t, h->node, h->fid, h->walked);
+    bool good = h->node->links == NULL || node_fid_is_good(t, h->node, h->fid, h->walked);
     struct p9_fid *fid = p9_fid_get(h->fid);
     pthread_mutex_unlock(&t->mtx);
     return good ? fid : if_same_file(sc, fid, h->node);
@@ -183,6 +183,7 @@ void tree_evict(void *arg, unsigned n)
     struct tree *t = arg;
 
     pthread_mutex_lock(&t->mtx);
+    n -= tree_evict_kept(t, n);
     for (struct node_fid *nf = t->oldest, *newer; nf != NULL && n > 0; nf = newer) {
         newer = nf->newer;
         if (atomic_load(&nf->fid->refs) > 1)
@@ -203,7 +204,7 @@ struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *us
         return NULL;
     pthread_mutex_lock(&t->mtx);
     struct node_fid *nf = find(dir, user, true);
-    bool good = nf != NULL && still_good(t, dir, nf->fid, nf->walked);
+    bool good = nf != NULL && node_fid_is_good(t, dir, nf->fid, nf->walked);
     if (nf != NULL)
         fid = node_fid_remove(t, nf);
     pthread_mutex_unlock(&t->mtx);
@@ -424,7 +425,7 @@ static struct p9_fid *take_cached(struct tree *t, struct node *node, struct user
 {
     struct node_fid *nf = node != &t->root ? node_fid_of(node, user) : NULL;
 
-    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !still_good(t, node, nf->fid, nf->walked))
+    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !node_fid_is_good(t, node, nf->fid, nf->walked))
         return NULL;
     return node_fid_remove(t, nf);
 }
@@ -443,39 +444,96 @@ struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *
     return fid;
 }
 
-int node_open(struct p9_scope *sc, struct node_use *u, int flags, struct p9_fid **fid, struct p9_attr *attr)
+struct p9_fid *tree_take_to_keep(struct tree *t, struct node *parent, const char *name, struct user *user,
+                                 struct p9_attr *attr, uint64_t *walked)
+{
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = tree_find(t, parent, name);
+    struct node_fid *nf = node != NULL && !node->hidden ? node_fid_of(node, user) : NULL;
+    if (nf != NULL && !node_has_kept(t, node, user) && tree_may_keep(t, &node->attr)) {
+        *attr = node->attr;
+        *walked = nf->walked;
+        fid = take_cached(t, node, user);
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
+bool tree_reads_only(int flags)
+{
+    return (flags & (O_ACCMODE | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC | O_DIRECTORY | O_DIRECT)) == 0;
+}
+
+/* Whether the file is as it was when it was opened, and may be opened by the same people. */
+static bool is_as_kept(const struct p9_attr *kept, const struct p9_attr *attr)
+{
+    return kept->size == attr->size && same_time(&kept->mtime, &attr->mtime) && same_time(&kept->ctime, &attr->ctime) &&
+           kept->mode == attr->mode && kept->uid == attr->uid && kept->gid == attr->gid;
+}
+
+/* The fid to open by, or *kept, and the way to the name. Called with the lock. */
+static int opening_begin(struct node_use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
 {
     struct tree *t = u->tree;
-    struct p9_fid *walked;
+    int rc = way_find(u, false, w);
+
+    u->walked = t->clock;
+    o->fid = NULL;
+    o->is_open = false;
+    if (rc != 0)
+        return rc;
+    if (p9_opens_checked(t->client, w->n)) {
+        if (tree_reads_only(o->flags))
+            o->fid = node_take_kept(t, u->node, u->user, kept);
+        o->is_open = o->fid != NULL;
+        if (!o->is_open)
+            o->fid = take_cached(t, u->node, u->user);
+    }
+    if (o->fid == NULL) {
+        way_free(w);
+        return -EAGAIN;
+    }
+    o->from = w->from;
+    o->n = w->n;
+    o->names = (const char *const *)w->names;
+    return 0;
+}
+
+int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
+{
+    struct tree *t = u->tree;
+    struct p9_attr kept;
     struct way w;
 
     if (u->user == NULL)
         return -EACCES;
     pthread_mutex_lock(&t->mtx);
-    u->walked = t->clock;
-    int rc = way_find(u, false, &w);
-    *fid = rc == 0 && p9_opens_checked(t->client, w.n) ? take_cached(t, u->node, u->user) : NULL;
+    int rc = opening_begin(u, o, &w, &kept);
     pthread_mutex_unlock(&t->mtx);
     if (rc != 0)
         return rc;
-    rc = -EAGAIN;
-    if (*fid != NULL)
-        rc = p9_open_checked(sc, *fid, flags, w.from, w.n, (const char *const *)w.names, &walked, attr);
+    rc = p9_open_checked(sc, o);
     way_free(&w);
     if (rc != 0) {
-        p9_fid_put(*fid);
+        p9_fid_put(o->fid);
         return rc == -EINTR ? rc : -EAGAIN;
     }
-    if (!qid_same_file(&walked->qid, &u->node->qid) || !qid_same_file(&(*fid)->qid, &u->node->qid) ||
-        !qid_same_file(&attr->qid, &u->node->qid)) {
-        p9_fid_put(walked);
-        p9_fid_put(*fid);
+    if (!qid_same_file(&o->walked->qid, &u->node->qid) || !qid_same_file(&o->fid->qid, &u->node->qid) ||
+        !qid_same_file(&o->attr.qid, &u->node->qid)) {
+        p9_fid_put(o->walked);
+        p9_fid_put(o->fid);
         return -EAGAIN;
     }
     pthread_mutex_lock(&t->mtx);
-    node_cache_fid(t, u->node, u->user, walked, u->walked);
+    node_cache_fid(t, u->node, u->user, o->walked, u->walked);
     pthread_mutex_unlock(&t->mtx);
-    return 0;
+    if (!o->is_open || is_as_kept(&kept, &o->attr))
+        return 0;
+    p9_fid_put(o->fid);
+    o->ntoo = 0;
+    return node_open(sc, u, o); /* none is kept any more */
 }
 
 int node_take(struct p9_scope *sc, struct node_use *u)

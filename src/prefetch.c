@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 enum {
@@ -117,6 +118,11 @@ static void enter(struct prefetch *p)
     p->users++;
 }
 
+static size_t first_window(const struct prefetch *p)
+{
+    return FIRST_WINDOW < p->pf->window ? FIRST_WINDOW : p->pf->window;
+}
+
 /* Whether all of these bytes are in the run. */
 static bool covers(const struct prefetch *p, uint64_t offset, uint32_t size)
 {
@@ -126,10 +132,10 @@ static bool covers(const struct prefetch *p, uint64_t offset, uint32_t size)
 /* Looks for the bytes of a read in the run: 0, with the pieces pinned; -EAGAIN: it is to be read otherwise; -EINPROGRESS. */
 static int collect(const struct prefetch *p, struct prefetch_read *r)
 {
-    uint64_t at = r->offset, end = r->offset + r->size;
+    uint64_t at = r->offset, end = r->offset + r->within;
 
     r->n = 0;
-    if (!covers(p, r->offset, r->size))
+    if (!covers(p, r->offset, r->within))
         return -EAGAIN;
     for (struct piece *c = p->pieces; c != NULL && at < end; c = c->next) {
         uint64_t piece_end = c->offset + c->size, upto = piece_end < end ? piece_end : end;
@@ -253,6 +259,22 @@ struct prefetch *prefetch_open(struct prefetcher *pf, struct node *node, struct 
     return p;
 }
 
+void prefetch_give(struct prefetch *p, const void *data, uint32_t n, uint64_t content)
+{
+    if (p == NULL || n == 0)
+        return;
+    pthread_mutex_lock(&p->mtx);
+    struct piece *c = atomic_load(&p->pf->bytes) + n <= p->pf->total ? piece_add(p, n) : NULL;
+    if (c != NULL) {
+        p->users--; /* it does not fly */
+        memcpy(c->data, data, n);
+        c->state = READY;
+        p->content = content;
+        p->window = first_window(p);
+    }
+    pthread_mutex_unlock(&p->mtx);
+}
+
 void prefetch_close(struct prefetch *p)
 {
     if (p == NULL)
@@ -294,12 +316,10 @@ static void forget_behind(struct prefetch *p)
 }
 
 /* A read in the run, or at its end: the run goes on. */
-static bool goes_on(const struct prefetch *p, const struct prefetch_read *r, uint64_t size)
+static bool goes_on(const struct prefetch *p, const struct prefetch_read *r)
 {
-    uint64_t end = r->offset + r->size;
-
-    return p->pieces != NULL && r->offset >= p->start && r->offset <= p->end && end <= size &&
-           end <= p->end + p->window;
+    return p->pieces != NULL && r->within > 0 && r->offset >= p->start && r->offset <= p->end &&
+           r->offset + r->within <= p->end + p->window;
 }
 
 /* One elsewhere: the run ends, and another may begin behind it. */
@@ -313,7 +333,7 @@ static void begin(struct prefetch *p, const struct prefetch_read *r)
         return;
     p->start = p->end = p->furthest = p->next;
     p->content = tree_content(p->pf->tree, p->node);
-    p->window = FIRST_WINDOW < p->pf->window ? FIRST_WINDOW : p->pf->window;
+    p->window = first_window(p);
 }
 
 bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
@@ -326,18 +346,19 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
     enter(p);
     if (p->pieces != NULL && (p->off || tree_content(p->pf->tree, p->node) != p->content))
         run_drop(p);
-    bool mine = goes_on(p, r, size);
+    r->within = r->offset + r->size <= size ? r->size : r->offset < size ? (uint32_t)(size - r->offset) : 0;
+    bool mine = goes_on(p, r);
     if (mine) {
-        if (r->offset + r->size > p->furthest) {
-            p->furthest = r->offset + r->size;
+        if (r->offset + r->within > p->furthest) {
+            p->furthest = r->offset + r->within;
             p->window = 2 * p->window < p->pf->window ? 2 * p->window : p->pf->window;
         }
-    } else if (r->offset + r->size <= size && !p->off) {
+    } else if (r->within == r->size && !p->off) {
         begin(p, r);
     }
     if (p->window > 0 && !p->off && (mine || p->start == p->next))
         n = extend(p, size, to_send, SEND_AT_ONCE);
-    mine = mine && covers(p, r->offset, r->size);
+    mine = mine && covers(p, r->offset, r->within);
     if (mine)
         DL_APPEND(p->waiting, r);
     forget_behind(p);

@@ -156,9 +156,6 @@ const struct node *tree_parent(struct tree *t, struct node *node)
     return parent;
 }
 
-/* Two changes may have the same time: a file that has just changed is not known by its times. */
-enum { SETTLED_SECONDS = 2 };
-
 bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose)
 {
     struct timespec now;
@@ -172,6 +169,14 @@ bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *
     node->opened_known = loose || now.tv_sec - attr->ctime.tv_sec > SETTLED_SECONDS;
     pthread_mutex_unlock(&t->mtx);
     return same;
+}
+
+bool tree_may_be_cached(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool may = node->opened_known;
+    pthread_mutex_unlock(&t->mtx);
+    return may;
 }
 
 /* ---- handles ------------------------------------------------------------ */

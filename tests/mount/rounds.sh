@@ -53,6 +53,30 @@ case_going_through_a_tree() { # directories beside one that was opened are read 
     same "$(find "$mnt" -type f | wc -l)" 40
 }
 
+case_files_read_in_turn() { # what is next is open already, and its bytes come with the answer that it is the same file
+    local i
+    mkdir "$exp/d"
+    for i in $(seq 100 160); do head -c 5000 /dev/urandom > "$exp/d/f$i"; done
+    touch -d '1 hour ago' "$exp/d"/*
+    sleep 3.1 # what has just changed is not opened ahead
+    attach attr_timeout=30,entry_timeout=30
+    take 85 sh -c "cat '$mnt/d'/* > all" # 61 files: each would be two
+    cat "$exp/d"/* | cmp - all
+    detach
+    attach attr_timeout=30,entry_timeout=30
+    take 85 grep -c x -r "$mnt/d"
+    for i in 100 101; do cat "$mnt/d/f$i" > /dev/null; done # from here on some are open ahead
+    echo changed > "$exp/d/f103"
+    mv "$exp/d/f105" "$exp/d/f104"
+    same "$(cat "$mnt/d/f103")" changed
+    cmp "$mnt/d/f104" "$exp/d/f104"
+    rm "$mnt/d/f106"
+    [ ! -e "$exp/d/f106" ]
+    chmod 0 "$exp/d/f107"
+    stat "$mnt/d/f107" > /dev/null
+    fails cat "$mnt/d/f105"
+}
+
 case_create_write_close() {
     attach
     mkdir "$mnt/d"

@@ -123,6 +123,8 @@ static uint32_t getattr(struct srv *s, const struct p9_fcall *t, struct p9_fcall
     r->Rgetattr.qid = (struct p9_qid){f->ino, 0, f->is_dir ? P9_QTDIR : 0};
     r->Rgetattr.mode = f->is_dir ? S_IFDIR | 0755 : S_IFREG | 0644;
     r->Rgetattr.nlink = f->nlink;
+    r->Rgetattr.size = s->read_size;
+    r->Rgetattr.ctime_sec = f->ctime;
     return 0;
 }
 

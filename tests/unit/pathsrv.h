@@ -16,6 +16,7 @@ struct srv_file {
     uint64_t ino;
     bool is_dir;
     uint32_t nlink;
+    uint64_t ctime; /* seconds */
 };
 
 struct srv {

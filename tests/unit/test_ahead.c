@@ -244,6 +244,97 @@ static void listings_are_bounded(void **state)
     end(&w);
 }
 
+/* Opens a file as if by fs; says how many were opened with it. */
+static size_t open_in_turn(struct world *w, const char *name)
+{
+    struct ahead_files next = {.n = 0};
+
+    ahead_files_begin(w->ahead, &w->tree->root, w->tree->users, name, &next);
+    for (size_t i = 0; i < next.n; i++)
+        assert_int_equal(p9_open(NULL, next.fids[i], 0), 0);
+    size_t n = next.n;
+    ahead_files_end(w->ahead, &next);
+    return n;
+}
+
+static void files_opened_in_turn_are_opened_ahead(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    w.srv->read_size = 100;
+    make_and_list(&w, true);
+    for (int i = 0; i < 3; i++) { /* sorted */
+        if (look(&w, name_of(i), &found)) {
+            assert_false(found.open);
+            p9_fid_put(found.fid);
+        }
+        assert_int_equal(open_in_turn(&w, name_of(i)), i < 2 ? 0 : P9_OPEN_TOO);
+    }
+    for (int i = 3; i < 3 + P9_OPEN_TOO; i++) {
+        assert_true(look(&w, name_of(i), &found));
+        assert_true(found.open);
+        p9_fid_put(found.fid);
+        assert_int_equal(open_in_turn(&w, name_of(i)), i < 2 + P9_OPEN_TOO ? 0 : P9_OPEN_TOO);
+    }
+    ahead_close(w.ahead, &w.tree->root, name_of(20)); /* it is to be removed */
+    assert_true(look(&w, name_of(20), &found));
+    assert_false(found.open);
+    p9_fid_put(found.fid);
+    ahead_forget(w.ahead, &w.tree->root, name_of(21));
+    assert_false(look(&w, name_of(21), &found));
+    assert_true(ahead_close_old(w.ahead) > 0);
+    end(&w);
+}
+
+static void files_opened_here_and_there_are_not(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    w.srv->read_size = 100;
+    make_and_list(&w, false);
+    assert_true(look(&w, name_of(0), &found));
+    p9_fid_put(found.fid);
+    assert_true(look(&w, name_of(1), &found));
+    p9_fid_put(found.fid);
+    for (int i = 0; i < FILES; i++)
+        assert_int_equal(open_in_turn(&w, name_of(i * 37 % FILES)), 0);
+    assert_int_equal(ahead_close_old(w.ahead), 0);
+    end(&w);
+}
+
+static void what_is_forgotten_while_it_is_opened_ahead_is_not_taken(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_files next = {.n = 0};
+    struct ahead_found found;
+
+    (void)state;
+    w.srv->read_size = 100;
+    make_and_list(&w, false);
+    for (int i = 0; i < 2; i++) {
+        if (look(&w, name_of(i), &found))
+            p9_fid_put(found.fid);
+        open_in_turn(&w, name_of(i));
+    }
+    ahead_files_begin(w.ahead, &w.tree->root, w.tree->users, name_of(2), &next);
+    assert_int_equal(next.n, P9_OPEN_TOO);
+    p9_fid_put(next.fids[1]);
+    next.fids[1] = NULL; /* it failed */
+    ahead_forget(w.ahead, &w.tree->root, name_of(3));
+    ahead_files_end(w.ahead, &next);
+    assert_false(look(&w, name_of(3), &found));
+    assert_false(look(&w, name_of(4), &found));
+    assert_true(look(&w, name_of(5), &found));
+    assert_false(found.open); /* the opening was not even sent */
+    p9_fid_put(found.fid);
+    make_and_list(&w, false); /* the old listing goes */
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +347,9 @@ int main(void)
         cmocka_unit_test(a_listing_that_lacks_something_knows_nothing),
         cmocka_unit_test(a_directory_we_made_is_empty),
         cmocka_unit_test(listings_are_bounded),
+        cmocka_unit_test(files_opened_in_turn_are_opened_ahead),
+        cmocka_unit_test(files_opened_here_and_there_are_not),
+        cmocka_unit_test(what_is_forgotten_while_it_is_opened_ahead_is_not_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,7 +71,7 @@ static void done(struct prefetch_read *r, int rc)
         for (size_t k = 0; k < r->iov[i].iov_len; k++, at++)
             if (((uint8_t *)r->iov[i].iov_base)[k] != (uint8_t)(at * 7))
                 wait->rc = -EIO;
-    if (rc == 0 && at != r->offset + r->size)
+    if (rc == 0 && at != r->offset + r->within)
         wait->rc = -EIO;
     p9_batch_done(&wait->batch);
 }
@@ -93,6 +93,41 @@ static int read_at(struct world *w, uint64_t offset, uint32_t size)
         return -EAGAIN;
     p9_batch_wait(p9_client_session(w->client), &wait.batch);
     return wait.rc;
+}
+
+static void give(struct world *w, uint64_t content)
+{
+    uint8_t data[5000];
+
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7);
+    w->size = sizeof data;
+    prefetch_give(w->file, data, sizeof data, content);
+}
+
+static void what_came_with_the_opening(void **state)
+{
+    struct world w = begin(SIZE);
+
+    (void)state;
+    give(&w, tree_content(w.tree, w.node));
+    assert_int_equal(read_at(&w, 0, 8192), 0); /* whole pages, as the kernel reads */
+    assert_int_equal(read_at(&w, 4096, 4096), 0);
+    assert_int_equal(read_at(&w, 5000, 4096), -EAGAIN);
+    assert_int_equal(srv_count(w.srv, P9_Tread), 0);
+    tree_others_changed(w.tree, w.node);
+    assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
+    end(&w);
+    w = begin(SIZE);
+    uint64_t before = tree_content(w.tree, w.node);
+    tree_changing(w.tree, w.node);
+    give(&w, before);
+    assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
+    end(&w);
+    w = begin(1000); /* there is no room */
+    give(&w, tree_content(w.tree, w.node));
+    assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
+    end(&w);
 }
 
 static void from_front_to_back(void **state)
@@ -249,6 +284,7 @@ static void a_file_may_be_closed_as_soon_as_it_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_came_with_the_opening),
         cmocka_unit_test(from_front_to_back),
         cmocka_unit_test(reads_out_of_order_and_odd_ones),
         cmocka_unit_test(seeks_are_not_read_ahead),

@@ -349,8 +349,7 @@ static void long_paths_are_walked_in_steps(void **state)
 static void a_known_file_is_opened_in_one_step(void **state)
 {
     struct world w = begin(100);
-    struct p9_attr attr;
-    struct p9_fid *fid;
+    struct p9_opening o = {.flags = O_RDONLY};
 
     (void)state;
     srv_add(w.srv, "/a", false);
@@ -358,17 +357,91 @@ static void a_known_file_is_opened_in_one_step(void **state)
     for (int i = 0; i < 2; i++) { /* the fid that is used up is replaced */
         struct node_use u = use_of(&w, a);
         srv_count(w.srv, P9_Twalk);
-        assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), 0);
+        assert_int_equal(node_open(NULL, &u, &o), 0);
         assert_int_equal(srv_count(w.srv, P9_Twalk), 1);
-        assert_true(qid_same_file(&fid->qid, &a->qid));
-        p9_fid_put(fid);
+        assert_true(qid_same_file(&o.fid->qid, &a->qid));
+        p9_fid_put(o.fid);
     }
     srv_remove(w.srv, "/a");
     srv_add(w.srv, "/a", false); /* another file by now */
     struct node_use u = use_of(&w, a);
-    assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), -EAGAIN);
-    assert_int_equal(node_open(NULL, &u, O_RDONLY, &fid, &attr), -EAGAIN); /* no fid is left to try with */
+    assert_int_equal(node_open(NULL, &u, &o), -EAGAIN);
+    assert_int_equal(node_open(NULL, &u, &o), -EAGAIN); /* no fid is left to try with */
     tree_forget(w.tree, a, 1);
+    end(&w);
+}
+
+/* Opens a to read, with its first bytes; whether by a fid that was open already. */
+static bool opens_kept(struct world *w, struct node *a, int flags)
+{
+    uint8_t first[16];
+    struct p9_opening o = {.flags = flags, .first = first, .first_size = sizeof first};
+    struct node_use u = use_of(w, a);
+
+    srv_count(w->srv, P9_Tlopen);
+    assert_int_equal(node_open(NULL, &u, &o), 0);
+    assert_int_equal(srv_count(w->srv, P9_Tlopen), !o.is_open);
+    assert_int_equal(o.first_got, o.is_open ? sizeof first : 0);
+    assert_true(qid_same_file(&o.fid->qid, &a->qid));
+    tree_keep_open(w->tree, a, w->user, o.fid, u.walked, &o.attr);
+    return o.is_open;
+}
+
+static void a_closed_file_is_opened_by_the_same_fid(void **state)
+{
+    struct world w = begin(100);
+    struct p9_attr attr;
+
+    (void)state;
+    w.srv->read_size = 1000;
+    srv_add(w.srv, "/a", false);
+    struct node *a = look(&w, &w.tree->root, "a");
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    assert_true(opens_kept(&w, a, O_RDONLY));
+    assert_false(opens_kept(&w, a, O_RDWR));
+    tree_close_kept(w.tree, &w.tree->root, "a");
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    tree_evict(w.tree, 1); /* these go first */
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    assert_true(tree_close_old(w.tree) > 0);
+    pthread_mutex_lock(&w.srv->mtx);
+    w.srv->read_size = 2000; /* it has changed */
+    pthread_mutex_unlock(&w.srv->mtx);
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    pthread_mutex_lock(&w.srv->mtx);
+    w.srv->files[1].ctime = (uint64_t)time(NULL); /* its times would not show the next change */
+    pthread_mutex_unlock(&w.srv->mtx);
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    assert_false(opens_kept(&w, a, O_RDONLY));
+    assert_int_equal(tree_close_old(w.tree), 0);
+    assert_int_equal(ask(&w, a, &attr), 0);
+    tree_forget(w.tree, a, 1);
+    end(&w);
+}
+
+static void few_files_are_kept_open(void **state)
+{
+    struct world w = begin(400);
+    struct node *nodes[100];
+    char name[16];
+
+    (void)state;
+    w.srv->read_size = 1000;
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "/f%d", i);
+        srv_add(w.srv, name, false);
+        nodes[i] = look(&w, &w.tree->root, name + 1);
+    }
+    unsigned before = srv_live(w.srv);
+    for (int i = 0; i < 100; i++)
+        opens_kept(&w, nodes[i], O_RDONLY);
+    struct p9_attr attr;
+    assert_int_equal(ask(&w, nodes[0], &attr), 0); /* answered after the clunks */
+    assert_in_range(srv_live(w.srv), before + 1, before + 40);
+    assert_true(opens_kept(&w, nodes[99], O_RDONLY));
+    assert_false(opens_kept(&w, nodes[0], O_RDONLY));
+    for (int i = 0; i < 100; i++)
+        tree_forget(w.tree, nodes[i], 1); /* what is kept goes with its node */
     end(&w);
 }
 
@@ -441,6 +514,8 @@ int main(void)
         cmocka_unit_test(no_fid_left_is_enfile),
         cmocka_unit_test(long_paths_are_walked_in_steps),
         cmocka_unit_test(a_known_file_is_opened_in_one_step),
+        cmocka_unit_test(a_closed_file_is_opened_by_the_same_fid),
+        cmocka_unit_test(few_files_are_kept_open),
         cmocka_unit_test(spares_are_for_the_directory_as_it_was),
         cmocka_unit_test(told_attributes_hold_until_a_change),
     };
