@@ -2,8 +2,8 @@
  * behind.h: writes that are answered before the server has them.
  *
  * What is written to an open file is copied into chunks. A chunk leaves when it is full, when
- * what is written next does not continue it, or as soon as nothing of its file is under way: so
- * small writes that come faster than the server answers are gathered, and nothing lies about. Whoever is to see
+ * what is written next does not continue it, or as soon as nothing of its file is under way, a stream of writes after some
+ * milliseconds: so small writes are gathered, and nothing lies about. Whoever is to see
  * the file as it was written settles it first: waits until all that was written until then is acknowledged.
  * An error is the writer's, who is told of it once, and is to wait for each write from then on.
  *
@@ -24,6 +24,8 @@ struct writer {
     struct chunk *chunks;  /* oldest first */
     struct chunk *filling; /* the last of them, if it has not left */
     unsigned flying;       /* those that have */
+    uint64_t ended;        /* where the last write did, bytes */
+    unsigned in_turn;      /* how many continued the one before */
     int error;             /* the first, if it was not told yet */
     atomic_bool failed;    /* there was one: from now on each write is to be waited for */
     struct writer *prev, *next;

@@ -10,7 +10,13 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { CHUNK = 256 * 1024 }; /* where small writes are gathered, bytes */
+#include "later.h"
+
+enum {
+    CHUNK = 256 * 1024, /* where small writes are gathered, bytes */
+    HELD_MS = 10,       /* the chunk of a stream waits for more so long, at least */
+    STREAM = 2,         /* so many writes that continue the one before are a stream */
+};
 
 struct chunk {
     struct behind *behind;
@@ -21,6 +27,7 @@ struct chunk {
     uint64_t offset;
     uint32_t room, len;
     bool sent;
+    uint64_t since_ms;
     struct p9_io io;
     uint8_t data[];
 };
@@ -34,7 +41,10 @@ struct behind {
     size_t bytes;           /* in all chunks */
     uint64_t next_number;
     atomic_uint nchunks;
+    struct later *later; /* sends what is held; NULL: nothing is */
 };
+
+static unsigned send_held(void *behind);
 
 struct behind *behind_new(struct tree *t, size_t max_bytes)
 {
@@ -46,6 +56,7 @@ struct behind *behind_new(struct tree *t, size_t max_bytes)
     b->max_bytes = max_bytes;
     pthread_mutex_init(&b->mtx, NULL);
     pthread_cond_init(&b->moved, NULL);
+    b->later = later_new(send_held, b);
     return b;
 }
 
@@ -53,6 +64,7 @@ void behind_free(struct behind *b)
 {
     if (b == NULL)
         return;
+    later_free(b->later);
     pthread_cond_destroy(&b->moved);
     pthread_mutex_destroy(&b->mtx);
     free(b);
@@ -67,6 +79,7 @@ static struct chunk *chunk_new(struct behind *b, struct writer *w, struct p9_fid
     if (c == NULL)
         return NULL;
     *c = (struct chunk){.behind = b, .writer = w, .offset = offset, .room = room, .number = b->next_number++};
+    c->since_ms = tree_now_ms();
     c->io.fid = p9_fid_get(fid);
     if (w->chunks == NULL)
         DL_APPEND(b->writers, w);
@@ -100,6 +113,18 @@ static void let_go(struct writer *w, struct chunk **to_send)
     w->flying++;
     c->sent = true;
     LL_PREPEND2(*to_send, c, next_to_send);
+}
+
+static bool is_stream(const struct behind *b, const struct writer *w)
+{
+    return b->later != NULL && w->in_turn >= STREAM;
+}
+
+/* Whether what w is filling need not wait for more. */
+static bool may_go(const struct behind *b, const struct writer *w)
+{
+    return w->flying == 0 &&
+           (!is_stream(b, w) || (w->filling != NULL && tree_now_ms() - w->filling->since_ms >= HELD_MS));
 }
 
 static bool is_of(const struct writer *w, const struct p9_qid *qid)
@@ -172,11 +197,29 @@ static void chunk_done(struct p9_io *io)
     if (rc != 0 && !atomic_exchange(&w->failed, true))
         w->error = rc;
     chunk_free(b, c);
-    if (w->flying == 0)
+    if (may_go(b, w))
         let_go(w, &to_send);
     pthread_cond_broadcast(&b->moved);
     pthread_mutex_unlock(&b->mtx);
     send_all(to_send);
+}
+
+/* For later_new. */
+static unsigned send_held(void *behind)
+{
+    struct behind *b = behind;
+    struct chunk *to_send = NULL;
+    bool more = false;
+
+    pthread_mutex_lock(&b->mtx);
+    for (struct writer *w = b->writers; w != NULL; w = w->next) {
+        if (may_go(b, w))
+            let_go(w, &to_send);
+        more = more || w->filling != NULL;
+    }
+    pthread_mutex_unlock(&b->mtx);
+    send_all(to_send);
+    return more ? HELD_MS : 0;
 }
 
 /* ---- writing ------------------------------------------------------------ */
@@ -219,9 +262,9 @@ static int wait_for_room(struct behind *b, struct p9_scope *sc, struct writer *w
 }
 
 /* How large a chunk at this offset is to be, for n bytes or more: what comes alone leaves at once. */
-static uint32_t room_for(const struct writer *w, uint64_t offset, size_t n)
+static uint32_t room_for(const struct behind *b, const struct writer *w, uint64_t offset, size_t n)
 {
-    if (w->flying == 0 || n >= CHUNK)
+    if ((w->flying == 0 && !is_stream(b, w)) || n >= CHUNK)
         return (uint32_t)n;
     return (uint32_t)(CHUNK - offset % CHUNK); /* up to where messages should begin */
 }
@@ -232,8 +275,10 @@ static int take(struct behind *b, struct writer *w, struct p9_fid *fid, const ui
 {
     while (n > 0) {
         struct chunk *c = w->filling;
-        if (c == NULL)
-            c = chunk_new(b, w, fid, offset, room_for(w, offset, n));
+        if (c == NULL) {
+            c = chunk_new(b, w, fid, offset, room_for(b, w, offset, n));
+            later_in(is_stream(b, w) ? b->later : NULL, HELD_MS);
+        }
         if (c == NULL)
             return -ENOMEM;
         uint32_t at = (uint32_t)(offset - c->offset);
@@ -246,7 +291,7 @@ static int take(struct behind *b, struct writer *w, struct p9_fid *fid, const ui
         buf += part;
         offset += part;
         n -= part;
-        if (c->len == c->room || w->flying == 0)
+        if (c->len == c->room || may_go(b, w))
             let_go(w, to_send);
     }
     return 0;
@@ -260,6 +305,8 @@ int behind_write(struct behind *b, struct p9_scope *sc, struct writer *w, struct
     tree_changing(b->tree, w->node);
     pthread_mutex_lock(&b->mtx);
     int rc = wait_for_room(b, sc, w, offset, n);
+    w->in_turn = offset != w->ended ? 0 : w->in_turn < STREAM ? w->in_turn + 1 : STREAM;
+    w->ended = offset + n;
     if (rc == 0)
         rc = take(b, w, fid, buf, n, offset, &to_send);
     pthread_mutex_unlock(&b->mtx);

@@ -102,6 +102,20 @@ static void a_write_alone_leaves_at_once(void **state)
     end(&w);
 }
 
+static void the_end_of_a_stream_leaves_by_itself(void **state)
+{
+    struct world w = begin();
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(put(&w, NULL, 'a', 100, i * 100), 0);
+    while (behind_busy(w.behind, &w.writer.node->qid))
+        sched_yield();
+    assert_true(is_filled(&w, 'a', 0, 1000));
+    assert_in_range(srv_count(w.srv, P9_Twrite), 1, 10);
+    end(&w);
+}
+
 static void the_last_write_to_a_place_counts(void **state)
 {
     struct world w = begin();
@@ -217,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_writes_are_gathered),
         cmocka_unit_test(a_write_alone_leaves_at_once),
+        cmocka_unit_test(the_end_of_a_stream_leaves_by_itself),
         cmocka_unit_test(the_last_write_to_a_place_counts),
         cmocka_unit_test(two_writers_of_a_file_see_each_other),
         cmocka_unit_test(an_error_is_told_once),
