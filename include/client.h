@@ -198,6 +198,8 @@ int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode
 void p9_hidden_name(char *name);
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
+/* The same, and attributes are asked for beside it: seen->nlink is 0 if there is no answer, and else they are those before or after. */
+int p9_setattr_seen(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen);
 /* What is made has the qid *made. */
 int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made);
 int p9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,

@@ -157,6 +157,8 @@ uint64_t tree_now_ms(void);
 /* Attributes told at an open hold for a while, if nothing changes them: tree_changing is called before and after whatever
  * we do that may, tree_changes before they are asked for, and tree_set_fresh, with that, when they are there. */
 void tree_changing(struct tree *t, struct node *node);
+/* The same after it; whether nothing else changed it since tree_changes was *changes, which becomes what it is now. */
+bool tree_changed(struct tree *t, struct node *node, uint64_t *changes);
 /* The content may be what another made of it. */
 void tree_others_changed(struct tree *t, struct node *node);
 /* Becomes another number with whatever we do to the node, and with what we see others to have done: what was read before may be

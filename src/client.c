@@ -411,7 +411,13 @@ int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
 
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
 {
-    return fid->client->ops->setattr(sc, fid, set);
+    return fid->client->ops->setattr(sc, fid, set, NULL);
+}
+
+int p9_setattr_seen(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen)
+{
+    seen->nlink = 0;
+    return fid->client->ops->setattr(sc, fid, set, seen);
 }
 
 int p9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made)

@@ -15,7 +15,8 @@ struct p9_dialect_ops {
                       struct p9_found *found);
     int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
     int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
-    int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
+    /* seen may be NULL; it is left alone where there is no answer. */
+    int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen);
     int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
                  struct p9_qid *made);
     int (*mknod)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,

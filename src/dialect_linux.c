@@ -158,8 +158,13 @@ static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr
     return rc;
 }
 
-static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
+static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen)
 {
+    enum { SET, GET, BOTH };
+    struct p9_session *s = fid->client->session;
+    struct p9_req req[BOTH] = {0};
+    struct p9_batch batch;
+    const struct p9_fcall get = linux_getattr_message(fid);
     struct p9_fcall tx = {.type = P9_Tsetattr,
                           .Tsetattr = {.fid = fid->num,
                                        .valid = set->valid,
@@ -172,7 +177,17 @@ static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p
                                        .mtime_sec = (uint64_t)set->mtime.tv_sec,
                                        .mtime_nsec = (uint64_t)set->mtime.tv_nsec}};
 
-    return p9_do(sc, fid->client, &tx);
+    if (seen == NULL)
+        return p9_do(sc, fid->client, &tx);
+    p9_batch_init(&batch, BOTH);
+    req[SET] = req[GET] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
+    p9_submit_more(s, &req[SET], &tx);
+    p9_submit_more(s, &req[GET], &get);
+    p9_push(s);
+    p9_batch_wait(s, &batch);
+    if (req[GET].rc == 0)
+        linux_attr_of(&req[GET].rx, seen);
+    return req[SET].rc;
 }
 
 /* A request whose reply is the qid of what it made. */

@@ -56,8 +56,9 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
+/* seen: as for p9_setattr_seen, or NULL. */
 static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, struct user *user,
-                        const struct p9_setattr *set)
+                        const struct p9_setattr *set, struct p9_attr *seen)
 {
     struct node_use u = {.tree = op->fs->tree, .node = node, .user = user, .open_ok = true};
     int rc;
@@ -65,7 +66,7 @@ static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, s
     do {
         rc = node_use(sc, &u);
         if (rc == 0)
-            rc = p9_setattr(sc, u.fid, set);
+            rc = seen != NULL ? p9_setattr_seen(sc, u.fid, set, seen) : p9_setattr(sc, u.fid, set);
     } while (node_again(&u, rc));
     return rc;
 }
@@ -74,7 +75,7 @@ int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode)
 {
     const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
 
-    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set);
+    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set, NULL);
 }
 
 void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr)
@@ -84,11 +85,11 @@ void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9
 
     if (gid != NO_GROUP && attr->gid != gid) {
         set.valid = P9_SETATTR_GID;
-        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set);
+        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set, NULL);
     }
     if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
         set.valid = P9_SETATTR_MODE;
-        rc = node_setattr(op, NULL, node, op_user(op), &set);
+        rc = node_setattr(op, NULL, node, op_user(op), &set, NULL);
     }
     if (rc == 0)
         node_getattr(op, node, attr);
@@ -104,17 +105,33 @@ static bool takes_privileges(struct op *op, struct node *node, const struct p9_s
            (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
 }
 
+/* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether they are those after, if the time
+ * was another one before. */
+static bool shows(struct op *op, struct node *node, const struct p9_setattr *set)
+{
+    const struct p9_attr before = tree_facts(op->fs->tree, node).attr;
+
+    return (set->valid & P9_SETATTR_MTIME_SET) && !same_time(&before.mtime, &set->mtime);
+}
+
+static bool is_after(const struct node *node, const struct p9_setattr *set, const struct p9_attr *seen)
+{
+    return seen->nlink > 0 && qid_same_file(&seen->qid, &node->qid) && same_time(&seen->mtime, &set->mtime);
+}
+
 /* What was opened for writing may be truncated, whatever the path's permissions are by now. */
-static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi)
+static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi,
+                          struct p9_attr *seen)
 {
     struct p9_fid *opened = NULL;
 
+    seen->nlink = 0;
     if (set->valid == 0)
         return 0;
     if (fi != NULL && (set->valid & P9_SETATTR_SIZE))
         opened = tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle);
     if (opened == NULL)
-        return node_setattr(op, &op->scope, node, op_user(op), set);
+        return node_setattr(op, &op->scope, node, op_user(op), set, shows(op, node, set) ? seen : NULL);
     int rc = p9_setattr(&op->scope, opened, set);
     p9_fid_put(opened);
     return rc;
@@ -150,26 +167,33 @@ static bool predict(struct op *op, struct node *node, const struct p9_setattr *s
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
     struct p9_setattr set = setattr_of(st, to_set);
-    struct p9_attr attr;
+    struct p9_attr attr, seen;
     struct op op;
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
     tree_changing(op.fs->tree, node);
     int rc = op_settle(&op, node);
+    uint64_t changes = tree_changes(op.fs->tree, node);
     if (rc == 0)
-        rc = set_attributes(&op, node, &set, fi);
+        rc = set_attributes(&op, node, &set, fi, &seen);
     if (rc == -EPERM && takes_privileges(&op, node, &set)) {
         set.valid &= ~(unsigned)P9_SETATTR_MODE;
-        rc = set_attributes(&op, node, &set, fi);
+        rc = set_attributes(&op, node, &set, fi, &seen);
         if (rc == 0)
             rc = set_mode_as_mounter(&op, node, set.mode);
         set.valid |= P9_SETATTR_MODE;
     }
-    tree_changing(op.fs->tree, node);
+    bool alone = tree_changed(op.fs->tree, node, &changes);
     mode_t old = tree_facts(op.fs->tree, node).attr.mode;
     bool predicted = rc == 0 && predict(&op, node, &set, &attr);
-    if (rc == 0 && !predicted) {
+    bool sure = !predicted || is_after(node, &set, &seen);
+    if (predicted && sure) {
+        attr = seen;
+        tree_told(op.fs->tree, node, &attr);
+        if (alone) /* the kernel asks again before it changes the owner */
+            tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
+    } else if (rc == 0 && !predicted) {
         op.scope.interrupted = false;
         rc = node_getattr(&op, node, &attr);
     }
@@ -177,7 +201,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
         as_made(&op, node, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr, predicted ? 0 : op.fs->lifetimes.attr);
+        op_reply_attr(&op, &attr, sure ? op.fs->lifetimes.attr : 0);
     else
         op_reply_err(&op, rc);
 }

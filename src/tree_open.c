@@ -27,6 +27,16 @@ void tree_changing(struct tree *t, struct node *node)
     pthread_mutex_unlock(&t->mtx);
 }
 
+bool tree_changed(struct tree *t, struct node *node, uint64_t *changes)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool alone = node->changes == *changes;
+    node_changing(t, node);
+    *changes = node->touched = node->changes;
+    pthread_mutex_unlock(&t->mtx);
+    return alone;
+}
+
 void tree_wrote(struct tree *t, struct node *node, uint64_t end)
 {
     pthread_mutex_lock(&t->mtx);
