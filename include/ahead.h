@@ -41,6 +41,9 @@ struct ahead_found {
 };
 /* Whether dir, as user knows it, has no such name. */
 bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name);
+/* dir/name has to be asked for: if the directory was listed whole once, and such names are asked for again and again, it is listed anew,
+ * without waiting. dirfid is the user's fid of dir. */
+void ahead_missed(struct ahead *a, struct node *dir, struct user *user, struct p9_fid *dirfid, const char *name);
 
 /* dir/name, if it was listed lately: asks for it and others where it is not there yet. dirfid is the user's fid of dir,
  * walked as the clock says. False: it is to be looked up as any other. */

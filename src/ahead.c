@@ -23,6 +23,7 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
     a->tree = t;
     a->lifetime_ms = lifetime_ms;
     pthread_mutex_init(&a->mtx, NULL);
+    a->refresher = refresher_new(a);
     return a;
 }
 
@@ -144,6 +145,7 @@ void ahead_free(struct ahead *a)
 
     if (a == NULL)
         return;
+    refresher_free(a);
     LL_FOREACH_SAFE(a->listings, l, next)
     {
         listing_drop(a, l);
@@ -241,7 +243,7 @@ void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t a
     pthread_mutex_unlock(&a->mtx);
 }
 
-static struct listing *by_number(struct ahead *a, uint64_t number)
+struct listing *ahead_by_number(struct ahead *a, uint64_t number)
 {
     struct listing *l;
 
@@ -285,7 +287,7 @@ void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t
 void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_dir)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = by_number(a, listing);
+    struct listing *l = ahead_by_number(a, listing);
     if (l != NULL) {
         ahead_add_name(a, l, name.s, name.len, UNASKED, is_dir);
         l->used_ms = tree_now_ms();
@@ -296,7 +298,7 @@ void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_d
 void ahead_end(struct ahead *a, uint64_t listing)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = by_number(a, listing);
+    struct listing *l = ahead_by_number(a, listing);
     if (l != NULL)
         l->whole = !l->partial;
     pthread_mutex_unlock(&a->mtx);
@@ -349,8 +351,10 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
     pthread_mutex_lock(&a->mtx);
     struct listing *l = ahead_listing_of(a, dir, user);
     bool absent = l != NULL && lacks(a, l, name);
-    if (absent)
+    if (absent) {
         l->used_ms = tree_now_ms();
+        l->denied = true;
+    }
     pthread_mutex_unlock(&a->mtx);
     return absent;
 }

@@ -55,6 +55,9 @@ struct listing {
     uint64_t used_ms, asked_ms;
     bool partial, whole;     /* a name may be missing; else, at the end, none is */
     bool made;               /* by us */
+    bool refreshing;         /* its directory is being read again */
+    bool denied;             /* a name was said not to be there since that was done last */
+    unsigned missed;         /* names asked for that were not known, when it was too old */
     struct p9_xattrs xattrs; /* to ask for, too */
     unsigned nxattrs;
     unsigned files, dirs; /* looked at */
@@ -83,12 +86,19 @@ struct ahead {
     char *xattrs[P9_XATTRS]; /* by their numbers */
     struct kept *kept;       /* the oldest first */
     unsigned nkept, nlistings, nnames;
+    struct refresher *refresher;
     unsigned held;        /* fids */
     unsigned open;        /* of them */
     unsigned lost, taken; /* of what came ahead: nobody came for it in time; somebody did */
 };
 
+/* ahead_refresh.c. NULL without memory; before the tree's end. */
+struct refresher *refresher_new(struct ahead *a);
+void refresher_free(struct ahead *a);
+
 /* All with the lock. */
+
+struct listing *ahead_by_number(struct ahead *a, uint64_t number);
 
 struct listing *ahead_listing_of(struct ahead *a, const struct node *dir, const struct user *user);
 /* A listing that hangs on nothing yet; NULL without memory. */

@@ -34,6 +34,8 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
         return -EAGAIN;
     uint64_t changes = tree_all_changes(op->fs->tree);
     bool there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
+    if (!there)
+        ahead_missed(op->fs->ahead, dir, u.user, u.fid, name);
     node_again(&u, 0);
     if (!there)
         return -EAGAIN;

@@ -139,6 +139,24 @@ static uint32_t lopen(struct srv *s, const struct p9_fcall *t, struct p9_fcall *
     return 0;
 }
 
+static void readdir(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, uint8_t *data)
+{
+    const char *dir = s->fids[t->Treaddir.fid];
+    size_t len = strlen(dir), n = 0;
+
+    for (uint64_t i = t->Treaddir.offset; i < s->nfiles; i++) {
+        const char *path = s->files[i].path;
+        if (strncmp(path, dir, len) != 0 || path[len] != '/' || strchr(path + len + 1, '/') != NULL)
+            continue;
+        struct p9_dirent de = {.qid = {s->files[i].ino, 0, 0}, .offset = i + 1, .name = p9_str(path + len + 1)};
+        size_t used = p9_dirent_pack(&de, data + n, t->Treaddir.count - n);
+        if (used == 0)
+            break;
+        n += used;
+    }
+    r->Rreaddir.count = (struct p9_blob){(uint32_t)n, data};
+}
+
 static uint32_t shorten(struct srv *s, uint32_t n)
 {
     uint32_t by = s->short_by < n ? s->short_by : 0;
@@ -188,6 +206,8 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
         ecode = lopen(s, t, r);
     else if (t->type == P9_Tread)
         read_data(s, t, r, data);
+    else if (t->type == P9_Treaddir)
+        readdir(s, t, r, data);
     else if (t->type == P9_Twrite)
         ecode = write_data(s, t, r);
     else if (t->type == P9_Tclunk)

@@ -1,11 +1,11 @@
 /*
  * test_ahead.c: attributes asked for before they are.
  */
-#include "ahead.h"
-
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead_impl.h"
 #include "pathsrv.h"
 #include "test.h"
 
@@ -224,6 +224,47 @@ static void a_directory_we_made_is_empty(void **state)
     end(&w);
 }
 
+static void a_whole_listing_that_is_used_is_read_again(void **state)
+{
+    struct world w = begin(1000);
+    struct user *u = w.tree->users;
+
+    (void)state;
+    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    srv_add(w.srv, "/theirs", false);
+    assert_true(absent(&w, "theirs"));
+    do {
+        pthread_mutex_lock(&w.ahead->mtx);
+        w.ahead->listings->asked_ms = 0; /* long ago */
+        pthread_mutex_unlock(&w.ahead->mtx);
+        assert_false(absent(&w, "new"));
+        ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+        for (bool done = false; !done; sched_yield()) {
+            pthread_mutex_lock(&w.ahead->mtx);
+            done = !w.ahead->listings->refreshing;
+            pthread_mutex_unlock(&w.ahead->mtx);
+        }
+    } while (!absent(&w, "new")); /* if that took a second it is too old again */
+    assert_false(absent(&w, "theirs"));
+    assert_true(absent(&w, "ours"));
+    ahead_forget(w.ahead, &w.tree->root, "ours");
+    assert_false(absent(&w, "ours"));
+    end(&w);
+}
+
+static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
+{
+    struct world w = begin(1000);
+    struct user *u = w.tree->users;
+
+    (void)state;
+    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    assert_true(absent(&w, "x"));
+    w.ahead->listings->asked_ms = 0;
+    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    end(&w);
+}
+
 static void listings_are_bounded(void **state)
 {
     struct world w = begin(LONG);
@@ -346,6 +387,8 @@ int main(void)
         cmocka_unit_test(a_whole_listing_knows_what_is_not_there),
         cmocka_unit_test(a_listing_that_lacks_something_knows_nothing),
         cmocka_unit_test(a_directory_we_made_is_empty),
+        cmocka_unit_test(a_whole_listing_that_is_used_is_read_again),
+        cmocka_unit_test(a_refresh_under_way_is_no_trouble_at_the_end),
         cmocka_unit_test(listings_are_bounded),
         cmocka_unit_test(files_opened_in_turn_are_opened_ahead),
         cmocka_unit_test(files_opened_here_and_there_are_not),
