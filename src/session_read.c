@@ -13,7 +13,7 @@
 
 #include "errors.h"
 
-enum { READ_AHEAD = 4096 }; /* bytes read at once where no payload is expected */
+enum { READ_AHEAD = 4096 + 64 }; /* bytes read at once where no payload is expected: with a reply to a small read */
 
 /* Makes at least `need` bytes available at in[in_start]. 0, or -errno (-ECONNRESET at the end). */
 static int fill(struct p9_session *s, size_t need)

@@ -38,22 +38,30 @@ __attribute__((format(printf, 2, 3))) static void because(struct p9_why *why, co
     va_end(ap);
 }
 
-static int set_nonblocking(int fd)
+static int set_blocking(int fd, bool blocking)
 {
     int flags = fcntl(fd, F_GETFL);
 
-    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+    return flags < 0 || fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static bool is_socket(int fd)
+{
+    int type;
+    socklen_t len = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 }
 
 struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
 {
     struct transport *t = NULL;
-    int stop = -1, type;
-    socklen_t len = sizeof type;
+    int stop = -1;
+    bool sockets = is_socket(rfd) && is_socket(wfd); /* then a reader need not poll: a shutdown ends its wait */
 
-    *err = set_nonblocking(rfd);
+    *err = set_blocking(rfd, sockets);
     if (*err == 0 && wfd != rfd)
-        *err = set_nonblocking(wfd);
+        *err = set_blocking(wfd, sockets);
     if (*err != 0) {
         because(why, "descriptors %d and %d cannot be used: %s", rfd, wfd, strerror(-*err));
         return NULL;
@@ -71,7 +79,7 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
     t->rfd = rfd;
     t->wfd = wfd;
     t->stop = stop;
-    t->socket = getsockopt(wfd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+    t->socket = is_socket(wfd);
     return t;
 }
 
@@ -87,7 +95,7 @@ static int ms_left(const struct timespec *until)
 /* connect() with a deadline. The descriptor is left non-blocking. */
 static int connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until)
 {
-    int err = set_nonblocking(fd);
+    int err = set_blocking(fd, false);
     socklen_t errlen = sizeof err;
 
     if (err != 0)
@@ -216,7 +224,7 @@ ssize_t transport_write(struct transport *t, const struct iovec *iov, int n)
     ssize_t r;
 
     do
-        r = t->socket ? sendmsg(t->wfd, &msg, MSG_NOSIGNAL) : writev(t->wfd, iov, n);
+        r = t->socket ? sendmsg(t->wfd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) : writev(t->wfd, iov, n);
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
