@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_log.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
@@ -282,12 +283,24 @@ out:
     return status;
 }
 
+/* What is read and written passes through buffers of some 100 KiB that are freed at once: the C library is not to give them back
+ * to the system each time, which would clear their pages for the next. Nor is there to be a pool of them for each thread. */
+static void keep_buffers(void)
+{
+    enum { MIB = 1024 * 1024, POOLS = 4 };
+
+    mallopt(M_MMAP_THRESHOLD, 4 * MIB);
+    mallopt(M_TRIM_THRESHOLD, 16 * MIB);
+    mallopt(M_ARENA_MAX, POOLS);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct p9_why why;
     int status = 0;
 
+    keep_buffers();
     fuse_set_log_func(fuse_message);
     signal(SIGPIPE, SIG_IGN);
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host is known to be so in seconds */
