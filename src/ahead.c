@@ -277,7 +277,7 @@ void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t
     e->state = state;
     e->is_dir = is_dir;
     a->nnames++;
-    l->sorted = false;
+    l->unsorted++;
     HASH_ADD_KEYPTR(hh, l->names, e->name, n, e);
     HASH_ADD_KEYPTR(folded, l->folded, e->name + n + 1, n, e);
     *l->last = e;

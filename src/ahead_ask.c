@@ -14,6 +14,7 @@ enum {
     FIDS_SHARE = 4, /* at most this part of the fids that the server allows */
     MAX_DEPTH = 2,  /* levels below the directory that is looked at */
     KNOWN_BATCH = 64,
+    SORTED_PART = 4, /* names are sorted again once so great a part of them is new */
 };
 
 /* ---- what to ask for ---------------------------------------------------- */
@@ -35,8 +36,10 @@ static int by_name(const void *x, const void *y)
 void ahead_sort(struct listing *l)
 {
     size_t n = HASH_COUNT(l->names), i = 0;
-    struct entry **all = calloc(n, sizeof(struct entry *)), *e;
 
+    if (l->sorted && l->unsorted <= n / SORTED_PART)
+        return;
+    struct entry **all = calloc(n, sizeof(struct entry *)), *e;
     if (all == NULL)
         return;
     LL_FOREACH(l->first, e)
@@ -48,6 +51,7 @@ void ahead_sort(struct listing *l)
         all[i]->next_sorted = i + 1 < n ? all[i + 1] : NULL;
     free(all);
     l->sorted = true;
+    l->unsorted = 0;
 }
 
 /* In which order they are looked at: a shell sorts names, ls -l asks as it reads. */
@@ -63,8 +67,7 @@ static void note_order(struct listing *l, struct entry *e)
         l->in_order++;
         return;
     }
-    if (!l->sorted)
-        ahead_sort(l);
+    ahead_sort(l);
     l->in_sorted += before->next_sorted == e;
 }
 

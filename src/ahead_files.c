@@ -42,8 +42,7 @@ static bool is_in_turn(struct listing *l, struct entry *e, bool *sorted)
     if (before == NULL || before == e)
         return false;
     if (!follows(e, before, false)) {
-        if (!l->sorted)
-            ahead_sort(l);
+        ahead_sort(l);
         *sorted = follows(e, before, true);
         if (!*sorted) {
             l->in_turn = 0;

@@ -46,7 +46,8 @@ struct listing {
     struct p9_listing *raw;                       /* of one read ahead */
     struct entry *names, *folded, *first, **last; /* hashes, and in order */
     struct entry *looked;                         /* the last that was looked at */
-    bool sorted;                                  /* next_sorted holds */
+    bool sorted;                                  /* next_sorted holds, */
+    unsigned unsorted;                            /* but for so many names, which came since */
     unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
     unsigned held;                                /* entries that are there */
     unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
@@ -108,7 +109,7 @@ void ahead_listing_end(struct ahead *a, struct listing *l);
 void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir);
 /* A directory of the kernel's whose listing was read, which is taken, when the count of changes was that, or later. */
 void ahead_add_kept(struct ahead *a, struct node *dir, struct user *user, struct listing *below, uint64_t changes);
-/* So that next_sorted holds. */
+/* So that next_sorted holds, for most names. */
 void ahead_sort(struct listing *l);
 /* What the entry holds is put, and it is in that state. */
 void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to);
