@@ -82,6 +82,8 @@ void node_changing(struct tree *t, struct node *node)
 {
     node->changes = ++t->changes;
     node->fresh_until = node->lacks_until = 0;
+    if (t->kept != NULL) /* it would be found to be another */
+        node_drop_kept(t, node);
 }
 
 struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)

@@ -401,6 +401,8 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     assert_false(opens_kept(&w, a, O_RDWR));
     tree_close_kept(w.tree, &w.tree->root, "a");
     assert_false(opens_kept(&w, a, O_RDONLY));
+    tree_changing(w.tree, a);
+    assert_false(opens_kept(&w, a, O_RDONLY));
     tree_evict(w.tree, 1); /* these go first */
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_true(tree_close_old(w.tree) > 0);
