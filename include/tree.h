@@ -307,7 +307,7 @@ void tree_evict(void *tree, unsigned n);
 /* Two changes may have the same time: a file that has just changed is not known by its times. */
 enum { SETTLED_SECONDS = 2 };
 
-/* For node_fid.c, node_kept.c and tree_open.c. Called with the lock. */
+/* For node_*.c and tree_open.c. Called with the lock. */
 /* Whether a fid walked then by the path of this node still stands for it. */
 bool node_fid_is_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked);
 void node_drop_kept(struct tree *t, struct node *node);
