@@ -10,9 +10,10 @@
 #include <string.h>
 
 enum {
-    GROWTH = 64,    /* each batch is so many times the one before: one look is no reason for more, two are */
-    FIDS_SHARE = 4, /* at most this part of the fids that the server allows */
-    MAX_DEPTH = 2,  /* levels below the directory that is looked at */
+    GROWTH = 64,     /* each batch is so many times the one before: one look is no reason for more, two are */
+    SLOW_GROWTH = 2, /* once some came too early */
+    FIDS_SHARE = 4,  /* at most this part of the fids that the server allows */
+    MAX_DEPTH = 2,   /* levels below the directory that is looked at */
     KNOWN_BATCH = 64,
     SORTED_PART = 4, /* names are sorted again once so great a part of them is new */
 };
@@ -84,10 +85,13 @@ static unsigned room_for_names(struct ahead *a, const struct listing *l)
 /* The size of a batch: more each time, but not more than was used of one before it was too old. */
 static unsigned next_size(struct ahead *a, struct listing *l)
 {
-    if (l->expired)
+    if (l->expired) {
         l->batch = l->taken > 0 ? l->taken : 1;
+        l->slow = true;
+    }
     unsigned room = room_for_names(a, l) + 1, size = l->batch < room ? l->batch : room;
-    l->batch = l->batch * GROWTH < AHEAD_BATCH ? l->batch * GROWTH : AHEAD_BATCH;
+    unsigned next = l->batch * (l->slow ? SLOW_GROWTH : GROWTH);
+    l->batch = next < AHEAD_BATCH ? next : AHEAD_BATCH;
     l->expired = false;
     l->taken = 0;
     return size;

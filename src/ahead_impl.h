@@ -51,7 +51,7 @@ struct listing {
     unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
     unsigned held;                                /* entries that are there */
     unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
-    bool expired;                                 /* of the last batch something came to nothing */
+    bool expired, slow;                           /* of the last batch something came to nothing; of any */
     unsigned asking;                              /* of its names, under way */
     uint64_t used_ms, asked_ms;
     bool partial, whole;     /* a name may be missing; else, at the end, none is */

@@ -120,6 +120,34 @@ case_v9fs_names() {
     grep -q 'attr_timeout=soon: expected seconds' err
 }
 
+# Files are opened ahead while others change them: what is opened then is what has the name now.
+case_files_opened_ahead_are_what_they_are_now() {
+    local i k f
+    mkdir "$exp/d"
+    for i in $(seq 100 399); do head -c $((RANDOM % 9000 + 1)) /dev/urandom > "$exp/d/f$i"; done
+    sleep 3.1
+    attach
+    ls "$mnt/d" > /dev/null
+    for i in $(seq 100 20 380); do
+        cat "$mnt/d/f$i" "$mnt/d/f$((i + 1))" "$mnt/d/f$((i + 2))" > /dev/null
+        for k in $(seq $((i + 3)) $((i + 9))); do
+            f=$exp/d/f$k
+            head -c "$(stat -c %s "$f")" /dev/urandom > new
+            case $((k - i)) in
+            3) cat new > "$f" ;;
+            4) mv new "$f" ;;
+            5) rm "$f"; cat new > "$f" ;;
+            6) truncate -s 1 "$f" ;;
+            7) echo more >> "$f" ;;
+            8) mv "$f" x; mv "$exp/d/f$((k + 9))" "$f"; mv x "$exp/d/f$((k + 9))" ;;
+            9) touch -r "$f" times; cat new > "$f"; touch -r times "$f" ;;
+            esac
+            cmp "$mnt/d/f$k" "$f"
+        done
+        for k in $(seq $((i + 3)) $((i + 19))); do cmp "$mnt/d/f$k" "$exp/d/f$k"; done
+    done
+}
+
 # What has been read ahead here, beyond what the kernel has asked for.
 case_what_is_read_ahead_is_not_older_than_a_lock() {
     head -c 4194304 /dev/zero > "$exp/f"

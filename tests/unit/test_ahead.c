@@ -146,6 +146,42 @@ static void a_new_listing_takes_the_place_of_the_old(void **state)
     end(&w);
 }
 
+/* What came ahead is too old now. */
+static void age(struct world *w)
+{
+    struct entry *e;
+
+    pthread_mutex_lock(&w->ahead->mtx);
+    LL_FOREACH(w->ahead->listings->first, e)
+    {
+        e->asked_ms = 0;
+    }
+    pthread_mutex_unlock(&w->ahead->mtx);
+}
+
+static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
+{
+    struct world w = begin(1000000);
+    struct ahead_found found;
+    unsigned asked[8];
+
+    (void)state;
+    make_and_list(&w, false);
+    srv_count(w.srv, P9_Twalk);
+    for (int i = 0, batch = 0; i < 8 * 3; i++) { /* three of each batch in time */
+        if (i % 3 == 0)
+            age(&w);
+        assert_true(look(&w, name_of(i), &found));
+        p9_fid_put(found.fid);
+        if (i % 3 == 2)
+            asked[batch++] = srv_count(w.srv, P9_Twalk);
+    }
+    assert_in_range(asked[0], 3, 1 + 64); /* nobody knew */
+    for (int i = 1; i < 8; i++)
+        assert_in_range(asked[i], 1, 10);
+    end(&w);
+}
+
 static void a_server_of_few_fids(void **state)
 {
     struct world w = begin(LONG);
@@ -382,6 +418,7 @@ int main(void)
         cmocka_unit_test(each_is_asked_for_once),
         cmocka_unit_test(what_changes_is_forgotten),
         cmocka_unit_test(old_answers_are_not_taken),
+        cmocka_unit_test(who_is_slow_is_asked_for_no_more_than_he_takes),
         cmocka_unit_test(a_server_of_few_fids),
         cmocka_unit_test(a_new_listing_takes_the_place_of_the_old),
         cmocka_unit_test(a_whole_listing_knows_what_is_not_there),
