@@ -158,12 +158,33 @@ static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr
     return rc;
 }
 
+void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_client *c)
+{
+    r->session = c->session;
+    r->scope = sc;
+    p9_batch_init(&r->batch, 1); /* for the end of sending */
+}
+
+void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx)
+{
+    req->done = p9_req_batch_done;
+    req->arg = &r->batch;
+    req->scope = r->scope;
+    atomic_fetch_add(&r->batch.left, 1);
+    p9_submit_more(r->session, req, tx);
+}
+
+void linux_round_end(struct linux_round *r)
+{
+    p9_push(r->session);
+    p9_batch_done(&r->batch);
+    p9_batch_wait(r->session, &r->batch);
+}
+
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen)
 {
-    enum { SET, GET, BOTH };
-    struct p9_session *s = fid->client->session;
-    struct p9_req req[BOTH] = {0};
-    struct p9_batch batch;
+    struct p9_req req = {0}, get_req = {0};
+    struct linux_round r;
     const struct p9_fcall get = linux_getattr_message(fid);
     struct p9_fcall tx = {.type = P9_Tsetattr,
                           .Tsetattr = {.fid = fid->num,
@@ -179,15 +200,13 @@ static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p
 
     if (seen == NULL)
         return p9_do(sc, fid->client, &tx);
-    p9_batch_init(&batch, BOTH);
-    req[SET] = req[GET] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch, .scope = sc};
-    p9_submit_more(s, &req[SET], &tx);
-    p9_submit_more(s, &req[GET], &get);
-    p9_push(s);
-    p9_batch_wait(s, &batch);
-    if (req[GET].rc == 0)
-        linux_attr_of(&req[GET].rx, seen);
-    return req[SET].rc;
+    linux_round_begin(&r, sc, fid->client);
+    linux_round_send(&r, &req, &tx);
+    linux_round_send(&r, &get_req, &get);
+    linux_round_end(&r);
+    if (get_req.rc == 0)
+        linux_attr_of(&get_req.rx, seen);
+    return req.rc;
 }
 
 /* A request whose reply is the qid of what it made. */

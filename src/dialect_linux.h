@@ -13,6 +13,16 @@ struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
 /* What an Rgetattr says. */
 void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
 
+/* Requests that leave together and are waited for together: begin, send each, whose `into` may be set, and end. */
+struct linux_round {
+    struct p9_batch batch;
+    struct p9_session *session;
+    struct p9_scope *scope;
+};
+void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_client *c);
+void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx);
+void linux_round_end(struct linux_round *r);
+
 /* dialect_linux_open.c: p9_open_checked. */
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);
 /* dialect_linux_many.c: p9_find_many. */

@@ -32,37 +32,6 @@ void p9_listing_free(struct p9_listing *l)
     free(l);
 }
 
-/* ---- a round ------------------------------------------------------------ */
-
-struct round {
-    struct p9_batch batch;
-    struct p9_session *session;
-    struct p9_scope *scope;
-};
-
-static void round_begin(struct round *r, struct p9_scope *sc, struct p9_client *c)
-{
-    r->session = c->session;
-    r->scope = sc;
-    p9_batch_init(&r->batch, 1); /* for the end of sending */
-}
-
-static void round_send(struct round *r, struct p9_req *req, const struct p9_fcall *tx)
-{
-    req->done = p9_req_batch_done;
-    req->arg = &r->batch;
-    req->scope = r->scope;
-    atomic_fetch_add(&r->batch.left, 1);
-    p9_submit_more(r->session, req, tx);
-}
-
-static void round_end(struct round *r)
-{
-    p9_push(r->session);
-    p9_batch_done(&r->batch);
-    p9_batch_wait(r->session, &r->batch);
-}
-
 /* ---- walks -------------------------------------------------------------- */
 
 static int walked(struct p9_fid *fid, const struct p9_req *req)
@@ -78,21 +47,21 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
 
 static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct p9_found *found, struct look *look)
 {
-    struct round r;
+    struct linux_round r;
 
-    round_begin(&r, sc, c);
+    linux_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++) {
         found[i].rc = fid_new(c, &found[i].fid);
         if (found[i].rc != 0)
             continue;
         struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
-        round_send(&r, &look[i].req, &tx);
+        linux_round_send(&r, &look[i].req, &tx);
         if (!found[i].list || fid_new(c, &look[i].dir) != 0)
             continue;
         tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
-        round_send(&r, &look[i].dir_req, &tx);
+        linux_round_send(&r, &look[i].dir_req, &tx);
     }
-    round_end(&r);
+    linux_round_end(&r);
     for (size_t i = 0; i < n; i++) {
         struct p9_fid *dir = look[i].dir;
         if (found[i].rc == 0)
@@ -110,26 +79,26 @@ static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct
 
 /* ---- attributes --------------------------------------------------------- */
 
-static void ask_one(struct round *r, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look)
+static void ask_one(struct linux_round *r, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look)
 {
     const char *const *names = fid->qid.type & P9_QTDIR ? xattrs->of_dir : xattrs->of_file;
     struct p9_fcall tx = linux_getattr_message(fid);
 
     look->req = (struct p9_req){0};
-    round_send(r, &look->req, &tx);
+    linux_round_send(r, &look->req, &tx);
     for (unsigned x = 0; x < P9_XATTRS; x++) {
         if (names[x] == NULL || fid_new(fid->client, &look->value[x]) != 0)
             continue;
         tx =
             (struct p9_fcall){.type = P9_Txattrwalk,
                               .Txattrwalk = {.fid = fid->num, .newfid = look->value[x]->num, .name = p9_str(names[x])}};
-        round_send(r, &look->xattr[x], &tx);
+        linux_round_send(r, &look->xattr[x], &tx);
     }
     if (look->dir == NULL)
         return;
     tx = linux_lopen_message(look->dir, O_RDONLY | O_DIRECTORY);
     look->dir_req = (struct p9_req){0};
-    round_send(r, &look->dir_req, &tx);
+    linux_round_send(r, &look->dir_req, &tx);
 }
 
 static void take_answers(struct look *look, struct p9_found *found)
@@ -159,7 +128,7 @@ static void take_answers(struct look *look, struct p9_found *found)
 
 /* ---- directories -------------------------------------------------------- */
 
-static void ask_entries(struct round *r, struct look *look)
+static void ask_entries(struct linux_round *r, struct look *look)
 {
     struct p9_listing *l = look->listing;
     uint32_t n = LISTING_BYTES - l->len, most = l->fid->iounit;
@@ -169,7 +138,7 @@ static void ask_entries(struct round *r, struct look *look)
     look->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most};
     struct p9_fcall tx = {.type = P9_Treaddir,
                           .Treaddir = {.fid = l->fid->num, .offset = look->next, .count = look->dir_req.into_size}};
-    round_send(r, &look->dir_req, &tx);
+    linux_round_send(r, &look->dir_req, &tx);
 }
 
 /* Takes in what came. What is malformed, or failed, is left for who reads the directory to find. */
@@ -199,16 +168,16 @@ static bool wants_more(const struct look *look)
 
 static void read_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct look *look, struct p9_found *found)
 {
-    struct round r;
+    struct linux_round r;
 
     for (int again = 0; again < 2; again++) {
-        round_begin(&r, sc, c);
+        linux_round_begin(&r, sc, c);
         for (size_t i = 0; i < n; i++)
             if (wants_more(&look[i]))
                 ask_entries(&r, &look[i]);
             else
                 look[i].dir_req = (struct p9_req){.rc = -EAGAIN};
-        round_end(&r);
+        linux_round_end(&r);
         for (size_t i = 0; i < n; i++)
             if (look[i].listing != NULL && look[i].dir_req.rc != -EAGAIN)
                 take_entries(&look[i]);
@@ -227,7 +196,7 @@ void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const s
 {
     struct look *look = calloc(n, sizeof *look);
     bool listings = false;
-    struct round r;
+    struct linux_round r;
 
     for (size_t i = 0; i < n; i++) {
         found[i].rc = -ENOMEM;
@@ -236,11 +205,11 @@ void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const s
     if (look == NULL)
         return;
     walk_each(sc, c, n, found, look);
-    round_begin(&r, sc, c);
+    linux_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++)
         if (found[i].rc == 0)
             ask_one(&r, found[i].fid, xattrs, &look[i]);
-    round_end(&r);
+    linux_round_end(&r);
     for (size_t i = 0; i < n; i++) {
         if (found[i].rc == 0)
             take_answers(&look[i], &found[i]);

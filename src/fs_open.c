@@ -59,7 +59,7 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
 static void choose_next(struct op *op, struct node *node, struct ahead_files *next)
 {
     char name[P9_MAXNAME + 1];
-    struct node *dir = op->fs->later != NULL ? tree_above(op->fs->tree, node, name) : NULL;
+    struct node *dir = tree_above(op->fs->tree, node, name);
 
     if (dir == NULL)
         return;
@@ -67,16 +67,18 @@ static void choose_next(struct op *op, struct node *node, struct ahead_files *ne
     tree_forget(op->fs->tree, dir, 1);
 }
 
-/* Whether the first read of the file should leave with its opening: it is small, was not read before, and others were read. */
-static bool wants_first(struct op *op, struct node *node)
+/* How much of the file should be read with its opening: all, if it is small, was not read before, and others were read. */
+static uint32_t wants_first(struct op *op, struct node *node)
 {
-    struct node_facts facts = tree_facts(op->fs->tree, node);
+    uint64_t size = tree_facts(op->fs->tree, node).attr.size;
 
-    return op->fs->later != NULL && op->fs->prefetcher != NULL && atomic_load(&op->fs->read_at_once) > 0 &&
-           facts.attr.size > 0 && facts.attr.size <= FIRST_READ && !tree_may_be_cached(op->fs->tree, node);
+    if (op->fs->prefetcher == NULL || atomic_load(&op->fs->read_at_once) <= 0 || size > FIRST_READ ||
+        tree_may_be_cached(op->fs->tree, node))
+        return 0;
+    return (uint32_t)size;
 }
 
-/* In one round trip, if the file is known well enough. *first: FIRST_READ bytes, or NULL; the caller's. */
+/* In one round trip, if the file is known well enough. o->first, which may be NULL, is the caller's. */
 static int open_at_once(struct op *op, struct node_use *u, struct file *f, struct p9_opening *o)
 {
     struct ahead_files next = {.n = 0};
@@ -89,8 +91,8 @@ static int open_at_once(struct op *op, struct node_use *u, struct file *f, struc
         choose_next(op, u->node, &next);
         memcpy(o->too, next.fids, sizeof o->too);
         o->ntoo = next.n;
-        o->first = wants_first(op, u->node) ? malloc(FIRST_READ) : NULL;
-        o->first_size = FIRST_READ;
+        o->first_size = wants_first(op, u->node);
+        o->first = o->first_size > 0 ? malloc(o->first_size) : NULL;
     }
     int rc = node_open(&op->scope, u, o);
     memcpy(next.fids, o->too, sizeof next.fids);
