@@ -14,7 +14,8 @@
 #include "later.h"
 
 enum {
-    MOST_NAMES = 5000,        /* a larger directory is not read again */
+    MOST_NAMES = 5000,        /* a larger directory is not read again, */
+    MOST_ENTRIES = 10000,     /* nor further than this: a server may never come to an end */
     BUFFER = 64 * 1024,       /* bytes */
     ENOUGH_MISSES = 2,        /* names asked for in vain, where none was known to be missing before */
     REFRESH_STOP_SECONDS = 2, /* then the connection is of no use */
@@ -81,9 +82,9 @@ void refresher_free(struct ahead *a)
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* False where the names are no good, or nobody wants them any more. */
+/* False where the names are no good, or too many, or nobody wants them any more. */
 static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, const uint8_t *buf, uint32_t len,
-                       uint64_t *next)
+                       uint64_t *next, unsigned *entries)
 {
     struct p9_dirent de;
     struct p9_attr attr;
@@ -94,7 +95,7 @@ static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, co
     bool good = l != NULL;
     for (uint32_t at = 0; good && at < len; at += (uint32_t)used) {
         used = p9_next_dirent(fid->client, buf + at, len - at, *next, &de, &attr);
-        good = used > 0;
+        good = used > 0 && ++*entries <= MOST_ENTRIES;
         if (!good)
             break;
         *next = de.offset;
@@ -111,11 +112,12 @@ static bool read_names(struct ahead *a, uint64_t listing, struct p9_fid *fid)
     uint32_t most = fid->iounit < BUFFER ? fid->iounit : BUFFER, got = 1;
     uint8_t *buf = malloc(most);
     uint64_t next = 0;
+    unsigned entries = 0;
     int rc = buf != NULL ? 0 : -ENOMEM;
 
     while (rc == 0 && got > 0) {
         rc = p9_readdir(NULL, fid, next, buf, most, &got);
-        if (rc == 0 && got > 0 && !note_names(a, listing, fid, buf, got, &next))
+        if (rc == 0 && got > 0 && !note_names(a, listing, fid, buf, got, &next, &entries))
             rc = -ECANCELED;
     }
     free(buf);

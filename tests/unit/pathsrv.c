@@ -144,7 +144,7 @@ static void readdir(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r,
     const char *dir = s->fids[t->Treaddir.fid];
     size_t len = strlen(dir), n = 0;
 
-    for (uint64_t i = t->Treaddir.offset; i < s->nfiles; i++) {
+    for (uint64_t i = s->endless ? 0 : t->Treaddir.offset; i < s->nfiles; i++) {
         const char *path = s->files[i].path;
         if (strncmp(path, dir, len) != 0 || path[len] != '/' || strchr(path + len + 1, '/') != NULL)
             continue;

@@ -288,6 +288,28 @@ static void a_whole_listing_that_is_used_is_read_again(void **state)
     end(&w);
 }
 
+static void a_directory_without_end_is_given_up(void **state)
+{
+    struct world w = begin(1000);
+    struct user *u = w.tree->users;
+
+    (void)state;
+    srv_add(w.srv, "/again", false);
+    w.srv->endless = true;
+    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    assert_true(absent(&w, "x"));
+    w.ahead->listings->asked_ms = 0;
+    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    for (bool done = false; !done; sched_yield()) {
+        pthread_mutex_lock(&w.ahead->mtx);
+        done = !w.ahead->listings->refreshing;
+        pthread_mutex_unlock(&w.ahead->mtx);
+    }
+    assert_int_equal(w.ahead->listings->asked_ms, 0);
+    assert_false(absent(&w, "new"));
+    end(&w);
+}
+
 static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
 {
     struct world w = begin(1000);
@@ -425,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_listing_that_lacks_something_knows_nothing),
         cmocka_unit_test(a_directory_we_made_is_empty),
         cmocka_unit_test(a_whole_listing_that_is_used_is_read_again),
+        cmocka_unit_test(a_directory_without_end_is_given_up),
         cmocka_unit_test(a_refresh_under_way_is_no_trouble_at_the_end),
         cmocka_unit_test(listings_are_bounded),
         cmocka_unit_test(files_opened_in_turn_are_opened_ahead),
