@@ -89,6 +89,8 @@ uint32_t p9_session_msize(const struct p9_session *s);
 uint32_t p9_session_payload(const struct p9_session *s);
 /* Whether the server was seen to send Rlerror's body under Rerror's type, as nfs-ganesha alone does. */
 bool p9_session_rerror_is_rlerror(struct p9_session *s);
+/* How long a short request takes lately while nothing else is asked, microseconds; 0: not known. */
+unsigned p9_session_latency(struct p9_session *s);
 /* Whether the connection has ended. */
 bool p9_session_dead(struct p9_session *s);
 

@@ -27,7 +27,9 @@
 #include "log.h"
 
 enum {
-    GATHER = 64,       /* messages in one writev */
+    GATHER = 64,      /* messages in one writev */
+    SLOW_COUNTS = 16, /* a part of so many */
+    MOST_LATENCY_US = 10000000,
     RESERVED_TAGS = 4, /* kept for Tflush, so that a full window can be interrupted */
 };
 
@@ -103,12 +105,46 @@ void session_complete(struct p9_req *req, int rc)
     req->done(req);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Some requests are slow by themselves: a longer time counts little, a shorter one at once. */
+static void note_latency(struct p9_session *s)
+{
+    uint64_t us = now_us() - s->timed_us + 1;
+
+    s->timed_us = 0;
+    if (us > MOST_LATENCY_US)
+        us = MOST_LATENCY_US;
+    if (s->latency_us == 0 || us < s->latency_us)
+        s->latency_us = (unsigned)us;
+    else
+        s->latency_us += (unsigned)((us - s->latency_us) / SLOW_COUNTS);
+}
+
+unsigned p9_session_latency(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    unsigned us = s->latency_us;
+    pthread_mutex_unlock(&s->mtx);
+    return us;
+}
+
 static bool take_tag(struct p9_session *s, struct p9_req *req)
 {
     unsigned keep = req->type == P9_Tflush ? 0 : RESERVED_TAGS;
 
     if (s->nfree <= keep)
         return false;
+    if (s->nfree == s->max_tags && s->timed_us == 0) {
+        s->timed = s->free_tags[s->nfree - 1];
+        s->timed_us = now_us();
+    }
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     req->head[5] = (uint8_t)req->tag;
@@ -120,6 +156,8 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
 {
     s->pending[tag] = NULL;
     s->free_tags[s->nfree++] = tag;
+    if (s->timed_us != 0 && tag == s->timed)
+        note_latency(s);
 }
 
 static void enqueue(struct p9_session *s, struct p9_req *req)

@@ -31,6 +31,9 @@ struct p9_session {
     uint16_t *free_tags;     /* a stack */
     unsigned max_tags, nfree;
     struct p9_req *version; /* the request with tag NOTAG */
+    uint64_t timed_us;      /* when the request `timed` was sent, alone; 0: none is timed */
+    uint16_t timed;
+    unsigned latency_us;
     struct queue waiting, out;
     struct queue cancelled; /* interrupted while they waited: for the reader to complete */
     size_t out_done;        /* bytes of the first in out already written */

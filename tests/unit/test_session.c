@@ -14,7 +14,7 @@
 #include "session.h"
 #include "test.h"
 
-enum { MSIZE = 8192 };
+enum { MSIZE = 8192, SLOW_MS = 20 };
 
 struct peer {
     int fd;
@@ -82,6 +82,17 @@ static void *peer_main(void *arg)
     while (read(p->fd, p->buf, sizeof p->buf) > 0) /* until the session lets go */
         ;
     return NULL;
+}
+
+static void script_far(struct peer *p)
+{
+    struct p9_fcall f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    while (peer_get(p, &f)) {
+        usleep(SLOW_MS * 1000);
+        peer_answer(p, &f);
+    }
 }
 
 /* ---- the test's side ---------------------------------------------------- */
@@ -351,6 +362,26 @@ static void tags_run_out_and_it_goes_on(void **state)
     for (uint64_t i = 0; i < MANY; i++)
         assert_true(r[i].req.rc == 0 && r[i].got == i);
     free(r);
+    end(&p, s);
+}
+
+static void it_is_known_how_far_the_server_is(void **state)
+{
+    struct peer p = {0};
+    struct p9_session *s = begin_well(&p, script_far, 0);
+    struct reader r[4];
+    struct p9_batch b;
+
+    (void)state;
+    assert_int_equal(p9_session_latency(s), 0);
+    assert_int_equal(clunk(s), 0);
+    unsigned far = p9_session_latency(s);
+    assert_true(far >= SLOW_MS * 1000);
+    p9_batch_init(&b, 4);
+    for (uint64_t i = 0; i < 4; i++) /* the last has to wait for the others: it says nothing */
+        start_read(s, &r[i], i, &b);
+    p9_batch_wait(s, &b);
+    assert_true(p9_session_latency(s) >= SLOW_MS * 1000);
     end(&p, s);
 }
 
@@ -679,6 +710,7 @@ int main(void)
         cmocka_unit_test(lower_dialects_are_asked_for),
         cmocka_unit_test(five_hundred_answered_backwards),
         cmocka_unit_test(tags_run_out_and_it_goes_on),
+        cmocka_unit_test(it_is_known_how_far_the_server_is),
         cmocka_unit_test(eight_threads_call),
         cmocka_unit_test(a_full_connection_blocks_nobody),
         cmocka_unit_test(errors_are_the_servers),
