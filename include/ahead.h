@@ -86,6 +86,8 @@ void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const stru
 
 /* A number for the name of an extended attribute that programs ask for again and again, and anybody may; -1: it has none. */
 int ahead_xattr(struct ahead *a, const char *name);
+/* What is asked for together with that as a rule: others, by their numbers. */
+void ahead_xattrs_too(const struct ahead *a, bool of_dir, unsigned number, const char *names[P9_XATTRS]);
 /* That was asked of a file in dir: then it will be asked of others there. */
 void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr);
 

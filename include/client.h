@@ -239,9 +239,16 @@ struct p9_lock_held {
 int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
                struct p9_lock_held *held);
 
+/* Extended attributes that may be asked for next, NULL: none; and whether they are not there: -errno then. */
+struct p9_xattrs_too {
+    const char *names[P9_XATTRS];
+    int lacks[P9_XATTRS];
+};
 /* The value of an extended attribute, or with name "" the list of names, each terminated. Returns its size in bytes and,
- * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Txattrwalk. */
-ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);
+ * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Others are asked for in the
+ * same round trip; too may be NULL. Txattrwalk. */
+ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                    struct p9_xattrs_too *too);
 /* Sets it; flags as of setxattr(2). What the server thinks of it is known when this returns. Txattrcreate. */
 int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
 int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name);

@@ -272,6 +272,8 @@ bool node_again(struct node_use *u, int rc);
  * the one just walked takes its place in the cache. EAGAIN where that is not to be had, or the answers do
  * not agree: then node_take, p9_open and p9_getattr will tell. No O_TRUNC: it might hit another file. */
 int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o);
+/* Whether a fid walked by the node's path when the clock was `walked` still stands for it. */
+bool tree_fid_holds(struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked);
 /* Takes the cached fid of parent/name, a directory or not, if that is its only name and nobody uses the fid: the caller's. */
 struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir);
 /* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */

@@ -14,6 +14,10 @@ enum {
     OPENED_MS = 10000,  /* directories opened at longer intervals are no sign that a tree is gone through */
 };
 
+/* What ls -l, cp -p and others ask of every file; the last of directories alone. */
+static const char *const usual_xattrs[] = {"security.selinux", "system.posix_acl_access", "system.posix_acl_default"};
+enum { USUAL_OF_FILES = 2, USUAL_XATTRS };
+
 struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 {
     struct ahead *a = calloc(1, sizeof *a);
@@ -22,8 +26,11 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
         return NULL;
     a->tree = t;
     a->lifetime_ms = lifetime_ms;
+    for (unsigned x = 0; x < USUAL_XATTRS; x++)
+        a->xattrs[x] = strdup(usual_xattrs[x]);
     pthread_mutex_init(&a->mtx, NULL);
-    a->refresher = refresher_new(a);
+    pthread_cond_init(&a->arrived, NULL);
+    a->background = background_new(a);
     return a;
 }
 
@@ -145,7 +152,7 @@ void ahead_free(struct ahead *a)
 
     if (a == NULL)
         return;
-    refresher_free(a);
+    background_free(a);
     LL_FOREACH_SAFE(a->listings, l, next)
     {
         listing_drop(a, l);
@@ -154,6 +161,7 @@ void ahead_free(struct ahead *a)
         kept_drop(a, a->kept);
     for (unsigned x = 0; x < P9_XATTRS; x++)
         free(a->xattrs[x]);
+    pthread_cond_destroy(&a->arrived);
     pthread_mutex_destroy(&a->mtx);
     free(a);
 }
@@ -175,6 +183,32 @@ struct listing *ahead_listing_new(struct user *user, uint64_t asked_ms)
 static bool is_gone_through(const struct listing *l)
 {
     return l != NULL && l->opened > 0 && tree_now_ms() - l->opened_ms < OPENED_MS;
+}
+
+static void want(struct ahead *a, struct listing *l, bool of_dir, unsigned xattr)
+{
+    const char **names = of_dir ? l->xattrs.of_dir : l->xattrs.of_file;
+    unsigned n = 0;
+
+    names[xattr] = a->xattrs[xattr];
+    for (unsigned x = 0; x < P9_XATTRS; x++)
+        n += names[x] != NULL;
+    if (n > l->nxattrs)
+        l->nxattrs = n;
+}
+
+/* A directory that was asked for its extended attributes just before it is listed: ls -l goes on with what is in it. */
+static void expect_usual_xattrs(struct ahead *a, struct listing *l, struct node *dir)
+{
+    for (unsigned x = 0; x < USUAL_XATTRS; x++)
+        if (tree_lacks(a->tree, dir, x) == 0)
+            return;
+    for (unsigned x = 0; x < USUAL_XATTRS; x++) {
+        want(a, l, true, x);
+        if (x < USUAL_OF_FILES)
+            want(a, l, false, x);
+    }
+    l->batch = AHEAD_FIRST_BATCH;
 }
 
 /* From now on it is the one of that directory. */
@@ -202,6 +236,8 @@ static void listing_attach(struct ahead *a, struct listing *l, struct node *dir)
         l->batch = AHEAD_FIRST_BATCH;
         l->xattrs = above->xattrs;
         l->nxattrs = above->nxattrs;
+    } else {
+        expect_usual_xattrs(a, l, dir);
     }
     tree_remember(a->tree, dir);
     l->dir = dir;
@@ -378,15 +414,20 @@ int ahead_xattr(struct ahead *a, const char *name)
     return number;
 }
 
+void ahead_xattrs_too(const struct ahead *a, bool of_dir, unsigned number, const char *names[P9_XATTRS])
+{
+    unsigned n = number >= USUAL_XATTRS ? 0 : of_dir ? USUAL_XATTRS : USUAL_OF_FILES;
+
+    for (unsigned x = 0; x < P9_XATTRS; x++)
+        names[x] = x < n && x != number ? a->xattrs[x] : NULL;
+}
+
 void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr)
 {
     pthread_mutex_lock(&a->mtx);
     struct listing *l = ahead_listing_of(a, dir, user);
-    const char **slot = l == NULL ? NULL : of_dir ? &l->xattrs.of_dir[xattr] : &l->xattrs.of_file[xattr];
-    if (slot != NULL && *slot == NULL) {
-        *slot = a->xattrs[xattr];
-        l->nxattrs++;
-    }
+    if (l != NULL)
+        want(a, l, of_dir, xattr);
     pthread_mutex_unlock(&a->mtx);
 }
 

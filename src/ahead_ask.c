@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     GROWTH = 64,     /* each batch is so many times the one before: one look is no reason for more, two are */
@@ -15,6 +16,9 @@ enum {
     FIDS_SHARE = 4,  /* at most this part of the fids that the server allows */
     MAX_DEPTH = 2,   /* levels below the directory that is looked at */
     KNOWN_BATCH = 64,
+    FAR_US = 500,    /* round trips that are worth hiding */
+    NAME_US = 40,    /* about what a program takes for a name */
+    POLL_MS = 50,    /* an interrupt is seen so soon */
     SORTED_PART = 4, /* names are sorted again once so great a part of them is new */
 };
 
@@ -82,6 +86,22 @@ static unsigned room_for_names(struct ahead *a, const struct listing *l)
     return room / (1 + l->nxattrs);
 }
 
+static unsigned latency(const struct ahead *a)
+{
+    return p9_session_latency(p9_client_session(a->tree->client));
+}
+
+/* As many names as a program goes through in the two round trips that they are asked for in: more only keep the server busy, and who
+ * else waits for it. */
+static unsigned worth(const struct ahead *a, bool whole_tree)
+{
+    unsigned us = latency(a), n = 2 * us / NAME_US;
+
+    if (us < FAR_US || (n < FULL_BATCH && !whole_tree))
+        return FULL_BATCH;
+    return whole_tree || n > AHEAD_BATCH ? AHEAD_BATCH : n;
+}
+
 /* The size of a batch: more each time, but not more than was used of one before it was too old. */
 static unsigned next_size(struct ahead *a, struct listing *l)
 {
@@ -89,11 +109,14 @@ static unsigned next_size(struct ahead *a, struct listing *l)
         l->batch = l->taken > 0 ? l->taken : 1;
         l->slow = true;
     }
-    unsigned room = room_for_names(a, l) + 1, size = l->batch < room ? l->batch : room;
+    unsigned room = room_for_names(a, l) + 1, size = l->batch < room ? l->batch : room, most = worth(a, l->opened > 0);
+    if (size > most)
+        size = most;
     unsigned next = l->batch * (l->slow ? SLOW_GROWTH : GROWTH);
     l->batch = next < AHEAD_BATCH ? next : AHEAD_BATCH;
     l->expired = false;
     l->taken = 0;
+    l->size = size;
     return size;
 }
 
@@ -127,11 +150,13 @@ static void choose(struct ahead *a, struct listing *l, struct entry *wanted, boo
 /* What is in the directories that came with the batch above. */
 static void choose_below(struct ahead *a, const struct batch *above, bool only_dirs, bool list, struct batch *b)
 {
+    unsigned most = worth(a, true);
+
     for (size_t i = 0; i < above->n; i++) {
         const struct entry *dir = above->entries[i];
         struct listing *l = dir->state == THERE ? dir->below : NULL;
         unsigned room = l != NULL ? room_for_names(a, l) : 0;
-        for (struct entry *e = l != NULL ? l->first : NULL; e != NULL && b->n < AHEAD_BATCH && b->n < room; e = e->next)
+        for (struct entry *e = l != NULL ? l->first : NULL; e != NULL && b->n < most && b->n < room; e = e->next)
             if (e->state == UNASKED && (!only_dirs || e->is_dir))
                 batch_add(a, b, l, e, dir->fid, e->is_dir && list);
     }
@@ -139,6 +164,7 @@ static void choose_below(struct ahead *a, const struct batch *above, bool only_d
 
 static void batch_end(struct ahead *a, struct batch *b)
 {
+    pthread_cond_broadcast(&a->arrived);
     for (size_t i = 0; i < b->n; i++) {
         struct listing *l = b->listings[i];
         p9_fid_put(b->found[i].from);
@@ -173,13 +199,14 @@ static struct listing *listing_of_raw(struct ahead *a, const struct listing *abo
     return l;
 }
 
-static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t snapshot, uint64_t now)
+/* holds: the names were those of the directory to the end. */
+static void take_in(struct ahead *a, struct batch *b, bool holds, uint64_t walked, uint64_t snapshot, uint64_t now)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct entry *e = b->entries[i];
         struct listing *l = b->listings[i];
         const struct p9_found *f = &b->found[i];
-        if (f->rc == 0 && e->state == ASKED && !l->dropped) {
+        if (f->rc == 0 && holds && e->state == ASKED && !l->dropped) {
             e->attr = f->attr;
             e->fid = f->fid;
             memcpy(e->lacks, f->lacks, sizeof e->lacks);
@@ -192,32 +219,40 @@ static void take_in(struct ahead *a, struct batch *b, uint64_t walked, uint64_t 
             a->held++;
             continue;
         }
-        if (f->rc == 0) /* forgotten meanwhile */
+        if (f->rc == 0) /* forgotten meanwhile, or another's */
             p9_fid_put(f->fid);
         p9_listing_free(f->listing);
         e->state = GONE;
     }
 }
 
-/* Asks for the batch. Gives the lock up meanwhile. */
-static void send(struct ahead *a, struct p9_scope *sc, const struct p9_xattrs *xattrs, struct batch *b, uint64_t walked)
+/* Who asks, and the fid of the listing's directory, walked when the tree's clock was that. */
+struct by {
+    struct p9_scope *sc;
+    struct p9_fid *dirfid;
+    uint64_t walked;
+};
+
+/* Asks for the batch, which is of l or below it. Gives the lock up meanwhile. */
+static void send(struct ahead *a, const struct by *by, const struct listing *l, struct batch *b)
 {
     uint64_t snapshot = tree_all_changes(a->tree), now = tree_now_ms();
+    struct p9_xattrs xattrs = l->xattrs;
 
     pthread_mutex_unlock(&a->mtx);
-    p9_find_many(sc, a->tree->client, b->n, xattrs, b->found);
+    p9_find_many(by->sc, a->tree->client, b->n, &xattrs, b->found);
     pthread_mutex_lock(&a->mtx);
-    take_in(a, b, walked, snapshot, now);
+    take_in(a, b, tree_fid_holds(a->tree, l->dir, by->dirfid, by->walked), by->walked, snapshot, now);
+    pthread_cond_broadcast(&a->arrived);
 }
 
 /* Asks for the batch, then for what is in the directories that come with it, so many levels down. */
-static void ask_down(struct ahead *a, struct p9_scope *sc, struct batch *b, const struct listing *l, bool only_dirs,
-                     unsigned depth, uint64_t walked)
+static void ask_down(struct ahead *a, const struct by *by, const struct listing *l, struct batch *b, bool only_dirs,
+                     unsigned depth)
 {
-    struct p9_xattrs xattrs = l->xattrs;
     struct batch *above = b, *below;
 
-    send(a, sc, &xattrs, b, walked);
+    send(a, by, l, b);
     for (; depth > 0 && (below = calloc(1, sizeof *below)) != NULL; depth--) {
         choose_below(a, above, only_dirs, depth > 1 || only_dirs, below);
         if (above != b)
@@ -225,7 +260,7 @@ static void ask_down(struct ahead *a, struct p9_scope *sc, struct batch *b, cons
         above = below;
         if (below->n == 0)
             break;
-        send(a, sc, &xattrs, below, walked);
+        send(a, by, l, below);
     }
     if (above != b)
         batch_end(a, above);
@@ -247,8 +282,7 @@ static unsigned levels_below(struct ahead *a, const struct listing *l, bool only
 }
 
 /* Called with the lock, which it gives up meanwhile: the listing may be gone. */
-static void ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct entry *wanted, struct p9_fid *dirfid,
-                uint64_t walked)
+static void ask(struct ahead *a, const struct by *by, struct listing *l, struct entry *wanted)
 {
     struct batch *b = calloc(1, sizeof *b);
     bool only_dirs = wants_only_dirs(l, wanted);
@@ -257,9 +291,34 @@ static void ask(struct ahead *a, struct p9_scope *sc, struct listing *l, struct 
         wanted->state = GONE;
         return;
     }
-    choose(a, l, wanted, only_dirs, dirfid, b);
-    ask_down(a, sc, b, l, only_dirs, levels_below(a, l, only_dirs), walked);
+    choose(a, l, wanted, only_dirs, by->dirfid, b);
+    if (b->n > 0)
+        ask_down(a, by, l, b, only_dirs, levels_below(a, l, only_dirs));
+    else
+        l->size = 0; /* there are no more */
     batch_end(a, b);
+}
+
+/* For ahead_background. */
+static void ask_next(struct ahead *a, const struct ahead_job *job)
+{
+    struct listing *l = ahead_by_number(a, job->listing);
+
+    if (l == NULL)
+        return;
+    l->going_on = false;
+    if (l->asking == 0)
+        ask(a, &(struct by){.dirfid = job->dir, .walked = job->walked}, l, l->looked);
+}
+
+/* Who takes one batch will want the next: it is asked for before he waits for it. */
+static void go_on(struct ahead *a, struct listing *l, const struct by *by)
+{
+    bool steady = l->size >= FULL_BATCH && l->opened == 0 && !l->slow && !l->expired;
+
+    if (!steady || l->going_on || l->asking > 0 || l->held > worth(a, false) / 2 || latency(a) < FAR_US)
+        return;
+    l->going_on = ahead_background(a, l, by->dirfid, by->walked, ask_next);
 }
 
 /* ---- directories that are known already --------------------------------- */
@@ -308,7 +367,7 @@ void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, str
     if (b != NULL && e != NULL) {
         choose_known(a, l, e, abovefid, b);
         if (b->n > 0)
-            ask_down(a, sc, b, l, l->files == 0, levels_below(a, l, l->files == 0), walked);
+            ask_down(a, &(struct by){sc, abovefid, walked}, l, b, l->files == 0, levels_below(a, l, l->files == 0));
         keep_known(a, l, b);
         batch_end(a, b);
         b = NULL;
@@ -331,7 +390,7 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
 {
     uint64_t now = tree_now_ms();
 
-    if (e->state != THERE) /* nor is what another thread asks for waited for: that could not be interrupted */
+    if (e->state != THERE)
         return false;
     if (!holds(a, l, e, now)) {
         ahead_let_go(a, l, e, GONE);
@@ -363,9 +422,24 @@ static struct entry *find(struct ahead *a, const struct node *dir, const struct 
     return e;
 }
 
+/* For what another thread asks for. With the lock. */
+static void wait_a_little(struct ahead *a)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&a->arrived, &a->mtx, &until);
+}
+
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found)
 {
+    const struct by by = {sc, dirfid, walked};
     struct listing *l;
     bool taken = false;
 
@@ -380,12 +454,18 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
         }
     }
     if (e != NULL && e->state == UNASKED) {
-        ask(a, sc, l, e, dirfid, walked);
+        ask(a, &by, l, e);
+        e = find(a, dir, user, name, &l);
+    }
+    while (e != NULL && e->state == ASKED && (sc == NULL || !sc->interrupted)) {
+        wait_a_little(a);
         e = find(a, dir, user, name, &l);
     }
     if (e != NULL) {
         l->used_ms = tree_now_ms();
         taken = take(a, l, e, found);
+        if (taken)
+            go_on(a, l, &by);
     }
     pthread_mutex_unlock(&a->mtx);
     return taken;

@@ -144,6 +144,7 @@ void ahead_files_end(struct ahead *a, struct ahead_files *f)
         if (--l->asking == 0 && l->dropped)
             ahead_listing_end(a, l);
     }
+    pthread_cond_broadcast(&a->arrived);
     pthread_mutex_unlock(&a->mtx);
 }
 

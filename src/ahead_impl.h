@@ -14,6 +14,7 @@
 
 enum {
     AHEAD_BATCH = 1024,      /* names asked for at once, at most */
+    FULL_BATCH = 32,         /* that are worth it wherever the server is */
     AHEAD_FIRST_BATCH = 128, /* where a whole tree is gone through */
 };
 
@@ -51,22 +52,24 @@ struct listing {
     unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
     unsigned held;                                /* entries that are there */
     unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
+    unsigned size;                                /* of the last */
     bool expired, slow;                           /* of the last batch something came to nothing; of any */
     unsigned asking;                              /* of its names, under way */
     uint64_t used_ms, asked_ms;
     bool partial, whole;     /* a name may be missing; else, at the end, none is */
     bool made;               /* by us */
     bool refreshing;         /* its directory is being read again */
+    bool going_on;           /* the next batch is being asked for while the last one is used up */
     bool denied;             /* a name was said not to be there since that was done last */
     unsigned missed;         /* names asked for that were not known, when it was too old */
     struct p9_xattrs xattrs; /* to ask for, too */
-    unsigned nxattrs;
-    unsigned files, dirs; /* looked at */
-    unsigned opened;      /* directories in it that were opened lately */
-    uint64_t opened_ms;   /* the last of them */
-    struct entry *file;   /* the file that was opened last */
-    unsigned in_turn;     /* how many were opened one after the other before it */
-    bool dropped;         /* to be freed by the last who asks */
+    unsigned nxattrs;        /* of one entry, at most */
+    unsigned files, dirs;    /* looked at */
+    unsigned opened;         /* directories in it that were opened lately */
+    uint64_t opened_ms;      /* the last of them */
+    struct entry *file;      /* the file that was opened last */
+    unsigned in_turn;        /* how many were opened one after the other before it */
+    bool dropped;            /* to be freed by the last who asks */
 };
 
 /* A directory read ahead, known to the kernel by now, but not opened yet. */
@@ -87,17 +90,33 @@ struct ahead {
     char *xattrs[P9_XATTRS]; /* by their numbers */
     struct kept *kept;       /* the oldest first */
     unsigned nkept, nlistings, nnames;
-    struct refresher *refresher;
-    unsigned held;        /* fids */
-    unsigned open;        /* of them */
-    unsigned lost, taken; /* of what came ahead: nobody came for it in time; somebody did */
+    struct background *background;
+    bool stop;              /* what is in the background is to end */
+    pthread_cond_t arrived; /* what was asked for came, or did not */
+    unsigned held;          /* fids */
+    unsigned open;          /* of them */
+    unsigned lost, taken;   /* of what came ahead: nobody came for it in time; somebody did */
 };
 
-/* ahead_refresh.c. NULL without memory; before the tree's end. */
-struct refresher *refresher_new(struct ahead *a);
-void refresher_free(struct ahead *a);
+/* ---- ahead_background.c ------------------------------------------------- */
 
-/* All with the lock. */
+/* Something to be asked while nobody waits. */
+struct ahead_job {
+    struct ahead_job *next;
+    void (*run)(struct ahead *a, const struct ahead_job *job); /* with the lock, which it gives up while it asks */
+    struct p9_fid *dir;
+    uint64_t walked;  /* the tree's clock that goes with that */
+    uint64_t listing; /* its number */
+};
+/* NULL without memory. */
+struct background *background_new(struct ahead *a);
+/* Waits for what is under way. Before the tree's end. */
+void background_free(struct ahead *a);
+/* Has that done soon. With the lock. False: it will not be. */
+bool ahead_background(struct ahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
+                      void (*run)(struct ahead *a, const struct ahead_job *job));
+
+/* ---- the others, all with the lock -------------------------------------- */
 
 struct listing *ahead_by_number(struct ahead *a, uint64_t number);
 

@@ -1,84 +1,22 @@
 /*
  * ahead_refresh.c: whole listings that are too old are read again while names that are not there are asked for.
  *
- * By a thread of its own. What it finds is added to what is known: a name too many is only asked for. So whatever we do to the
+ * In the background. What is found is added to what is known: a name too many is only asked for. So whatever we do to the
  * directory meanwhile (ahead_forget) needs no thought.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "ahead_impl.h"
-#include "later.h"
 
 enum {
-    MOST_NAMES = 5000,        /* a larger directory is not read again, */
-    MOST_ENTRIES = 10000,     /* nor further than this: a server may never come to an end */
-    BUFFER = 64 * 1024,       /* bytes */
-    ENOUGH_MISSES = 2,        /* names asked for in vain, where none was known to be missing before */
-    REFRESH_STOP_SECONDS = 2, /* then the connection is of no use */
+    MOST_NAMES = 5000,    /* a larger directory is not read again, */
+    MOST_ENTRIES = 10000, /* nor further than this: a server may never come to an end */
+    BUFFER = 64 * 1024,   /* bytes */
+    ENOUGH_MISSES = 2,    /* names asked for in vain, where none was known to be missing before */
 };
-
-struct refresh {
-    struct refresh *next;
-    struct p9_fid *dir;
-    uint64_t listing; /* its number */
-};
-
-struct refresher {
-    struct later *later;
-    pthread_cond_t done;
-    struct refresh *due;
-    bool busy, stop;
-};
-
-static unsigned refresh_all(void *ahead);
-
-struct refresher *refresher_new(struct ahead *a)
-{
-    struct refresher *r = calloc(1, sizeof *r);
-
-    if (r == NULL)
-        return NULL;
-    pthread_cond_init(&r->done, NULL);
-    r->later = later_new(refresh_all, a);
-    return r;
-}
-
-static void refresh_free(struct refresh *job)
-{
-    p9_fid_put(job->dir);
-    free(job);
-}
-
-void refresher_free(struct ahead *a)
-{
-    struct refresher *r = a->refresher;
-    struct refresh *job;
-    struct timespec until;
-    int rc = 0;
-
-    if (r == NULL)
-        return;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += REFRESH_STOP_SECONDS;
-    pthread_mutex_lock(&a->mtx);
-    r->stop = true;
-    while (r->busy && rc == 0)
-        rc = pthread_cond_timedwait(&r->done, &a->mtx, &until);
-    pthread_mutex_unlock(&a->mtx);
-    if (rc != 0)
-        p9_session_fail(p9_client_session(a->tree->client), -ECANCELED, NULL);
-    later_free(r->later);
-    while ((job = r->due) != NULL) {
-        LL_DELETE(r->due, job);
-        refresh_free(job);
-    }
-    pthread_cond_destroy(&r->done);
-    free(r);
-}
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -91,7 +29,7 @@ static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, co
     size_t used;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = a->refresher->stop ? NULL : ahead_by_number(a, listing);
+    struct listing *l = a->stop ? NULL : ahead_by_number(a, listing);
     bool good = l != NULL;
     for (uint32_t at = 0; good && at < len; at += (uint32_t)used) {
         used = p9_next_dirent(fid->client, buf + at, len - at, *next, &de, &attr);
@@ -124,11 +62,13 @@ static bool read_names(struct ahead *a, uint64_t listing, struct p9_fid *fid)
     return rc == 0;
 }
 
-static void refresh(struct ahead *a, const struct refresh *job)
+/* Gives the lock up while it reads. */
+static void refresh(struct ahead *a, const struct ahead_job *job)
 {
     struct p9_fid *fid;
     bool whole = false;
 
+    pthread_mutex_unlock(&a->mtx);
     if (p9_walk(NULL, job->dir, 0, NULL, &fid) != 0)
         fid = NULL;
     uint64_t began = tree_now_ms();
@@ -142,29 +82,6 @@ static void refresh(struct ahead *a, const struct refresh *job)
         if (whole)
             l->asked_ms = began;
     }
-    pthread_mutex_unlock(&a->mtx);
-}
-
-/* For later_new. */
-static unsigned refresh_all(void *ahead)
-{
-    struct ahead *a = ahead;
-    struct refresher *r = a->refresher;
-    struct refresh *job;
-
-    pthread_mutex_lock(&a->mtx);
-    while (!r->stop && (job = r->due) != NULL) {
-        LL_DELETE(r->due, job);
-        r->busy = true;
-        pthread_mutex_unlock(&a->mtx);
-        refresh(a, job);
-        refresh_free(job);
-        pthread_mutex_lock(&a->mtx);
-    }
-    r->busy = false;
-    pthread_cond_broadcast(&r->done);
-    pthread_mutex_unlock(&a->mtx);
-    return 0;
 }
 
 /* ---- asking for it ------------------------------------------------------ */
@@ -180,17 +97,13 @@ void ahead_missed(struct ahead *a, struct node *dir, struct user *user, struct p
     struct entry *e = NULL;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = a->refresher != NULL ? ahead_listing_of(a, dir, user) : NULL;
+    struct listing *l = ahead_listing_of(a, dir, user);
     if (l != NULL)
         HASH_FIND_STR(l->names, name, e);
-    struct refresh *job = l != NULL && e == NULL && is_worth_it(a, l) ? malloc(sizeof *job) : NULL;
-    if (job != NULL) {
-        *job = (struct refresh){.dir = p9_fid_get(dirfid), .listing = l->number};
+    if (l != NULL && e == NULL && is_worth_it(a, l) && ahead_background(a, l, dirfid, 0, refresh)) {
         l->refreshing = true;
         l->denied = false;
         l->missed = 0;
-        LL_APPEND(a->refresher->due, job);
-        later_in(a->refresher->later, 0);
     }
     pthread_mutex_unlock(&a->mtx);
 }

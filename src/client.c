@@ -501,9 +501,10 @@ int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t s
     return fid->client->ops->getlock(sc, fid, type, start, length, held);
 }
 
-ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
+ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                    struct p9_xattrs_too *too)
 {
-    return fid->client->ops->getxattr(sc, fid, name, buf, n);
+    return fid->client->ops->getxattr(sc, fid, name, buf, n, too);
 }
 
 int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags)

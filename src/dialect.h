@@ -40,7 +40,8 @@ struct p9_dialect_ops {
     int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
     int (*getlock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
                    struct p9_lock_held *held);
-    ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n);
+    ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                        struct p9_xattrs_too *too);
     int (*setxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
     int (*removexattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name);
 };

@@ -483,12 +483,44 @@ static int xattr_walk(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *ne
     return rc;
 }
 
-static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
+void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names)
+{
+    for (unsigned i = 0; i < P9_XATTRS; i++) {
+        if (names[i] == NULL || fid_new(fid->client, &x->value[i]) != 0)
+            continue;
+        struct p9_fcall tx = {.type = P9_Txattrwalk,
+                              .Txattrwalk = {.fid = fid->num, .newfid = x->value[i]->num, .name = p9_str(names[i])}};
+        linux_round_send(r, &x->req[i], &tx);
+    }
+}
+
+void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS])
+{
+    for (unsigned i = 0; i < P9_XATTRS; i++) {
+        int rc = x->value[i] != NULL ? x->req[i].rc : 0;
+        lacks[i] = rc == -ENODATA || rc == -EOPNOTSUPP ? rc : 0;
+        if (rc != 0)
+            fid_failed(x->value[i], rc);
+        else
+            p9_fid_put(x->value[i]);
+    }
+}
+
+static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                              struct p9_xattrs_too *too)
 {
     struct xattr x = {.name = name};
+    struct linux_xattrs others = {0};
+    struct linux_round r;
     struct p9_fid *value;
-    int rc = fid_make(sc, fid, xattr_walk, &x, &value);
 
+    linux_round_begin(&r, sc, fid->client);
+    if (too != NULL)
+        linux_xattrs_ask(&others, &r, fid, too->names);
+    int rc = fid_make(sc, fid, xattr_walk, &x, &value);
+    linux_round_end(&r);
+    if (too != NULL)
+        linux_xattrs_take(&others, too->lacks);
     if (rc != 0)
         return rc;
     ssize_t got = x.size <= INT32_MAX ? (ssize_t)x.size : -E2BIG;

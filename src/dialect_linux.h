@@ -23,6 +23,14 @@ void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_cli
 void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx);
 void linux_round_end(struct linux_round *r);
 
+/* Extended attributes that are only to be known as there or not: asked for in a round, and what came, after its end. */
+struct linux_xattrs {
+    struct p9_req req[P9_XATTRS];
+    struct p9_fid *value[P9_XATTRS];
+};
+void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
+void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS]);
+
 /* dialect_linux_open.c: p9_open_checked. */
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);
 /* dialect_linux_many.c: p9_find_many. */

@@ -17,8 +17,8 @@ enum {
 
 /* A name that is looked for: its own requests. */
 struct look {
-    struct p9_req req, dir_req, xattr[P9_XATTRS];
-    struct p9_fid *value[P9_XATTRS];
+    struct p9_req req, dir_req;
+    struct linux_xattrs xattrs;
     struct p9_fid *dir; /* a second fid, to be opened */
     struct p9_listing *listing;
     uint64_t next; /* where reading goes on */
@@ -86,14 +86,7 @@ static void ask_one(struct linux_round *r, struct p9_fid *fid, const struct p9_x
 
     look->req = (struct p9_req){0};
     linux_round_send(r, &look->req, &tx);
-    for (unsigned x = 0; x < P9_XATTRS; x++) {
-        if (names[x] == NULL || fid_new(fid->client, &look->value[x]) != 0)
-            continue;
-        tx =
-            (struct p9_fcall){.type = P9_Txattrwalk,
-                              .Txattrwalk = {.fid = fid->num, .newfid = look->value[x]->num, .name = p9_str(names[x])}};
-        linux_round_send(r, &look->xattr[x], &tx);
-    }
+    linux_xattrs_ask(&look->xattrs, r, fid, names);
     if (look->dir == NULL)
         return;
     tx = linux_lopen_message(look->dir, O_RDONLY | O_DIRECTORY);
@@ -103,14 +96,7 @@ static void ask_one(struct linux_round *r, struct p9_fid *fid, const struct p9_x
 
 static void take_answers(struct look *look, struct p9_found *found)
 {
-    for (unsigned x = 0; x < P9_XATTRS; x++) {
-        int rc = look->value[x] != NULL ? look->xattr[x].rc : 0;
-        found->lacks[x] = rc == -ENODATA || rc == -EOPNOTSUPP ? rc : 0;
-        if (rc != 0)
-            fid_failed(look->value[x], rc);
-        else
-            p9_fid_put(look->value[x]);
-    }
+    linux_xattrs_take(&look->xattrs, found->lacks);
     found->rc = look->req.rc;
     if (found->rc == 0)
         linux_attr_of(&look->req.rx, &found->attr);

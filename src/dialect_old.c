@@ -509,9 +509,10 @@ static int old_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, ui
     return -EOPNOTSUPP;
 }
 
-static ssize_t old_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n)
+static ssize_t old_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                            struct p9_xattrs_too *too)
 {
-    (void)sc, (void)fid, (void)name, (void)buf, (void)n;
+    (void)sc, (void)fid, (void)name, (void)buf, (void)n, (void)too;
     return -EOPNOTSUPP;
 }
 

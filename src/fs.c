@@ -230,7 +230,7 @@ static bool has_default_acl(struct op *op, struct node *dir)
     do {
         n = node_use(&op->scope, &u);
         if (n == 0)
-            n = p9_getxattr(&op->scope, u.fid, "system.posix_acl_default", NULL, 0);
+            n = p9_getxattr(&op->scope, u.fid, "system.posix_acl_default", NULL, 0, NULL);
     } while (node_again(&u, n < 0 ? (int)n : 0));
     return n > 0;
 }

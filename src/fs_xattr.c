@@ -18,7 +18,8 @@ static bool is_ours(const char *name)
 }
 
 /* The value of name, or the list of names for "". Bytes, or -errno. */
-static ssize_t get(struct op *op, struct node *node, const char *name, void *buf, size_t size)
+static ssize_t get(struct op *op, struct node *node, const char *name, void *buf, size_t size,
+                   struct p9_xattrs_too *too)
 {
     struct node_use u = op_use(op, node);
     ssize_t n;
@@ -26,22 +27,22 @@ static ssize_t get(struct op *op, struct node *node, const char *name, void *buf
 
     do {
         rc = node_use(&op->scope, &u);
-        n = rc == 0 ? p9_getxattr(&op->scope, u.fid, name, buf, size) : rc;
+        n = rc == 0 ? p9_getxattr(&op->scope, u.fid, name, buf, size, too) : rc;
     } while (node_again(&u, n < 0 ? (int)n : 0));
     return n;
 }
 
-/* What was said of that name is so for a while, and will be asked of the other files in the directory. */
-static void note_answer(struct op *op, struct node *node, unsigned number, ssize_t n, uint64_t changes)
+/* What was said of that name, and of others, is so for a while, and will be asked of the other files in the directory. */
+static void note_answer(struct op *op, struct node *node, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
+                        uint64_t changes)
 {
     struct tree *t = op->fs->tree;
     const struct node *parent = tree_parent(t, node);
-    int lacks[P9_XATTRS] = {0};
+    int lacks[P9_XATTRS];
 
-    if (n == -ENODATA || n == -EOPNOTSUPP) {
-        lacks[number] = (int)n;
-        tree_set_lacks(t, node, lacks, changes, op->fs->lifetimes.attr);
-    }
+    memcpy(lacks, too->lacks, sizeof lacks);
+    lacks[number] = n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0;
+    tree_set_lacks(t, node, lacks, changes, op->fs->lifetimes.attr);
     if (parent != NULL)
         ahead_wants(op->fs->ahead, parent, op_user(op), (node->qid.type & P9_QTDIR) != 0, number);
 }
@@ -50,18 +51,21 @@ static void note_answer(struct op *op, struct node *node, unsigned number, ssize
 static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size, int number)
 {
     struct op op;
+    struct p9_xattrs_too too = {0};
     char *buf = malloc(size > 0 ? size : 1);
 
     op_begin(&op, req);
     op.nosys_ok = true;
     struct node *node = node_of(op.fs, ino);
     uint64_t changes = tree_changes(op.fs->tree, node);
-    ssize_t n = buf != NULL ? get(&op, node, name, buf, size) : -ENOMEM;
+    if (number >= 0)
+        ahead_xattrs_too(op.fs->ahead, (node->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
+    ssize_t n = buf != NULL ? get(&op, node, name, buf, size, &too) : -ENOMEM;
     /* Not this name, or none at all? */
-    if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0) == -EOPNOTSUPP)
+    if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0, NULL) == -EOPNOTSUPP)
         n = -ENOSYS;
     if (number >= 0)
-        note_answer(&op, node, (unsigned)number, n, changes);
+        note_answer(&op, node, (unsigned)number, n, &too, changes);
     if (n < 0) {
         op_reply_err(&op, (int)n);
     } else {
@@ -96,7 +100,7 @@ static int check_flags(struct op *op, struct node *node, const char *name, int f
 {
     if (flags == 0)
         return 0;
-    ssize_t n = get(op, node, name, NULL, 0);
+    ssize_t n = get(op, node, name, NULL, 0, NULL);
     if (flags & XATTR_CREATE)
         return n >= 0 ? -EEXIST : 0;
     return n < 0 ? (int)n : 0;

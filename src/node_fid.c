@@ -76,6 +76,14 @@ bool node_fid_is_good(const struct tree *t, const struct node *node, const struc
     return true;
 }
 
+bool tree_fid_holds(struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
+{
+    pthread_mutex_lock(&t->mtx);
+    bool holds = node_fid_is_good(t, node, fid, walked);
+    pthread_mutex_unlock(&t->mtx);
+    return holds;
+}
+
 void node_keep_fid(struct tree *t, const struct node_fid *like)
 {
     struct node_fid *nf = find(like->node, like->user, like->spare);

@@ -26,6 +26,14 @@ case_listing_with_attributes() { # what is looked at after a listing is asked fo
     same "$(ls -lU "$mnt/d" | grep -c '^-rw-r--r-- 1 .* file-')" 300
 }
 
+case_listing_of_2000() { # with attributes and extended ones, of each 4 messages
+    mkdir "$exp/d"
+    (cd "$exp/d" && seq -f 'file-%.0f' 2000 | xargs touch)
+    attach attr_timeout=30,entry_timeout=30 # however long it takes
+    take 20 ls -l "$mnt/d"
+    same "$(ls -l "$mnt/d" | grep -c '^-rw-r--r-- 1 .* file-')" 2000
+}
+
 case_listing() { # of a directory that is known: opening it, its names, and that these are all
     mkdir -p "$exp/d/e"
     touch "$exp/d/a" "$exp/d/e/b"

@@ -230,7 +230,10 @@ static void *srv_main(void *arg)
         struct p9_fcall r = {.type = (uint8_t)(t.type + 1), .tag = t.tag};
         pthread_mutex_lock(&s->mtx);
         serve(s, &t, &r, data);
+        unsigned delay_ms = s->delay_ms;
         pthread_mutex_unlock(&s->mtx);
+        if (delay_ms > 0)
+            usleep(delay_ms * 1000);
         size_t size = p9_convS2M(&r, P9_2000L, out, BYTES);
         if (send(s->fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
             break;
