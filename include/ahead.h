@@ -50,6 +50,13 @@ void ahead_missed(struct ahead *a, struct node *dir, struct user *user, struct p
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found);
 
+/* The same, without asking or waiting for anything: what is there already. */
+bool ahead_take(struct ahead *a, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked,
+                const char *name, struct ahead_found *found);
+/* Whether some of dir's names are; whether it is likely that all will be looked at. */
+bool ahead_has_some(struct ahead *a, const struct node *dir, const struct user *user);
+bool ahead_expects(struct ahead *a, const struct node *dir, const struct user *user);
+
 /* Whether dir is the next of several opened one after the other that were not read ahead, as they were looked up before: then
  * ahead_read_on reads it and others, of the directory `above` it. */
 bool ahead_lags(struct ahead *a, struct node *dir, struct user *user);

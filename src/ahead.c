@@ -209,6 +209,7 @@ static void expect_usual_xattrs(struct ahead *a, struct listing *l, struct node 
             want(a, l, false, x);
     }
     l->batch = AHEAD_FIRST_BATCH;
+    l->expects = true;
 }
 
 /* From now on it is the one of that directory. */
@@ -234,6 +235,7 @@ static void listing_attach(struct ahead *a, struct listing *l, struct node *dir)
         l->opened = above->opened;
         l->opened_ms = above->opened_ms;
         l->batch = AHEAD_FIRST_BATCH;
+        l->expects = above->expects || above->files > 0;
         l->xattrs = above->xattrs;
         l->nxattrs = above->nxattrs;
     } else {

@@ -436,12 +436,22 @@ static void wait_a_little(struct ahead *a)
     pthread_cond_timedwait(&a->arrived, &a->mtx, &until);
 }
 
+/* With the lock, as a program looks at it. */
+static bool look_and_take(struct ahead *a, const struct by *by, struct listing *l, struct entry *e,
+                          struct ahead_found *found)
+{
+    l->used_ms = tree_now_ms();
+    if (!take(a, l, e, found))
+        return false;
+    go_on(a, l, by);
+    return true;
+}
+
 bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
                 uint64_t walked, const char *name, struct ahead_found *found)
 {
     const struct by by = {sc, dirfid, walked};
     struct listing *l;
-    bool taken = false;
 
     pthread_mutex_lock(&a->mtx);
     ahead_drop_old(a, tree_now_ms());
@@ -461,12 +471,42 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
         wait_a_little(a);
         e = find(a, dir, user, name, &l);
     }
-    if (e != NULL) {
-        l->used_ms = tree_now_ms();
-        taken = take(a, l, e, found);
-        if (taken)
-            go_on(a, l, &by);
-    }
+    bool taken = e != NULL && look_and_take(a, &by, l, e, found);
     pthread_mutex_unlock(&a->mtx);
     return taken;
+}
+
+bool ahead_take(struct ahead *a, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked,
+                const char *name, struct ahead_found *found)
+{
+    const struct by by = {NULL, dirfid, walked};
+    struct listing *l;
+
+    pthread_mutex_lock(&a->mtx);
+    struct entry *e = find(a, dir, user, name, &l);
+    bool there = e != NULL && e->state == THERE && ahead_is_fresh(a, e, tree_now_ms());
+    if (there) {
+        note_order(l, e);
+        there = look_and_take(a, &by, l, e, found);
+    }
+    pthread_mutex_unlock(&a->mtx);
+    return there;
+}
+
+bool ahead_has_some(struct ahead *a, const struct node *dir, const struct user *user)
+{
+    pthread_mutex_lock(&a->mtx);
+    const struct listing *l = ahead_listing_of(a, dir, user);
+    bool some = l != NULL && l->held > 0;
+    pthread_mutex_unlock(&a->mtx);
+    return some;
+}
+
+bool ahead_expects(struct ahead *a, const struct node *dir, const struct user *user)
+{
+    pthread_mutex_lock(&a->mtx);
+    const struct listing *l = ahead_listing_of(a, dir, user);
+    bool expects = l != NULL && l->expects;
+    pthread_mutex_unlock(&a->mtx);
+    return expects;
 }

@@ -58,6 +58,7 @@ struct listing {
     uint64_t used_ms, asked_ms;
     bool partial, whole;     /* a name may be missing; else, at the end, none is */
     bool made;               /* by us */
+    bool expects;            /* what is in it is likely to be looked at */
     bool refreshing;         /* its directory is being read again */
     bool going_on;           /* the next batch is being asked for while the last one is used up */
     bool denied;             /* a name was said not to be there since that was done last */

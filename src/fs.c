@@ -337,6 +337,8 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     if (p9_lists_attributes(fs->client))
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
+    else if (fs->ahead != NULL)
+        conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     if (fs->ready != NULL)
         fs->ready();
 }

@@ -260,18 +260,61 @@ static bool is_as_listed(struct op *op, const struct stream *s, const char *name
     return changes == UINT64_MAX || changes <= s->changes;
 }
 
-/* Adds an entry with its attributes, which the kernel takes for a lookup. Bytes needed; more than size: not added. */
-static size_t add_plus(struct op *op, struct stream *s, char *buf, size_t size, const char *name,
-                       const struct p9_dirent *de, const struct p9_attr *attr)
+/* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
+struct plus {
+    struct node_use dir; /* fid NULL: nothing was asked for ahead */
+    bool begun, ask;     /* ask: for what was not */
+    size_t n;
+    struct node *nodes[];
+};
+
+/* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply with attributes makes use of them. */
+static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint64_t at)
+{
+    struct ahead *a = op->fs->ahead;
+
+    plus->begun = true;
+    if (a == NULL)
+        return;
+    plus->dir = op_use(op, s->node);
+    plus->ask = at != 0 || ahead_expects(a, s->node, plus->dir.user);
+    if ((plus->ask || ahead_has_some(a, s->node, plus->dir.user)) && node_use(&op->scope, &plus->dir) != 0)
+        plus->dir.fid = NULL;
+}
+
+/* The node of an entry, if its attributes are to be had. */
+static struct node *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
+                                struct p9_attr *attr)
+{
+    struct p9_qid qid;
+    struct node *node;
+    int rc = -EAGAIN;
+
+    if (plus->dir.fid != NULL) { /* for what it knows the kernel will ask when that is too old */
+        bool ask = plus->ask && !tree_qid(op->fs->tree, s->node, name, &qid);
+        rc = enter_ahead(op, &plus->dir, name, ask, &node, attr);
+    } else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name)) {
+        rc = enter_known(op, s->node, name, attr, NULL, 0, &node);
+    }
+    return rc == 0 ? node : NULL;
+}
+
+/* Adds an entry with its attributes, which the kernel takes for a lookup; a name alone where they are not known. Bytes needed; more
+ * than size: not added. */
+static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char *buf, size_t size, const char *name,
+                       const struct p9_dirent *de, struct p9_attr *attr)
 {
     struct fuse_entry_param e = {.attr = {.st_ino = inode_number(&de->qid), .st_mode = DTTOIF(de->type)}};
-    struct node *node;
 
     size_t need = fuse_add_direntry_plus(op->req, NULL, 0, name, &e, (off_t)de->offset);
     if (need > size)
         return need;
-    if (!is_dot(name) && is_as_listed(op, s, name) && enter_known(op, s->node, name, attr, NULL, 0, &node) == 0)
+    struct node *node = is_dot(name) ? NULL : enter_entry(op, s, plus, name, attr);
+    if (node != NULL) {
+        plus->nodes[plus->n++] = node;
         fill_entry(op, node, attr, &e);
+        op->attr_ms = 0;
+    }
     return fuse_add_direntry_plus(op->req, buf, size, name, &e, (off_t)de->offset);
 }
 
@@ -282,8 +325,8 @@ static size_t add(struct op *op, char *buf, size_t size, const char *name, const
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
 
-/* Fills buf[size] with entries from position `at`. Bytes used, or -errno if there are none. */
-static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, bool plus)
+/* plus NULL: names alone. Fills buf[size] with entries from position `at`. Bytes used, or -errno if there are none. */
+static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, struct plus *plus)
 {
     struct p9_dirent de;
     struct p9_attr attr;
@@ -292,11 +335,13 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
 
     while ((rc = stream_next(op, s, at, &de, &attr)) > 0) {
         char name[P9_MAXNAME + 1];
+        if (plus != NULL && !plus->begun)
+            plus_begin(op, s, plus, at);
         if (de.name.len > 0) { /* names not fit for a directory are not shown */
             memcpy(name, de.name.s, de.name.len);
             name[de.name.len] = 0;
-            size_t room = size - used, need = plus ? add_plus(op, s, buf + used, room, name, &de, &attr)
-                                                   : add(op, buf + used, room, name, &de);
+            size_t room = size - used, need = plus != NULL ? add_plus(op, s, plus, buf + used, room, name, &de, &attr)
+                                                           : add(op, buf + used, room, name, &de);
             if (need > room)
                 break;
             used += need;
@@ -308,14 +353,41 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
     return used > 0 || rc >= 0 ? (ssize_t)used : rc;
 }
 
-static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
+/* For a reply of so many bytes. NULL without memory. */
+static struct plus *plus_new(struct op *op, size_t size)
+{
+    const struct fuse_entry_param none = {0};
+    size_t most = size / fuse_add_direntry_plus(op->req, NULL, 0, "", &none, 0);
+    struct plus *plus = malloc(sizeof *plus + most * sizeof(struct node *));
+
+    if (plus != NULL)
+        *plus = (struct plus){.n = 0};
+    return plus;
+}
+
+/* arrived: the kernel has the nodes. */
+static void plus_free(struct fs *fs, struct plus *plus, bool arrived)
+{
+    if (plus == NULL)
+        return;
+    for (size_t i = 0; i < plus->n && !arrived; i++)
+        tree_forget(fs->tree, plus->nodes[i], 1);
+    if (plus->dir.fid != NULL)
+        node_again(&plus->dir, 0);
+    free(plus);
+}
+
+static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool attributes)
 {
     struct op op;
     struct stream *s = stream_of(fi);
     char *buf = malloc(size);
 
     op_begin(&op, req);
-    if (buf == NULL) {
+    struct plus *plus = attributes ? plus_new(&op, size) : NULL;
+    if (buf == NULL || (plus == NULL && attributes)) {
+        plus_free(op.fs, plus, false);
+        free(buf);
         op_reply_err(&op, -ENOMEM);
         return;
     }
@@ -327,12 +399,14 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
     s->end = 0;
     ssize_t n = is_end ? 0 : fill(&op, s, (uint64_t)off, buf, size, plus);
     pthread_mutex_unlock(&s->mtx);
+    bool arrived = n >= 0;
     if (n < 0) {
         op_reply_err(&op, (int)n);
     } else {
         op_end(&op);
-        fuse_reply_buf(req, buf, (size_t)n);
+        arrived = fuse_reply_buf(req, buf, (size_t)n) != -ENOENT;
     }
+    plus_free(op.fs, plus, arrived);
     free(buf);
 }
 

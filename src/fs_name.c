@@ -15,16 +15,60 @@ static int check_name(const char *name)
     return strlen(name) > P9_MAXNAME ? -ENAMETOOLONG : 0;
 }
 
+/* Whether what is asked ahead may tell what dir/name is; what has been written to it and not sent is known here alone. */
+static bool may_look_ahead(struct op *op, struct node *dir, const char *name, bool *known)
+{
+    struct p9_qid qid;
+
+    *known = tree_qid(op->fs->tree, dir, name, &qid);
+    return !*known || !behind_busy(op->fs->behind, &qid);
+}
+
+/* The node of what was found, with one kernel reference counted. changes: tree_all_changes before that, if the name was known. */
+static int enter_found(struct op *op, const struct node_use *u, const char *name, struct ahead_found *found, bool known,
+                       uint64_t changes, struct node **node)
+{
+    struct tree *t = op->fs->tree;
+    struct p9_fid *open = found->open ? found->fid : NULL, *unopened = found->open ? NULL : found->fid;
+
+    if (enter_known(op, u->node, name, &found->attr, unopened, found->walked, node) != 0) {
+        ahead_no_use(op->fs->ahead, found);
+        p9_fid_put(open);
+        return -EAGAIN;
+    }
+    if (open != NULL)
+        tree_keep_open(t, *node, u->user, open, found->walked, &found->attr);
+    if (!known)
+        changes = tree_changes(t, *node);
+    tree_set_lacks(t, *node, found->lacks, changes, found->left_ms);
+    ahead_keep(op->fs->ahead, *node, u->user, found, changes);
+    op->attr_ms = found->left_ms;
+    return 0;
+}
+
+int enter_ahead(struct op *op, const struct node_use *u, const char *name, bool ask, struct node **node,
+                struct p9_attr *attr)
+{
+    struct ahead *a = op->fs->ahead;
+    struct ahead_found found;
+    bool known;
+
+    if (!may_look_ahead(op, u->node, name, &known))
+        return -EAGAIN;
+    uint64_t changes = tree_all_changes(op->fs->tree);
+    if (ask ? !ahead_look(a, &op->scope, u->node, u->user, u->fid, u->walked, name, &found)
+            : !ahead_take(a, u->node, u->user, u->fid, u->walked, name, &found))
+        return -EAGAIN;
+    *attr = found.attr;
+    return enter_found(op, u, name, &found, known, changes, node);
+}
+
 /* Whether the name was listed lately, and is known by now: 0, then *node is it; or that there is none: -ENOENT. -EAGAIN: ask. */
 static int look_ahead(struct op *op, struct node *dir, const char *name, struct node **node, struct p9_attr *attr)
 {
     struct node_use u = op_use(op, dir);
-    struct ahead_found found;
-    struct p9_qid qid;
 
-    bool known = tree_qid(op->fs->tree, dir, name, &qid);
-
-    if (op->fs->ahead == NULL || (known && behind_busy(op->fs->behind, &qid)))
+    if (op->fs->ahead == NULL)
         return -EAGAIN;
     if (ahead_absent(op->fs->ahead, dir, u.user, name)) {
         op->attr_ms = UINT_MAX; /* it is not new */
@@ -32,28 +76,11 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     }
     if (node_use(&op->scope, &u) != 0)
         return -EAGAIN;
-    uint64_t changes = tree_all_changes(op->fs->tree);
-    bool there = ahead_look(op->fs->ahead, &op->scope, dir, u.user, u.fid, u.walked, name, &found);
-    if (!there)
+    int rc = enter_ahead(op, &u, name, true, node, attr);
+    if (rc != 0)
         ahead_missed(op->fs->ahead, dir, u.user, u.fid, name);
     node_again(&u, 0);
-    if (!there)
-        return -EAGAIN;
-    struct p9_fid *open = found.open ? found.fid : NULL;
-    if (enter_known(op, dir, name, &found.attr, open == NULL ? found.fid : NULL, found.walked, node) != 0) {
-        ahead_no_use(op->fs->ahead, &found);
-        p9_fid_put(open);
-        return -EAGAIN;
-    }
-    if (open != NULL)
-        tree_keep_open(op->fs->tree, *node, u.user, open, found.walked, &found.attr);
-    if (!known)
-        changes = tree_changes(op->fs->tree, *node);
-    tree_set_lacks(op->fs->tree, *node, found.lacks, changes, found.left_ms);
-    ahead_keep(op->fs->ahead, *node, u.user, &found, changes);
-    *attr = found.attr;
-    op->attr_ms = found.left_ms;
-    return 0;
+    return rc;
 }
 
 static void reply_negative(struct op *op)

@@ -141,10 +141,8 @@ static bool take_tag(struct p9_session *s, struct p9_req *req)
 
     if (s->nfree <= keep)
         return false;
-    if (s->nfree == s->max_tags && s->timed_us == 0) {
-        s->timed = s->free_tags[s->nfree - 1];
-        s->timed_us = now_us();
-    }
+    s->timed = s->free_tags[s->nfree - 1];
+    s->timed_us = s->nfree == s->max_tags ? now_us() : 0; /* one of several says nothing */
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     req->head[5] = (uint8_t)req->tag;

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define CHECK(what) check(what, #what, __LINE__)
@@ -144,6 +145,51 @@ static void listed_before_written(void)
         CHECK(unlink(name) == 0);
     }
     closedir(d);
+}
+
+/* What a directory's reply says of a file is not older than what was done to the file before that. */
+static void changed_while_listed(void)
+{
+    enum { FILES = 400, PASSES = 3 };
+    off_t size[FILES];
+    char name[32], buf[600];
+    struct stat st;
+    int n;
+
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, "old"));
+        size[i] = 3;
+    }
+    for (int pass = 0; pass < PASSES; pass++) {
+        int fd = open(".", O_RDONLY | O_DIRECTORY), at = 0;
+        CHECK(fd >= 0);
+        getxattr(".", "system.posix_acl_access", NULL, 0); /* as ls -l does */
+        while ((n = (int)getdents64(fd, buf, sizeof buf)) > 0)
+            for (int used = 0; used < n; at++) {
+                const struct dirent64 *de = (const void *)(buf + used);
+                int i, other = (at * 7 + 40) % FILES;
+                used += de->d_reclen;
+                if (sscanf(de->d_name, "file-%d", &i) != 1)
+                    continue;
+                CHECK(i >= 0 && i < FILES && stat(de->d_name, &st) == 0 && st.st_size == size[i]);
+                snprintf(name, sizeof name, "file-%d", other);
+                if (at % 3 == 0) {
+                    CHECK(unlink(name) == 0);
+                    close(make(name, "other"));
+                    size[other] = 5;
+                } else {
+                    CHECK(truncate(name, at % 100) == 0);
+                    size[other] = at % 100;
+                }
+            }
+        CHECK(n == 0);
+        close(fd);
+    }
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        CHECK(unlink(name) == 0);
+    }
 }
 
 /* The protocol knows no holes: all is data, and the end is the one hole. */
@@ -406,6 +452,7 @@ static const struct {
     {"mode_by_directory", mode_by_directory},
     {"emptied", emptied},
     {"listed_before_written", listed_before_written},
+    {"changed_while_listed", changed_while_listed},
     {"maps", maps},
     {"times", times},
     {"times_in_seconds", times_in_seconds},

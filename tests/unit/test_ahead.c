@@ -1,6 +1,7 @@
 /*
  * test_ahead.c: attributes asked for before they are.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,51 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
         p9_fid_put(found.fid);
     }
     assert_int_equal(asked + srv_count(w.srv, P9_Twalk), FILES); /* each once */
+    end(&w);
+}
+
+static void what_is_there_is_taken_without_asking(void **state)
+{
+    struct world w = begin(LONG);
+    struct user *u = w.tree->users;
+    struct ahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    assert_false(ahead_has_some(w.ahead, &w.tree->root, u));
+    for (int i = 0; i < 2; i++) {
+        assert_true(look(&w, name_of(i), &found));
+        p9_fid_put(found.fid);
+    }
+    assert_true(ahead_has_some(w.ahead, &w.tree->root, u));
+    srv_count(w.srv, P9_Twalk);
+    assert_true(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(2), &found));
+    p9_fid_put(found.fid);
+    assert_false(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(2), &found));
+    assert_false(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(FILES - 1), &found));
+    assert_int_equal(srv_count(w.srv, P9_Twalk), 0);
+    end(&w);
+}
+
+/* As ls -l does: first it asks for those of the directory. */
+static void who_asks_for_extended_attributes_will_ask_for_more(void **state)
+{
+    struct world w = begin(LONG);
+    const int lacks[P9_XATTRS] = {-ENODATA, -ENODATA, -ENODATA};
+    struct user *u = w.tree->users;
+    struct node *root = &w.tree->root;
+
+    (void)state;
+    make_and_list(&w, false);
+    assert_false(ahead_expects(w.ahead, root, u));
+    assert_int_equal(w.ahead->listings->nxattrs, 0);
+    tree_set_lacks(w.tree, root, lacks, UINT64_MAX, LONG);
+    assert_true(ahead_begin(w.ahead, root, u, tree_all_changes(w.tree), tree_now_ms()) != 0);
+    assert_true(ahead_expects(w.ahead, root, u));
+    const struct p9_xattrs *x = &w.ahead->listings->xattrs;
+    assert_string_equal(x->of_file[ahead_xattr(w.ahead, "security.selinux")], "security.selinux");
+    assert_null(x->of_file[ahead_xattr(w.ahead, "system.posix_acl_default")]);
+    assert_non_null(x->of_dir[ahead_xattr(w.ahead, "system.posix_acl_default")]);
     end(&w);
 }
 
@@ -526,6 +572,8 @@ int main(void)
         cmocka_unit_test(a_directory_without_end_is_given_up),
         cmocka_unit_test(a_refresh_under_way_is_no_trouble_at_the_end),
         cmocka_unit_test(the_next_names_are_asked_for_while_some_are_left),
+        cmocka_unit_test(what_is_there_is_taken_without_asking),
+        cmocka_unit_test(who_asks_for_extended_attributes_will_ask_for_more),
         cmocka_unit_test(who_waits_for_a_name_can_be_interrupted),
         cmocka_unit_test(names_of_a_directory_that_has_moved_are_not_taken),
         cmocka_unit_test(listings_are_bounded),
