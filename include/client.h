@@ -133,7 +133,8 @@ void p9_listing_free(struct p9_listing *l); /* NULL is nothing */
 struct p9_found {
     struct p9_fid *from; /* the directory; the caller's reference */
     const char *name;
-    bool list; /* if it is a directory it is to be read */
+    bool is_dir; /* as far as is known */
+    bool list;   /* if it is a directory it is to be read */
 
     int rc;             /* 0 or -errno */
     struct p9_fid *fid; /* the caller's */
@@ -145,8 +146,8 @@ struct p9_found {
 struct p9_xattrs {
     const char *of_dir[P9_XATTRS], *of_file[P9_XATTRS];
 };
-/* Walks to each of n names, and asks for the attributes of each: two round trips for all of them, and two more if there are
- * directories to read. 9P2000.L alone. */
+/* Walks to each of n names, which are likely to be there, and asks for the attributes of each: two round trips for all of them, one with a
+ * server that answers in order, and two more if there are directories to read. 9P2000.L alone. */
 void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                   struct p9_found *found);
 

@@ -49,6 +49,7 @@ struct p9_req {
     uint8_t type;
     bool flushing; /* a Tflush for it is under way */
     uint16_t tag;
+    uint64_t number;   /* counted as they are sent */
     uint8_t small[96]; /* the packed message, if it fits */
     uint8_t *head;     /* the packed message without payload; small or malloc'd */
     size_t head_len;
@@ -91,6 +92,8 @@ uint32_t p9_session_payload(const struct p9_session *s);
 bool p9_session_rerror_is_rlerror(struct p9_session *s);
 /* How long a short request takes lately while nothing else is asked, microseconds; 0: not known. */
 unsigned p9_session_latency(struct p9_session *s);
+/* Whether the server was seen to answer in the order in which it is asked, many times and always. */
+bool p9_session_in_order(struct p9_session *s);
 /* Whether the connection has ended. */
 bool p9_session_dead(struct p9_session *s);
 

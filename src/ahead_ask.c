@@ -126,7 +126,7 @@ static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struc
     e->state = ASKED;
     e->changes = l->dir != NULL ? tree_changes_of(a->tree, l->dir, e->name) : UINT64_MAX;
     l->asking++;
-    b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .list = list};
+    b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .is_dir = e->is_dir, .list = list};
     b->listings[b->n] = l;
     b->entries[b->n++] = e;
 }

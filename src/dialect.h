@@ -66,8 +66,9 @@ struct p9_client {
     struct p9_session *session;
     const struct p9_dialect_ops *ops;
     unsigned generation;
-    atomic_uint missing; /* enum p9_missing */
-    uint32_t read_max;   /* the largest payload to ask for in one reply, bytes */
+    atomic_uint missing;  /* enum p9_missing */
+    atomic_bool no_guess; /* a request on a fid was answered before the walk to it that was sent earlier */
+    uint32_t read_max;    /* the largest payload to ask for in one reply, bytes */
     struct fids *fids;
     struct idmap *ids; /* for names */
 };

@@ -3,6 +3,7 @@
  *
  * Each round sends one request, or some that do not depend on each other, for each name, and waits for all: walks; then
  * attributes, extended ones and opens; then, where directories are to be read, their first entries, and those that follow.
+ * With a server that answers in order the first two are one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,9 @@ enum {
 
 /* A name that is looked for: its own requests. */
 struct look {
-    struct p9_req req, dir_req;
+    struct p9_req walk, attr, dir_walk, dir_req;
     struct linux_xattrs xattrs;
+    bool refused;       /* the attributes, before the walk was answered */
     struct p9_fid *dir; /* a second fid, to be opened */
     struct p9_listing *listing;
     uint64_t next; /* where reading goes on */
@@ -45,47 +47,16 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
     return rc;
 }
 
-static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct p9_found *found, struct look *look)
-{
-    struct linux_round r;
-
-    linux_round_begin(&r, sc, c);
-    for (size_t i = 0; i < n; i++) {
-        found[i].rc = fid_new(c, &found[i].fid);
-        if (found[i].rc != 0)
-            continue;
-        struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
-        linux_round_send(&r, &look[i].req, &tx);
-        if (!found[i].list || fid_new(c, &look[i].dir) != 0)
-            continue;
-        tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
-        linux_round_send(&r, &look[i].dir_req, &tx);
-    }
-    linux_round_end(&r);
-    for (size_t i = 0; i < n; i++) {
-        struct p9_fid *dir = look[i].dir;
-        if (found[i].rc == 0)
-            found[i].rc = walked(found[i].fid, &look[i].req);
-        if (dir == NULL)
-            continue;
-        if (walked(dir, &look[i].dir_req) != 0) {
-            look[i].dir = NULL;
-        } else if (found[i].rc != 0 || !(dir->qid.type & P9_QTDIR) || dir->qid.path != found[i].fid->qid.path) {
-            p9_fid_put(dir);
-            look[i].dir = NULL;
-        }
-    }
-}
-
 /* ---- attributes --------------------------------------------------------- */
 
-static void ask_one(struct linux_round *r, struct p9_fid *fid, const struct p9_xattrs *xattrs, struct look *look)
+static void ask_one(struct linux_round *r, struct p9_fid *fid, bool is_dir, const struct p9_xattrs *xattrs,
+                    struct look *look)
 {
-    const char *const *names = fid->qid.type & P9_QTDIR ? xattrs->of_dir : xattrs->of_file;
+    const char *const *names = is_dir ? xattrs->of_dir : xattrs->of_file;
     struct p9_fcall tx = linux_getattr_message(fid);
 
-    look->req = (struct p9_req){0};
-    linux_round_send(r, &look->req, &tx);
+    look->attr = (struct p9_req){0};
+    linux_round_send(r, &look->attr, &tx);
     linux_xattrs_ask(&look->xattrs, r, fid, names);
     if (look->dir == NULL)
         return;
@@ -97,9 +68,9 @@ static void ask_one(struct linux_round *r, struct p9_fid *fid, const struct p9_x
 static void take_answers(struct look *look, struct p9_found *found)
 {
     linux_xattrs_take(&look->xattrs, found->lacks);
-    found->rc = look->req.rc;
+    found->rc = look->attr.rc;
     if (found->rc == 0)
-        linux_attr_of(&look->req.rx, &found->attr);
+        linux_attr_of(&look->attr.rx, &found->attr);
     else
         p9_fid_put(found->fid);
     if (look->dir != NULL && look->dir_req.rc == 0 && found->rc == 0) {
@@ -110,6 +81,77 @@ static void take_answers(struct look *look, struct p9_found *found)
         p9_fid_put(look->dir);
     else
         *look->listing = (struct p9_listing){.fid = look->dir};
+}
+
+/* ---- both --------------------------------------------------------------- */
+
+/* too: what the walks lead to is asked for with them. */
+static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs, bool too,
+                      struct p9_found *found, struct look *look)
+{
+    struct linux_round r;
+
+    linux_round_begin(&r, sc, c);
+    for (size_t i = 0; i < n; i++) {
+        found[i].rc = fid_new(c, &found[i].fid);
+        if (found[i].rc != 0)
+            continue;
+        struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
+        linux_round_send(&r, &look[i].walk, &tx);
+        if (found[i].list && fid_new(c, &look[i].dir) == 0) {
+            tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
+            linux_round_send(&r, &look[i].dir_walk, &tx);
+        }
+        if (too)
+            ask_one(&r, found[i].fid, found[i].is_dir, xattrs, &look[i]);
+    }
+    linux_round_end(&r);
+    for (size_t i = 0; i < n; i++) {
+        struct p9_fid *dir = look[i].dir;
+        if (found[i].rc == 0)
+            found[i].rc = walked(found[i].fid, &look[i].walk);
+        if (dir == NULL)
+            continue;
+        if (walked(dir, &look[i].dir_walk) != 0) {
+            look[i].dir = NULL;
+        } else if (found[i].rc != 0 || !(dir->qid.type & P9_QTDIR) || dir->qid.path != found[i].fid->qid.path) {
+            p9_fid_put(dir);
+            look[i].dir = NULL;
+        }
+    }
+}
+
+/* What was asked with the walks: whether all that the walks led to was known to the server by then, or else is to be asked again. */
+static bool guessed_right(size_t n, const struct p9_found *found, struct look *look)
+{
+    int lacks[P9_XATTRS];
+    bool right = true;
+
+    for (size_t i = 0; i < n; i++) {
+        look[i].refused = found[i].rc == 0 && look[i].attr.rc != 0 && look[i].attr.rc != -EINTR;
+        right = right && !look[i].refused;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!right || found[i].rc != 0) {
+            linux_xattrs_take(&look[i].xattrs, lacks);
+            look[i].xattrs = (struct linux_xattrs){0};
+        }
+    return right;
+}
+
+static void ask_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                     struct p9_found *found, struct look *look)
+{
+    struct linux_round r;
+
+    linux_round_begin(&r, sc, c);
+    for (size_t i = 0; i < n; i++)
+        if (found[i].rc == 0)
+            ask_one(&r, found[i].fid, (found[i].fid->qid.type & P9_QTDIR) != 0, xattrs, &look[i]);
+    linux_round_end(&r);
+    for (size_t i = 0; i < n; i++)
+        if (look[i].refused && look[i].attr.rc == 0)
+            atomic_store(&c->no_guess, true);
 }
 
 /* ---- directories -------------------------------------------------------- */
@@ -181,8 +223,7 @@ void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const s
                      struct p9_found *found)
 {
     struct look *look = calloc(n, sizeof *look);
-    bool listings = false;
-    struct linux_round r;
+    bool listings = false, together = p9_session_in_order(c->session) && !atomic_load(&c->no_guess);
 
     for (size_t i = 0; i < n; i++) {
         found[i].rc = -ENOMEM;
@@ -190,12 +231,9 @@ void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const s
     }
     if (look == NULL)
         return;
-    walk_each(sc, c, n, found, look);
-    linux_round_begin(&r, sc, c);
-    for (size_t i = 0; i < n; i++)
-        if (found[i].rc == 0)
-            ask_one(&r, found[i].fid, xattrs, &look[i]);
-    linux_round_end(&r);
+    walk_each(sc, c, n, xattrs, together, found, look);
+    if (!together || !guessed_right(n, found, look))
+        ask_each(sc, c, n, xattrs, found, look);
     for (size_t i = 0; i < n; i++) {
         if (found[i].rc == 0)
             take_answers(&look[i], &found[i]);

@@ -29,6 +29,7 @@
 enum {
     GATHER = 64,      /* messages in one writev */
     SLOW_COUNTS = 16, /* a part of so many */
+    SURE = 64,        /* answers in order that are no accident */
     MOST_LATENCY_US = 10000000,
     RESERVED_TAGS = 4, /* kept for Tflush, so that a full window can be interrupted */
 };
@@ -158,9 +159,32 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
         note_latency(s);
 }
 
+void session_note_order(struct p9_session *s, const struct p9_req *req)
+{
+    if (s->nfree == s->max_tags) { /* that was the last */
+        s->answered = s->sent;
+        s->lost_count = false;
+        return;
+    }
+    if (s->lost_count)
+        return;
+    s->out_of_turn = s->out_of_turn || req->number != s->answered + 1;
+    s->answered = req->number;
+    s->in_turn++;
+}
+
+bool p9_session_in_order(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    bool in_order = !s->out_of_turn && s->in_turn >= SURE;
+    pthread_mutex_unlock(&s->mtx);
+    return in_order;
+}
+
 static void enqueue(struct p9_session *s, struct p9_req *req)
 {
     req->state = P9_REQ_QUEUED;
+    req->number = ++s->sent;
     session_queue_add(&s->out, req);
 }
 
@@ -356,8 +380,10 @@ static void flush_done(struct p9_req *req)
     if (s->error == 0) { /* an error to Tflush ends the wait as Rflush does */
         target = s->pending[f->oldtag];
         session_free_tag(s, f->oldtag);
-        if (target != NULL)
+        if (target != NULL) {
             session_scope_leave(target);
+            s->lost_count = true;
+        }
         session_wake_waiting(s);
         session_pump(s);
     }

@@ -34,6 +34,10 @@ struct p9_session {
     uint64_t timed_us;      /* when the request `timed` was sent, alone; 0: none is timed */
     uint16_t timed;
     unsigned latency_us;
+    uint64_t sent, answered; /* the numbers of the last request, and of the last one that was answered in its turn */
+    unsigned in_turn;        /* answers while other requests were under way, */
+    bool out_of_turn;        /* but for one, or more */
+    bool lost_count;         /* a request will not be answered: until none is under way */
     struct queue waiting, out;
     struct queue cancelled; /* interrupted while they waited: for the reader to complete */
     size_t out_done;        /* bytes of the first in out already written */
@@ -54,6 +58,8 @@ void session_queue_add(struct queue *q, struct p9_req *req);
 struct p9_req *session_queue_take(struct queue *q);
 void session_scope_leave(struct p9_req *req);
 void session_free_tag(struct p9_session *s, uint16_t tag);
+/* A request was answered. */
+void session_note_order(struct p9_session *s, const struct p9_req *req);
 /* Tags came free: those that wait for one go on, in their order. */
 void session_wake_waiting(struct p9_session *s);
 /* Writes what is queued; gives the lock up while writing. */

@@ -203,6 +203,7 @@ static int read_reply(struct p9_session *s)
         s->pending[tag] = NULL; /* the tag itself is free only after Rflush */
     else
         session_free_tag(s, tag);
+    session_note_order(s, req);
     session_scope_leave(req);
     session_wake_waiting(s);
     session_pump(s);

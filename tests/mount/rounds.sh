@@ -30,7 +30,9 @@ case_listing_of_2000() { # with attributes and extended ones, of each 4 messages
     mkdir "$exp/d"
     (cd "$exp/d" && seq -f 'file-%.0f' 2000 | xargs touch)
     attach attr_timeout=30,entry_timeout=30 # however long it takes
-    take 20 ls -l "$mnt/d"
+    local most=20
+    [ "$server" != test_l ] || most=15 # it answers in order: attributes are asked for with the walks
+    take $most ls -l "$mnt/d"
     same "$(ls -l "$mnt/d" | grep -c '^-rw-r--r-- 1 .* file-')" 2000
 }
 

@@ -200,6 +200,8 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
         set_fid(s, num, ""), r->Rattach.qid = (struct p9_qid){find(s, "")->ino, 0, P9_QTDIR};
     else if (t->type == P9_Twalk)
         ecode = walk(s, t, r);
+    else if (t->type == P9_Tgetattr && s->refuse_getattr > 0)
+        ecode = s->refuse_getattr-- > 0 ? EBADF : 0;
     else if (t->type == P9_Tgetattr)
         ecode = getattr(s, t, r);
     else if (t->type == P9_Tlopen)

@@ -31,9 +31,10 @@ struct srv {
     uint32_t short_by;    /* each Rread and Rwrite stops this short of what it could, once */
     uint32_t read_size;   /* bytes in every file: byte i is i * 7 */
     uint32_t iounit;
-    bool endless;      /* directories, when they are read, begin anew again and again */
-    unsigned delay_ms; /* before each answer */
-    int fail_write;    /* this Twrite from now (1: the next) is answered ENOSPC */
+    bool endless;            /* directories, when they are read, begin anew again and again */
+    unsigned delay_ms;       /* before each answer */
+    unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
+    int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
     uint8_t written[1 << 20];
     int fd;
     pthread_t thread;

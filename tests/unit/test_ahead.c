@@ -254,6 +254,44 @@ static void who_waits_for_a_name_can_be_interrupted(void **state)
     end(&w);
 }
 
+/* Names of the root looked up at once; how often attributes were asked for. */
+static unsigned find_all(struct world *w)
+{
+    static const struct p9_xattrs none;
+    struct p9_found found[FILES] = {0};
+    char names[FILES][16];
+
+    srv_count(w->srv, P9_Tgetattr);
+    for (int i = 0; i < FILES; i++) {
+        strcpy(names[i], name_of(i));
+        found[i] = (struct p9_found){.from = w->tree->users->root, .name = names[i]};
+    }
+    p9_find_many(NULL, w->client, FILES, &none, found);
+    for (int i = 0; i < FILES; i++) {
+        assert_int_equal(found[i].rc, 0);
+        assert_int_equal(found[i].attr.qid.path, found[i].fid->qid.path);
+        p9_fid_put(found[i].fid);
+    }
+    return srv_count(w->srv, P9_Tgetattr);
+}
+
+/* It answers in order, but does not always do what it is asked in that order. */
+static void a_server_that_only_seems_to_be_in_order(void **state)
+{
+    struct world w = begin(LONG);
+
+    (void)state;
+    make_and_list(&w, false);
+    assert_int_equal(find_all(&w), FILES); /* after the walks */
+    assert_true(p9_session_in_order(p9_client_session(w.client)));
+    assert_int_equal(find_all(&w), FILES); /* with them */
+    w.srv->refuse_getattr = 3;
+    assert_int_equal(find_all(&w), 2 * FILES); /* again */
+    w.srv->refuse_getattr = 0;
+    assert_int_equal(find_all(&w), FILES);
+    end(&w);
+}
+
 /* What the fid of a directory leads to may be another by now. */
 static void names_of_a_directory_that_has_moved_are_not_taken(void **state)
 {
@@ -575,6 +613,7 @@ int main(void)
         cmocka_unit_test(what_is_there_is_taken_without_asking),
         cmocka_unit_test(who_asks_for_extended_attributes_will_ask_for_more),
         cmocka_unit_test(who_waits_for_a_name_can_be_interrupted),
+        cmocka_unit_test(a_server_that_only_seems_to_be_in_order),
         cmocka_unit_test(names_of_a_directory_that_has_moved_are_not_taken),
         cmocka_unit_test(listings_are_bounded),
         cmocka_unit_test(files_opened_in_turn_are_opened_ahead),

@@ -338,6 +338,40 @@ static void five_hundred_answered_backwards(void **state)
     end(&p, s);
 }
 
+static void script_forwards(struct peer *p)
+{
+    struct p9_fcall f[MANY];
+
+    peer_version(p, MSIZE, "9P2000.L");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++)
+            if (!peer_get(p, &f[i]))
+                return;
+        for (int i = 0; i < MANY; i++) /* the second time two change places */
+            peer_answer(p, &f[round == 1 && (i == 7 || i == 8) ? 15 - i : i]);
+    }
+}
+
+static void it_is_known_whether_answers_come_in_order(void **state)
+{
+    struct peer p = {0};
+    struct p9_session *s = begin_well(&p, script_forwards, 0);
+    struct reader *r = calloc(MANY, sizeof *r);
+    struct p9_batch b;
+
+    (void)state;
+    assert_false(p9_session_in_order(s)); /* not seen yet */
+    for (int round = 0; round < 2; round++) {
+        p9_batch_init(&b, MANY);
+        for (uint64_t i = 0; i < MANY; i++)
+            start_read(s, &r[i], i, &b);
+        p9_batch_wait(s, &b);
+        assert_int_equal(p9_session_in_order(s), round == 0);
+    }
+    free(r);
+    end(&p, s);
+}
+
 static void script_echo(struct peer *p)
 {
     struct p9_fcall f;
@@ -711,6 +745,7 @@ int main(void)
         cmocka_unit_test(five_hundred_answered_backwards),
         cmocka_unit_test(tags_run_out_and_it_goes_on),
         cmocka_unit_test(it_is_known_how_far_the_server_is),
+        cmocka_unit_test(it_is_known_whether_answers_come_in_order),
         cmocka_unit_test(eight_threads_call),
         cmocka_unit_test(a_full_connection_blocks_nobody),
         cmocka_unit_test(errors_are_the_servers),
