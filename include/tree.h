@@ -164,6 +164,8 @@ void tree_others_changed(struct tree *t, struct node *node);
 /* Becomes another number with whatever we do to the node, and with what we see others to have done: what was read before may be
  * old then. */
 uint64_t tree_content(struct tree *t, struct node *node);
+/* The same of parent/name; UINT64_MAX if there is no such node. */
+uint64_t tree_content_of(struct tree *t, struct node *parent, const char *name);
 /* The same as tree_changes of parent/name; UINT64_MAX if there is no such node. */
 uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
 uint64_t tree_changes(struct tree *t, struct node *node);

@@ -125,6 +125,7 @@ static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struc
 {
     e->state = ASKED;
     e->changes = l->dir != NULL ? tree_changes_of(a->tree, l->dir, e->name) : UINT64_MAX;
+    e->content = l->dir != NULL ? tree_content_of(a->tree, l->dir, e->name) : UINT64_MAX;
     l->asking++;
     b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .is_dir = e->is_dir, .list = list};
     b->listings[b->n] = l;
@@ -378,12 +379,12 @@ void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, str
 
 /* ---- looking ------------------------------------------------------------ */
 
-/* Whether what was told is still so, as far as we did anything. A node that we changed and that was forgotten since would not
+/* Whether what was told is still so, as far as we did anything, or were told other attributes since. A node that we changed and that was forgotten since would not
  * tell. */
 static bool holds(struct ahead *a, const struct listing *l, const struct entry *e, uint64_t now)
 {
     return ahead_is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
-           tree_changes_of(a->tree, l->dir, e->name) == e->changes && tree_changes_forgotten(a->tree) <= e->snapshot;
+           tree_content_of(a->tree, l->dir, e->name) == e->content && tree_changes_forgotten(a->tree) <= e->snapshot;
 }
 
 static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)

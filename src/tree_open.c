@@ -68,6 +68,15 @@ uint64_t tree_content(struct tree *t, struct node *node)
     return content;
 }
 
+uint64_t tree_content_of(struct tree *t, struct node *parent, const char *name)
+{
+    pthread_mutex_lock(&t->mtx);
+    const struct node *node = tree_find(t, parent, name);
+    uint64_t content = node != NULL ? node->changes + node->seen : UINT64_MAX;
+    pthread_mutex_unlock(&t->mtx);
+    return content;
+}
+
 uint64_t tree_all_changes(struct tree *t)
 {
     pthread_mutex_lock(&t->mtx);

@@ -119,6 +119,29 @@ static void what_changes_is_forgotten(void **state)
     end(&w);
 }
 
+/* An open was told what another client did, after these were asked for: they are older than what the kernel knows. */
+static void what_was_told_since_is_not_taken_back(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    struct p9_attr attr = {.qid = {.path = srv_add(w.srv, "/file05", false)}, .mode = S_IFREG, .nlink = 1, .size = 3};
+    struct node *node = tree_enter(w.tree, &w.tree->root, "file05", &attr, NULL, w.tree->users, 0);
+    for (int i = 0; i < 4; i++) { /* by now the next ones are there */
+        assert_true(look(&w, name_of(i), &found));
+        p9_fid_put(found.fid);
+    }
+    attr.size = 10;
+    assert_true(tree_told(w.tree, node, &attr));
+    assert_false(look(&w, "file05", &found));
+    assert_true(look(&w, "file06", &found));
+    p9_fid_put(found.fid);
+    tree_forget(w.tree, node, 1);
+    end(&w);
+}
+
 static void old_answers_are_not_taken(void **state)
 {
     struct world w = begin(0); /* too old at once */
@@ -599,6 +622,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_asked_for_once),
         cmocka_unit_test(what_changes_is_forgotten),
+        cmocka_unit_test(what_was_told_since_is_not_taken_back),
         cmocka_unit_test(old_answers_are_not_taken),
         cmocka_unit_test(who_is_slow_is_asked_for_no_more_than_he_takes),
         cmocka_unit_test(a_server_of_few_fids),
