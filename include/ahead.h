@@ -2,8 +2,9 @@
  * ahead.h: attributes asked for before they are.
  *
  * Who looks at one name of a directory just listed will look at the others: each name that has to be asked for takes
- * more of those not asked for yet along, in two round trips for all of them. What comes holds for the lifetime of
- * attributes, from the time when it was asked for, and only while we change nothing of it.
+ * more of those not asked for yet along, all of them in two round trips, or one. Where the server is far the next are asked for by a
+ * thread while some are left. What comes holds for the lifetime of attributes, from the time when it was asked for, and only while
+ * we change nothing of it and are told nothing else.
  *
  * A directory that was listed from start to end, or made, by us has no other names for as long, but for those that we make. Only
  * what a server might find under another spelling (upper and lower case, bytes beyond ASCII), or without listing it (.zfs), is asked for.
