@@ -117,23 +117,19 @@ static uint64_t now_us(void)
 /* Some requests are slow by themselves: a longer time counts little, a shorter one at once. */
 static void note_latency(struct p9_session *s)
 {
-    uint64_t us = now_us() - s->timed_us + 1;
+    uint64_t us = now_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
 
     s->timed_us = 0;
     if (us > MOST_LATENCY_US)
         us = MOST_LATENCY_US;
-    if (s->latency_us == 0 || us < s->latency_us)
-        s->latency_us = (unsigned)us;
-    else
-        s->latency_us += (unsigned)((us - s->latency_us) / SLOW_COUNTS);
+    if (before != 0 && us > before)
+        us = before + (us - before) / SLOW_COUNTS;
+    atomic_store(&s->latency_us, (unsigned)us);
 }
 
 unsigned p9_session_latency(struct p9_session *s)
 {
-    pthread_mutex_lock(&s->mtx);
-    unsigned us = s->latency_us;
-    pthread_mutex_unlock(&s->mtx);
-    return us;
+    return atomic_load(&s->latency_us);
 }
 
 static bool take_tag(struct p9_session *s, struct p9_req *req)

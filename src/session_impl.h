@@ -33,7 +33,7 @@ struct p9_session {
     struct p9_req *version; /* the request with tag NOTAG */
     uint64_t timed_us;      /* when the request `timed` was sent, alone; 0: none is timed */
     uint16_t timed;
-    unsigned latency_us;
+    atomic_uint latency_us;
     uint64_t sent, answered; /* the numbers of the last request, and of the last one that was answered in its turn */
     unsigned in_turn;        /* answers while other requests were under way, */
     bool out_of_turn;        /* but for one, or more */
