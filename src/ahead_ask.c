@@ -124,7 +124,6 @@ static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struc
                       bool list)
 {
     e->state = ASKED;
-    e->changes = l->dir != NULL ? tree_changes_of(a->tree, l->dir, e->name) : UINT64_MAX;
     e->content = l->dir != NULL ? tree_content_of(a->tree, l->dir, e->name) : UINT64_MAX;
     l->asking++;
     b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .is_dir = e->is_dir, .list = list};
@@ -345,9 +344,8 @@ static void keep_known(struct ahead *a, struct listing *l, struct batch *b)
         struct node *dir = e->state == THERE ? tree_known(a->tree, l->dir, e->name) : NULL;
         if (dir == NULL)
             continue;
-        if (e->below != NULL && qid_same_file(&dir->qid, &e->attr.qid) &&
-            tree_changes_of(a->tree, l->dir, e->name) == e->changes) {
-            ahead_add_kept(a, dir, l->user, e->below, e->changes);
+        if (e->below != NULL && qid_same_file(&dir->qid, &e->attr.qid) && tree_changes(a->tree, dir) <= e->snapshot) {
+            ahead_add_kept(a, dir, l->user, e->below, e->snapshot);
             e->below = NULL;
         }
         tree_forget(a->tree, dir, 1);

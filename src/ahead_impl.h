@@ -32,8 +32,7 @@ struct entry {
     int lacks[P9_XATTRS];
     struct listing *below;
     uint64_t walked;   /* the tree's clock then */
-    uint64_t changes;  /* of the node when it was asked for; none: UINT64_MAX */
-    uint64_t content;  /* the same, with what we have seen others to do */
+    uint64_t content;  /* tree_content_of when it was asked for */
     uint64_t snapshot; /* tree_all_changes then */
     uint64_t asked_ms;
     uint64_t opened_ms; /* when it was last opened ahead, whatever became of it; 0: never */
