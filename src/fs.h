@@ -146,9 +146,11 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
 int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
                 uint64_t walked, struct node **node);
 
-/* fs_name.c: the node of a name in the directory u, if its attributes were asked for ahead, or (ask) may be: then op->attr_ms says how
+/* What to ask the server for where it was not asked ahead: nothing, what the kernel does not know yet, anything. */
+enum ask { ASK_NOTHING, ASK_NEW, ASK_ANY };
+/* fs_name.c: the node of a name in the directory u, if its attributes were asked for ahead, or are to be: then op->attr_ms says how
  * long they hold, and one kernel reference is counted. EAGAIN: not so. */
-int enter_ahead(struct op *op, const struct node_use *u, const char *name, bool ask, struct node **node,
+int enter_ahead(struct op *op, const struct node_use *u, const char *name, enum ask ask, struct node **node,
                 struct p9_attr *attr);
 
 /* We changed what dir/name is: what was asked for ahead is no longer so. Once the change is done, before the kernel knows. */

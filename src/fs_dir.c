@@ -263,7 +263,8 @@ static bool is_as_listed(struct op *op, const struct stream *s, const char *name
 /* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
 struct plus {
     struct node_use dir; /* fid NULL: nothing was asked for ahead */
-    bool begun, ask;     /* ask: for what was not */
+    bool begun;
+    enum ask ask;
     size_t n;
     struct node *nodes[];
 };
@@ -277,8 +278,10 @@ static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint6
     if (a == NULL)
         return;
     plus->dir = op_use(op, s->node);
-    plus->ask = at != 0 || ahead_expects(a, s->node, plus->dir.user);
-    if ((plus->ask || ahead_has_some(a, s->node, plus->dir.user)) && node_use(&op->scope, &plus->dir) != 0)
+    /* For what it knows the kernel will ask when that is too old. */
+    plus->ask = at != 0 || ahead_expects(a, s->node, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
+    if ((plus->ask != ASK_NOTHING || ahead_has_some(a, s->node, plus->dir.user)) &&
+        node_use(&op->scope, &plus->dir) != 0)
         plus->dir.fid = NULL;
 }
 
@@ -286,16 +289,13 @@ static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint6
 static struct node *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
                                 struct p9_attr *attr)
 {
-    struct p9_qid qid;
     struct node *node;
     int rc = -EAGAIN;
 
-    if (plus->dir.fid != NULL) { /* for what it knows the kernel will ask when that is too old */
-        bool ask = plus->ask && !tree_qid(op->fs->tree, s->node, name, &qid);
-        rc = enter_ahead(op, &plus->dir, name, ask, &node, attr);
-    } else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name)) {
+    if (plus->dir.fid != NULL)
+        rc = enter_ahead(op, &plus->dir, name, plus->ask, &node, attr);
+    else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name))
         rc = enter_known(op, s->node, name, attr, NULL, 0, &node);
-    }
     return rc == 0 ? node : NULL;
 }
 

@@ -46,7 +46,7 @@ static int enter_found(struct op *op, const struct node_use *u, const char *name
     return 0;
 }
 
-int enter_ahead(struct op *op, const struct node_use *u, const char *name, bool ask, struct node **node,
+int enter_ahead(struct op *op, const struct node_use *u, const char *name, enum ask ask, struct node **node,
                 struct p9_attr *attr)
 {
     struct ahead *a = op->fs->ahead;
@@ -56,8 +56,9 @@ int enter_ahead(struct op *op, const struct node_use *u, const char *name, bool 
     if (!may_look_ahead(op, u->node, name, &known))
         return -EAGAIN;
     uint64_t changes = tree_all_changes(op->fs->tree);
-    if (ask ? !ahead_look(a, &op->scope, u->node, u->user, u->fid, u->walked, name, &found)
-            : !ahead_take(a, u->node, u->user, u->fid, u->walked, name, &found))
+    bool may_ask = ask == ASK_ANY || (ask == ASK_NEW && !known);
+    if (may_ask ? !ahead_look(a, &op->scope, u->node, u->user, u->fid, u->walked, name, &found)
+                : !ahead_take(a, u->node, u->user, u->fid, u->walked, name, &found))
         return -EAGAIN;
     *attr = found.attr;
     return enter_found(op, u, name, &found, known, changes, node);
@@ -76,7 +77,7 @@ static int look_ahead(struct op *op, struct node *dir, const char *name, struct 
     }
     if (node_use(&op->scope, &u) != 0)
         return -EAGAIN;
-    int rc = enter_ahead(op, &u, name, true, node, attr);
+    int rc = enter_ahead(op, &u, name, ASK_ANY, node, attr);
     if (rc != 0)
         ahead_missed(op->fs->ahead, dir, u.user, u.fid, name);
     node_again(&u, 0);
