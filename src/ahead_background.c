@@ -36,9 +36,7 @@ static unsigned do_all(void *ahead)
         LL_DELETE(b->due, job);
         b->busy = true;
         job->run(a, job);
-        pthread_mutex_unlock(&a->mtx);
         job_free(job);
-        pthread_mutex_lock(&a->mtx);
     }
     b->busy = false;
     pthread_cond_broadcast(&b->done);
