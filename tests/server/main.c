@@ -1,9 +1,10 @@
 /*
  * main.c: the test server's connections, fids, and the messages that all dialects have.
  *
- *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]
+ *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f RULE] PORT [FOLDER]
  *
  * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
+ * -f: a fault, as rules.c has them;
  * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime,
  * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
@@ -73,7 +74,7 @@ void fid_drop(struct conn *c, struct sfid *f)
 
 void reply(struct conn *c, struct p9_fcall *r)
 {
-    size_t n = p9_convS2M(r, c->dialect, c->out, c->msize);
+    size_t n = rule_spoil(c, p9_convS2M(r, c->dialect, c->out, c->msize));
 
     for (size_t at = 0; at < n;) {
         ssize_t w = write(c->sock, c->out + at, n - at);
@@ -81,6 +82,8 @@ void reply(struct conn *c, struct p9_fcall *r)
             return;
         at += (size_t)w;
     }
+    if (c->fault == FAULT_CUT)
+        shutdown(c->sock, SHUT_RDWR);
 }
 
 void reply_error(struct conn *c, uint16_t tag, int err, const char *text)
@@ -217,6 +220,8 @@ static int do_walk(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
             r->Rwalk.nwqid.n++;
             continue;
         }
+        if (c->fault == FAULT_BIND)
+            break;
         close_files(&at);
         return i == 0 ? err : 0;
     }
@@ -371,6 +376,13 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
     for (const struct waiting *w = c->waiting; w != NULL; w = w->next)
         if (w->t.tag == t->tag)
             synth_flushed(false, true); /* a tag that is still in use */
+    rule_find(c, t);
+    if (c->fault == FAULT_CLOSE)
+        shutdown(c->sock, SHUT_RDWR);
+    else if (c->fault == FAULT_ERROR)
+        reply_error(c, t->tag, (int)c->fault_n, c->fault_text);
+    if (c->fault == FAULT_CLOSE || c->fault == FAULT_ERROR || c->fault == FAULT_IGNORE)
+        return;
     if (t->type == P9_Tversion) {
         answer_version(c, t);
         return;
@@ -387,12 +399,18 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
         c->waiting = w;
         return;
     }
-    if (err > 0)
+    if (c->fault == FAULT_SILENT)
+        return;
+    if (c->fault == FAULT_LATE_ERROR)
+        reply_error(c, t->tag, (int)c->fault_n, c->fault_text);
+    else if (err > 0)
         reply_error(c, t->tag, err, text);
     else if (err < 0)
         reply_error(c, t->tag, EOPNOTSUPP, NULL);
-    else
+    else {
+        rule_change(c, t, &r);
         reply(c, &r);
+    }
 }
 
 static void *serve(void *arg)
@@ -407,6 +425,7 @@ static void *serve(void *arg)
         bool ok = p9_convM2S(c->in, (size_t)n, c->dialect, &t) == (size_t)n;
         if (ok)
             serve_request(c, &t);
+        c->fault = FAULT_NONE;
         pthread_mutex_unlock(&c->mtx);
         if (!ok) {
             fprintf(stderr, "a malformed message of type %u\n", c->in[4]);
@@ -476,9 +495,8 @@ static int listen_on(const char *port)
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] PORT [FOLDER]\n");
+    fprintf(stderr, "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f "
+                    "RULE] PORT [FOLDER]\n");
     return 2;
 }
 
@@ -512,6 +530,8 @@ static bool set_option(struct settings *set, int opt, const char *arg)
             set->fail_write = atoi(arg + 11);
         set->mask_by_parent |= strcmp(arg, "mask-by-parent") == 0;
         return true;
+    case 'f':
+        return rule_add(arg);
     }
     return false;
 }
@@ -521,7 +541,7 @@ int main(int argc, char **argv)
     struct settings set = {.highest = P9_2000L, .msize = 65536 + P9_IOHDRSZ};
     struct rlimit files = {65536, 65536};
 
-    for (int opt; (opt = getopt(argc, argv, "v:r:m:a:o:")) != -1;)
+    for (int opt; (opt = getopt(argc, argv, "v:r:m:a:o:f:")) != -1;)
         if (!set_option(&set, opt, optarg))
             return usage();
     if (optind >= argc)

@@ -33,6 +33,25 @@ struct settings {
 
 struct synth; /* a synthetic file */
 
+/* What a rule does to a request or its reply (rules.c). */
+enum fault {
+    FAULT_NONE,
+    FAULT_ERROR,
+    FAULT_LATE_ERROR,
+    FAULT_SILENT,
+    FAULT_IGNORE,
+    FAULT_CLOSE,
+    FAULT_SHORT,
+    FAULT_MORE,
+    FAULT_QIDS,
+    FAULT_BIND,
+    FAULT_IOUNIT,
+    FAULT_MALFORM,
+    FAULT_CUT,
+    FAULT_TYPE,
+    FAULT_UNFIT,
+};
+
 /* What a fid stands for. */
 struct sfid {
     uint32_t num;
@@ -78,6 +97,9 @@ struct conn {
     struct waiting *waiting;
     uint8_t *in, *out, *data; /* msize each */
     struct conn *next;
+    enum fault fault; /* of the request being served, */
+    uint32_t fault_n; /* with its number */
+    const char *fault_text;
     struct p9_stat st; /* for the reply */
     uint8_t packed[8192];
 };
@@ -90,6 +112,14 @@ void reply(struct conn *c, struct p9_fcall *r);
 void reply_error(struct conn *c, uint16_t tag, int err, const char *text);
 /* Sends the answers to reads of synthetic files that can be answered now, on every connection. */
 void answer_waiting(void);
+
+/* ---- rules.c ---- */
+bool rule_add(const char *text); /* false: it is not understood */
+/* The first rule that fits the request: c->fault and what goes with it. */
+void rule_find(struct conn *c, const struct p9_fcall *t);
+/* What it does to the reply, and to its bytes, n at c->out: how many to send. */
+void rule_change(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
+size_t rule_spoil(struct conn *c, size_t n);
 
 /* ---- folder.c: what is the same in all dialects ---- */
 void become(uid_t uid, gid_t gid);
