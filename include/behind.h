@@ -5,7 +5,8 @@
  * what is written next does not continue it, or as soon as nothing of its file is under way, a stream of writes after some
  * milliseconds: so small writes are gathered, and nothing lies about. Whoever is to see
  * the file as it was written settles it first: waits until all that was written until then is acknowledged.
- * An error is the writer's, who is told of it once, and is to wait for each write from then on.
+ * An error is the writer's until he knows: each close of a descriptor tells of it, and an fsync, once; from then on each write is waited for.
+ * Whoever else has the file open is told by an fsync of his own, as of a local file.
  *
  * Locks: behind's own is taken after nothing and before the tree's and the client's.
  */
@@ -26,7 +27,9 @@ struct writer {
     unsigned flying;       /* those that have */
     uint64_t ended;        /* where the last write did, bytes */
     unsigned in_turn;      /* how many continued the one before */
-    int error;             /* the first, if it was not told yet */
+    int error;             /* the first since an fsync told of one, or 0 */
+    bool told;             /* the last close did, to a program that goes on */
+    unsigned known_errors; /* for tree_sync_error */
     atomic_bool failed;    /* there was one: from now on each write is to be waited for */
     struct writer *prev, *next;
 };
@@ -45,8 +48,14 @@ int behind_write(struct behind *b, struct p9_scope *sc, struct writer *w, struct
 int behind_settle(struct behind *b, struct p9_scope *sc, const struct p9_qid *qid);
 /* Whether something is under way to that file. */
 bool behind_busy(struct behind *b, const struct p9_qid *qid);
-/* What a writer has not been told of yet, as -errno, and forgets it; 0. */
-int behind_error(struct behind *b, struct writer *w);
+/* What went wrong since the last behind_sync, as -errno; 0. */
+int behind_error(struct behind *b, const struct writer *w);
+/* A close told of that; whether to a program that goes on, which may know then. */
+void behind_told(struct behind *b, struct writer *w, bool heard);
+/* The same for an fsync, which tells of it once, and of what came to nothing of other writers to the file. */
+int behind_sync(struct behind *b, struct writer *w);
+/* What neither an fsync nor the last close told of, as -errno; 0. After the last close. */
+int behind_lost(struct behind *b, const struct writer *w);
 /* After p9_interrupt: those who wait here look whether it meant them. */
 void behind_wake(struct behind *b);
 

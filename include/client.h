@@ -283,11 +283,12 @@ struct p9_io {
     void (*done)(struct p9_io *io);
     void *arg;
 
-    /* Set when done() is called: bytes from the start, or -errno if there are none. */
-    ssize_t result;
+    /* Set when done() is called. */
+    ssize_t result;    /* bytes: fewer than count only of a read, at the end of the file; or -errno, */
+    uint32_t finished; /* before which so many from the start were read or written */
 
-    uint32_t finished; /* bytes from the start that are settled */
-    uint32_t part;     /* bytes in one message */
+    /* Its own. */
+    uint32_t part; /* bytes in one message */
     uint32_t nparts, capacity;
     bool write;
     atomic_uint left;

@@ -84,7 +84,10 @@ struct node {
     struct p9_attr
         opened; /* attributes at the last open; good to tell by whether what the kernel has read since is still so */
     bool opened_known;
-    uint64_t fresh_until; /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
+    unsigned write_errors;  /* how many writes came to nothing, */
+    int write_error;        /* and why the last did, -errno */
+    bool write_error_known; /* an fsync told of it */
+    uint64_t fresh_until;   /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
 struct tree {
@@ -177,6 +180,13 @@ void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigne
 /* How long they still hold, milliseconds, and what they are; 0: not any more. */
 unsigned tree_fresh(struct tree *t, struct node *node, struct p9_attr *attr);
 
+/* A write that was answered before the server had it came to nothing. */
+void tree_write_failed(struct tree *t, struct node *node, int rc);
+/* At an open: what tree_sync_error is to leave out. What no fsync of anybody has told of yet is not. */
+unsigned tree_known_errors(struct tree *t, struct node *node);
+/* At an fsync: -errno of the last such write, if it is not known, and *known is what is known then; 0. */
+int tree_sync_error(struct tree *t, struct node *node, unsigned *known);
+
 /* The kernel was told that a write up to this offset is done: then it takes the file to be as long, at least. */
 void tree_wrote(struct tree *t, struct node *node, uint64_t end);
 
@@ -211,6 +221,9 @@ struct handle *tree_some_handle(struct tree *t);
 bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_qid *qid);
 /* One of the node's names, into P9_MAXNAME bytes and a terminator. False if it has none that is seen. */
 bool tree_name(struct tree *t, const struct node *node, char *name);
+/* The path of one of the node's names below the root, without a slash in front. The caller frees it. NULL if it has none that is seen, or
+ * without memory. */
+char *tree_path(struct tree *t, const struct node *node);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
 /* The fid of an open file, as a reference, if it still stands for the file; else NULL. May ask the server. */

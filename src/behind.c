@@ -168,16 +168,14 @@ static void send_all(struct chunk *to_send)
     }
 }
 
-/* Whether there is more of it to send: what came before an error does not say which. */
-static bool goes_on(struct p9_io *io)
+/* Called with the lock. */
+static void note_error(struct writer *w, int rc)
 {
-    if (io->result <= 0 || (uint32_t)io->result >= io->count)
-        return false;
-    io->offset += (uint64_t)io->result;
-    io->buf += io->result;
-    io->count -= (uint32_t)io->result;
-    p9_write_start(io);
-    return true;
+    atomic_store(&w->failed, true);
+    if (w->error != 0)
+        return;
+    w->error = rc;
+    w->told = false;
 }
 
 /* From the reader thread, or before p9_write_start returns. */
@@ -188,14 +186,14 @@ static void chunk_done(struct p9_io *io)
     struct writer *w = c->writer;
 
     p9_io_finish(io);
-    if (goes_on(io))
-        return;
     int rc = io->result < 0 ? (int)io->result : 0;
     p9_fid_put(io->fid);
     tree_changing(b->tree, w->node);
+    if (rc != 0)
+        tree_write_failed(b->tree, w->node, rc);
     pthread_mutex_lock(&b->mtx);
-    if (rc != 0 && !atomic_exchange(&w->failed, true))
-        w->error = rc;
+    if (rc != 0)
+        note_error(w, rc);
     chunk_free(b, c);
     if (may_go(b, w))
         let_go(w, &to_send);
@@ -360,13 +358,41 @@ bool behind_busy(struct behind *b, const struct p9_qid *qid)
     return busy;
 }
 
-int behind_error(struct behind *b, struct writer *w)
+int behind_error(struct behind *b, const struct writer *w)
+{
+    if (b == NULL)
+        return 0;
+    pthread_mutex_lock(&b->mtx);
+    int rc = w->error;
+    pthread_mutex_unlock(&b->mtx);
+    return rc;
+}
+
+void behind_told(struct behind *b, struct writer *w, bool heard)
+{
+    pthread_mutex_lock(&b->mtx);
+    w->told = heard;
+    pthread_mutex_unlock(&b->mtx);
+}
+
+int behind_sync(struct behind *b, struct writer *w)
 {
     if (b == NULL)
         return 0;
     pthread_mutex_lock(&b->mtx);
     int rc = w->error;
     w->error = 0;
+    pthread_mutex_unlock(&b->mtx);
+    int others = tree_sync_error(b->tree, w->node, &w->known_errors);
+    return rc != 0 ? rc : others;
+}
+
+int behind_lost(struct behind *b, const struct writer *w)
+{
+    if (b == NULL)
+        return 0;
+    pthread_mutex_lock(&b->mtx);
+    int rc = w->told ? 0 : w->error;
     pthread_mutex_unlock(&b->mtx);
     return rc;
 }

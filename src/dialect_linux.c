@@ -527,6 +527,8 @@ static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const cha
     if (got > 0 && n > 0) {
         struct p9_io io = {.fid = value, .buf = buf, .count = (uint32_t)x.size, .size = UINT64_MAX, .scope = sc};
         got = x.size <= n ? p9_read_wait(&io) : -ERANGE;
+        if (got >= 0 && (uint64_t)got != x.size)
+            got = -EIO;
     }
     p9_fid_put(value);
     return got;

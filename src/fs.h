@@ -49,6 +49,7 @@ struct fs {
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
+    atomic_bool lost;          /* something that was written is, and no program was told */
     struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
@@ -105,6 +106,8 @@ void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr
 /* ms: how long the kernel may believe it. */
 void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms);
 
+/* Whether the process that asks is ending: then what it is told nobody hears. */
+bool op_caller_exits(struct op *op);
 /* Who asks, attached; NULL if the server or an option says no. */
 struct user *op_user(struct op *op);
 /* Where all act by one attach: gives what op's user just made to that user and group. `fid` is it. */
@@ -174,6 +177,8 @@ int close_written(struct op *op, struct file *f);
 void close_kept(struct op *op, struct node *dir, const char *name);
 /* Closes what was kept open for long, for later_new. */
 unsigned close_old(void *fs);
+/* fs_file.c: what was written to it came to nothing, rc, and no program may know. 0: nothing did. */
+void log_lost(struct fs *fs, const struct file *f, int rc);
 /* What was still open when the mount ended. No callback runs any more. */
 void close_all(struct fs *fs);
 /* The end of an open file. */

@@ -122,7 +122,8 @@ static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_fi
            ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
 
-static ssize_t write_through(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
+/* whole: a part is no result. */
+static ssize_t write_through(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off, bool whole)
 {
     struct p9_io io = {.fid = f->handle.fid,
                        .buf = (uint8_t *)buf,
@@ -137,7 +138,8 @@ static ssize_t write_through(struct op *op, struct file *f, const char *buf, siz
     tree_changing(op->fs->tree, f->handle.node);
     ssize_t n = p9_write_wait(&io);
     tree_changing(op->fs->tree, f->handle.node);
-    return n;
+    /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has only the whole. */
+    return n < 0 && io.finished > 0 && !whole ? (ssize_t)io.finished : n;
 }
 
 static ssize_t write_behind(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
@@ -161,7 +163,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     atomic_store(&f->wrote, true);
     if (f->direct && op.fs->ahead != NULL)
         ahead_doubt(op.fs->ahead);
-    ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off)
+    ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
                                              : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {
         op_reply_err(&op, (int)n);
@@ -173,11 +175,19 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 }
 
 /* What was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
-static int settle_own(struct op *op, struct file *f)
+static int settle_own(struct op *op, struct file *f, bool is_sync)
 {
+    struct behind *b = op->fs->behind;
     int rc = op_settle(op, f->handle.node);
 
-    if (rc == 0 && (rc = behind_error(op->fs->behind, &f->writer)) != 0)
+    if (rc != 0 && !is_sync)
+        behind_told(b, &f->writer, false);
+    if (rc != 0)
+        return rc;
+    rc = is_sync ? behind_sync(b, &f->writer) : behind_error(b, &f->writer);
+    if (rc != 0 && !is_sync)
+        behind_told(b, &f->writer, !op_caller_exits(op));
+    if (rc != 0)
         fuse_lowlevel_notify_inval_inode(op->fs->se, ino_of(op->fs, f->handle.node), 0, 0);
     return rc;
 }
@@ -189,22 +199,20 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op_begin(&op, req);
     struct file *f = file_of(fi);
     op.user = f->handle.user;
-    int rc = settle_own(&op, f);
+    int rc = settle_own(&op, f, false);
     locks_closed(&op, node_of(op.fs, ino), fi->lock_owner);
     int closed = close_written(&op, f);
     op_reply_err(&op, rc != 0 ? rc : closed);
 }
 
-/* What a FLUSH that was interrupted has left. */
-static void release_writer(struct op *op, struct file *f)
+void log_lost(struct fs *fs, const struct file *f, int rc)
 {
-    char name[P9_MAXNAME + 1];
-
-    behind_settle(op->fs->behind, NULL, &f->handle.node->qid);
-    int rc = behind_error(op->fs->behind, &f->writer);
-    if (rc != 0)
-        log_error("what was written to '%s' is lost: %s", tree_name(op->fs->tree, f->handle.node, name) ? name : "?",
-                  strerror(-rc));
+    if (rc == 0)
+        return;
+    char *path = tree_path(fs->tree, f->handle.node);
+    log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
+    free(path);
+    atomic_store(&fs->lost, true);
 }
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -213,8 +221,9 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     (void)ino;
     op_begin(&op, req);
-    op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
-    release_writer(&op, file_of(fi));
+    op.user = file_of(fi)->handle.user;                                 /* the kernel does not say who closes */
+    behind_settle(op.fs->behind, NULL, &file_of(fi)->handle.node->qid); /* what an interrupted FLUSH has left */
+    log_lost(op.fs, file_of(fi), behind_lost(op.fs->behind, &file_of(fi)->writer));
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }
@@ -226,7 +235,7 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     (void)ino;
     op_begin(&op, req);
     struct file *f = file_of(fi);
-    int rc = settle_own(&op, f);
+    int rc = settle_own(&op, f, true);
     if (rc == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
     op_reply_err(&op, rc);

@@ -160,6 +160,7 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
     f->opened = *attr;
     f->writer.node = f->handle.node;
+    f->writer.known_errors = tree_known_errors(fs->tree, f->handle.node);
     if (!fi->direct_io && (f->handle.flags & O_ACCMODE) != O_WRONLY)
         f->prefetch = prefetch_open(fs->prefetcher, f->handle.node, f->handle.fid);
     fi->fh = (uintptr_t)f;
@@ -232,6 +233,7 @@ void close_all(struct fs *fs)
     while ((h = tree_some_handle(fs->tree)) != NULL) {
         struct file *f = (struct file *)h; /* its first member */
         prefetch_close(f->prefetch);
+        log_lost(fs, f, behind_error(fs->behind, &f->writer));
         tree_drop_handle(fs->tree, h);
         free(f);
     }

@@ -44,7 +44,7 @@ static void send_part(struct p9_io *io, uint32_t i)
 
 static void end(struct p9_io *io, int rc)
 {
-    io->result = io->finished > 0 || rc == 0 ? (ssize_t)io->finished : rc;
+    io->result = rc == 0 ? (ssize_t)io->finished : rc;
     io->done(io);
 }
 

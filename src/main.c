@@ -271,6 +271,8 @@ static int run(struct options *o)
         ahead_free(fs.ahead);
         behind_settle(fs.behind, NULL, NULL);
         close_all(&fs);
+        if (atomic_load(&fs.lost))
+            status = 1;
         tree_free(fs.tree);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */

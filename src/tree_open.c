@@ -45,6 +45,37 @@ void tree_wrote(struct tree *t, struct node *node, uint64_t end)
     pthread_mutex_unlock(&t->mtx);
 }
 
+/* ---- writes that came to nothing ---------------------------------------- */
+
+void tree_write_failed(struct tree *t, struct node *node, int rc)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->write_errors++;
+    node->write_error = rc;
+    node->write_error_known = false;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+unsigned tree_known_errors(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    unsigned known = node->write_error_known ? node->write_errors : 0;
+    pthread_mutex_unlock(&t->mtx);
+    return known;
+}
+
+int tree_sync_error(struct tree *t, struct node *node, unsigned *known)
+{
+    pthread_mutex_lock(&t->mtx);
+    int rc = node->write_errors != *known ? node->write_error : 0;
+    *known = node->write_errors;
+    node->write_error_known = true;
+    pthread_mutex_unlock(&t->mtx);
+    return rc;
+}
+
+/* ---- versions ----------------------------------------------------------- */
+
 uint64_t tree_changes(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
@@ -251,6 +282,33 @@ bool tree_name(struct tree *t, const struct node *node, char *name)
         strcpy(name, node->links->name);
     pthread_mutex_unlock(&t->mtx);
     return found;
+}
+
+static size_t path_len(const struct node *node)
+{
+    size_t n = 0;
+
+    for (; node->links != NULL; node = node->links->parent)
+        n += strlen(node->links->name) + 1;
+    return n;
+}
+
+char *tree_path(struct tree *t, const struct node *node)
+{
+    char *path = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    size_t at = node->hidden ? 0 : path_len(node);
+    if (at > 0 && (path = malloc(at)) != NULL)
+        path[--at] = 0;
+    for (const struct link *l = node->links; path != NULL && l != NULL; l = l->parent->links) {
+        size_t n = strlen(l->name);
+        memcpy(path + (at -= n), l->name, n);
+        if (at > 0)
+            path[--at] = '/';
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return path;
 }
 
 bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_qid *qid)

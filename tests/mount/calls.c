@@ -439,6 +439,66 @@ static void error_told_once(void)
     CHECK(unlink("f") == 0 && unlink("g") == 0);
 }
 
+/* What is written from WRONG on is never stored. */
+enum { WRONG = 1000000 };
+
+static void run_a_child(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0); /* with copies of all descriptors */
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* All that is not the writer's fsync leaves the error alone. */
+static void error_kept(void)
+{
+    struct stat st;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int other = open("f", O_RDWR | O_CREAT, 0644), fd = open("f", O_RDWR), copy;
+
+    CHECK(pwrite(fd, "x", 1, WRONG) == 1);
+    CHECK(stat("f", &st) == 0 && fstat(fd, &st) == 0);
+    CHECK(fcntl(fd, F_SETLK, &lock) == 0);
+    CHECK(rename("f", "g") == 0 && fchmod(fd, 0600) == 0);
+    run_a_child();
+    copy = open("g", O_RDONLY);
+    CHECK(close(copy) == 0);
+    CHECK(fsync(other) < 0 && errno == ENOSPC); /* it is the same file */
+    CHECK(fsync(other) == 0 && close(other) == 0);
+    copy = dup(fd);
+    CHECK(close(copy) < 0 && errno == ENOSPC);
+    CHECK(fsync(fd) < 0 && errno == ENOSPC);
+    CHECK(fsync(fd) == 0);
+    copy = dup(fd);
+    CHECK(close(copy) == 0);
+    CHECK(pwrite(fd, "x", 1, WRONG) < 0 && errno == ENOSPC); /* by now each write is waited for */
+    CHECK(close(fd) == 0);
+    fd = open("g", O_WRONLY);
+    CHECK(pwrite(fd, "x", 1, WRONG) == 1);
+    copy = dup(fd);
+    CHECK(close(copy) < 0 && errno == ENOSPC);
+    CHECK(close(fd) < 0 && errno == ENOSPC);
+    CHECK(unlink("g") == 0);
+}
+
+/* A mapped page, of which the server stores a part only. */
+static void map_partly_stored(void)
+{
+    enum { BYTES = 2 * WRONG };
+    int fd = open("f", O_RDWR | O_CREAT, 0644);
+
+    CHECK(ftruncate(fd, BYTES) == 0);
+    char *map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED);
+    memset(map, 'x', BYTES);
+    CHECK(msync(map, BYTES, MS_SYNC) < 0);
+    CHECK(munmap(map, BYTES) == 0);
+    close(fd);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -459,6 +519,8 @@ static const struct {
     {"rename_across", rename_across},
     {"busy_text", busy_text},
     {"error_told_once", error_told_once},
+    {"error_kept", error_kept},
+    {"map_partly_stored", map_partly_stored},
     {"rename_flags", rename_flags},
     {"removed", removed},
 };

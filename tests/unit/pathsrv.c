@@ -206,6 +206,8 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
         ecode = getattr(s, t, r);
     else if (t->type == P9_Tlopen)
         ecode = lopen(s, t, r);
+    else if (t->type == P9_Tread && s->fail_read > 0 && --s->fail_read == 0)
+        ecode = EIO;
     else if (t->type == P9_Tread)
         read_data(s, t, r, data);
     else if (t->type == P9_Treaddir)

@@ -35,6 +35,7 @@ struct srv {
     unsigned delay_ms;       /* before each answer */
     unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
     int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
+    int fail_read;           /* the same of Tread: EIO */
     uint8_t written[1 << 20];
     int fd;
     pthread_t thread;

@@ -158,7 +158,7 @@ static void two_writers_of_a_file_see_each_other(void **state)
     end(&w);
 }
 
-static void an_error_is_told_once(void **state)
+static void an_error_stays_until_a_sync_tells_of_it(void **state)
 {
     struct world w = begin();
 
@@ -168,8 +168,39 @@ static void an_error_is_told_once(void **state)
     assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
     assert_true(w.writer.failed);
     assert_int_equal(behind_error(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(behind_lost(w.behind, &w.writer), -ENOSPC);
+    behind_told(w.behind, &w.writer, true);
+    assert_int_equal(behind_error(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(behind_lost(w.behind, &w.writer), 0);
+    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
     assert_int_equal(behind_error(w.behind, &w.writer), 0);
+    assert_int_equal(behind_sync(w.behind, &w.writer), 0);
     assert_true(is_filled(&w, 0, 0, 20));
+    w.srv->fail_write = 1; /* a later one is a new one, which nobody was told of */
+    assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
+    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
+    assert_int_equal(behind_lost(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
+    end(&w);
+}
+
+static void an_error_is_told_to_who_else_syncs(void **state)
+{
+    struct world w = begin();
+    struct writer other = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
+
+    (void)state;
+    w.srv->fail_write = 1;
+    assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
+    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
+    assert_int_equal(behind_error(w.behind, &other), 0);
+    struct writer later = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
+    assert_int_equal(behind_sync(w.behind, &other), -ENOSPC);
+    assert_int_equal(behind_sync(w.behind, &other), 0);
+    assert_int_equal(behind_sync(w.behind, &later), -ENOSPC); /* nobody knew when it was opened */
+    struct writer last = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
+    assert_int_equal(behind_sync(w.behind, &last), 0);
+    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
     end(&w);
 }
 
@@ -185,7 +216,7 @@ static void what_follows_an_error_is_not_hidden_by_a_short_count(void **state)
         assert_int_equal(put(&w, NULL, 'b', 8192, 10 + i * 8192), 0);
     go_on(&w);
     assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
-    assert_int_equal(behind_error(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
     assert_int_equal(behind_error(w.behind, &w.writer), 0);
     end(&w);
 }
@@ -234,7 +265,8 @@ int main(void)
         cmocka_unit_test(the_end_of_a_stream_leaves_by_itself),
         cmocka_unit_test(the_last_write_to_a_place_counts),
         cmocka_unit_test(two_writers_of_a_file_see_each_other),
-        cmocka_unit_test(an_error_is_told_once),
+        cmocka_unit_test(an_error_stays_until_a_sync_tells_of_it),
+        cmocka_unit_test(an_error_is_told_to_who_else_syncs),
         cmocka_unit_test(what_follows_an_error_is_not_hidden_by_a_short_count),
         cmocka_unit_test(a_short_write_goes_on),
         cmocka_unit_test(what_is_under_way_is_bounded),

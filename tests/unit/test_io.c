@@ -1,6 +1,7 @@
 /*
  * test_io.c: reads and writes that are split, and what short replies and errors in the middle mean.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,10 +141,26 @@ static void what_came_before_an_error_counts(void **state)
     (void)state;
     w.srv->fail_write = 3;
     struct p9_io io = {.fid = w.fid, .buf = buf, .count = 100000};
-    assert_int_equal(p9_write_wait(&io), 2 * 8192);
+    assert_int_equal(p9_write_wait(&io), -ENOSPC);
+    assert_int_equal(io.finished, 2 * 8192);
     w.srv->fail_write = 1;
     struct p9_io at_once = {.fid = w.fid, .buf = buf, .count = 100000};
     assert_int_equal(p9_write_wait(&at_once), -ENOSPC);
+    assert_int_equal(at_once.finished, 0);
+    free(buf);
+    end(&w);
+}
+
+static void a_part_of_a_read_is_not_the_whole(void **state)
+{
+    struct world w = begin(1 << 20);
+    uint8_t *buf = malloc(100000);
+    struct p9_io io = {.buf = buf, .count = 100000, .size = 1 << 20};
+
+    (void)state;
+    w.srv->fail_read = 5;
+    assert_int_equal(read_all(&w, &io), -EIO);
+    assert_int_equal(io.finished, 4 * 8192);
     free(buf);
     end(&w);
 }
@@ -169,6 +186,7 @@ int main(void)
         cmocka_unit_test(the_end_of_the_file_costs_no_further_read),
         cmocka_unit_test(a_short_write_goes_on_from_there),
         cmocka_unit_test(what_came_before_an_error_counts),
+        cmocka_unit_test(a_part_of_a_read_is_not_the_whole),
         cmocka_unit_test(nothing_is_nothing),
     };
 

@@ -1,0 +1,114 @@
+#!/bin/bash
+# faults.sh: what a server that fails does to what programs read and write.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+# on, off: whether the rules that have when=$switch hold
+switch=$work/faulty
+on() { : > "$switch"; }
+off() { rm -f "$switch"; }
+
+case_a_part_of_a_file_is_not_the_file() { # the server errs, or is gone, behind the first bytes
+    local fault
+    head -c 102400 /dev/urandom > "$exp/f"
+    for fault in error=5 close cut=100 ; do
+        off
+        serve -m 65536 -f "Tread offset=65512 when=$switch $fault" PORT "$exp"
+        attach
+        on
+        fails cp "$mnt/f" "$work/copy"
+        fails dd if="$mnt/f" of="$work/copy" bs=102400 iflag=direct
+        [ "$fault" != error=5 ] || same "$(stat -c %s "$mnt/f")" 102400
+        off
+        [ "$fault" != error=5 ] || cmp "$mnt/f" "$exp/f"
+        umount "$mnt"
+        stop
+    done
+}
+
+case_a_part_of_what_is_read_ahead_is_not_all() {
+    head -c 5000000 /dev/urandom > "$exp/f"
+    serve -m 8216 -f "Tread offset=3000000 error=5" PORT "$exp"
+    attach
+    local bs
+    for bs in 4096 100000 1M; do
+        fails dd if="$mnt/f" of="$work/copy" bs=$bs 2> "$work/err"
+        grep -q 'Input/output error' "$work/err"
+        cmp -n "$(stat -c %s "$work/copy")" "$work/copy" "$exp/f"
+        same "$(stat -c %s "$mnt/f")" 5000000
+    done
+    umount "$mnt"
+    stop
+}
+
+case_a_part_of_an_attribute_is_not_its_value() {
+    : > "$exp/f"
+    setfattr -n user.a -v 0123456789 "$exp/f"
+    serve -f "Tread when=$switch count=1 short=4" -f "Tread when=$switch short=0" PORT "$exp"
+    attach
+    on
+    fails getfattr -n user.a "$mnt/f"
+    off
+    same "$(getfattr --only-values -n user.a "$mnt/f")" 0123456789
+    umount "$mnt"
+    stop
+}
+
+case_a_part_of_a_page_is_not_stored() {
+    serve -m 8216 -f "Twrite offset=1000000 error=28" PORT "$exp"
+    attach
+    "$TOOLS/calls" map_partly_stored "$mnt"
+    umount "$mnt"
+    stop
+}
+
+case_an_error_is_the_writers_until_he_knows() {
+    serve -f "Twrite offset=1000000 error=28" PORT "$exp"
+    attach
+    "$TOOLS/calls" error_kept "$mnt"
+    umount "$mnt"
+    stop
+}
+
+# serve_in_front: 9pfs -f with its messages in $work/messages, as $daemon
+serve_in_front() {
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/messages" &
+    daemon=$!
+    wait_until 20 mountpoint -q "$mnt"
+}
+ends_with() { # STATUS: the daemon does
+    local rc=0
+    wait "$daemon" || rc=$?
+    cat "$work/messages"
+    same "$rc" "$1"
+}
+
+case_what_is_lost_is_logged() { # the writer was killed; nobody was told
+    mkdir -p "$exp/dir/sub"
+    serve -f "Twrite error=28" PORT "$exp"
+    serve_in_front
+    (exec 5> "$mnt/dir/sub/file"; echo x >&5; exec 6<&5; exit 0)
+    umount "$mnt"
+    ends_with 1
+    grep -q "^9pfs: what was written to 'dir/sub/file' is lost: No space left on device" "$work/messages"
+    serve_in_front # who closes and is told is no reason
+    fails cp "$work/messages" "$mnt/told" 2>/dev/null
+    umount "$mnt"
+    ends_with 0
+    fails grep -q lost "$work/messages"
+    stop
+}
+
+case_what_is_lost_at_the_end_is_logged() { # SIGTERM with a file still open
+    serve -f "Twrite error=28" PORT "$exp"
+    serve_in_front
+    exec 5> "$mnt/file"
+    echo x >&5
+    kill "$daemon"
+    ends_with 1
+    exec 5>&- || true
+    grep -q "what was written to 'file' is lost: No space left on device" "$work/messages"
+    stop
+}
+
+need_fuse
+run_cases
