@@ -36,7 +36,8 @@ struct ahead_found {
     struct p9_fid *fid; /* the taker's */
     bool open;          /* it is, to read: for tree_keep_open */
     uint64_t walked;    /* the tree's clock when it was walked */
-    unsigned left_ms;   /* how long attr still holds */
+    uint64_t asked_ms;  /* when attr was asked for, and */
+    unsigned left_ms;   /* how long it still holds */
     int lacks[P9_XATTRS];
     struct listing *below; /* of a directory that was read ahead, or NULL: for ahead_keep or ahead_no_use */
 };

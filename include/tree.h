@@ -87,6 +87,7 @@ struct node {
     unsigned write_errors;  /* how many writes came to nothing, */
     int write_error;        /* and why the last did, -errno */
     bool write_error_known; /* an fsync told of it */
+    uint64_t confirmed_ms;  /* when the server last said that the path is this file; 0: never */
     uint64_t fresh_until;   /* attr is as told at an open: milliseconds of CLOCK_MONOTONIC, or 0 */
 };
 
@@ -201,10 +202,14 @@ struct node *tree_above(struct tree *t, struct node *dir, char *name);
 /* The directory of one of its names; NULL if it has none. Good to compare with. */
 const struct node *tree_parent(struct tree *t, struct node *node);
 
+/* The server said, when tree_now_ms was that, that one of the node's paths leads to it. */
+void tree_confirm(struct tree *t, struct node *node, uint64_t ms);
+
 /* What is known of a node from the last attributes told. */
 struct node_facts {
     struct p9_attr attr;
     bool hidden;
+    bool is_open;
     bool nameless;
     bool gone; /* it has no name any more, and no file is open: nothing to ask the server by */
 };
@@ -226,8 +231,11 @@ bool tree_name(struct tree *t, const struct node *node, char *name);
 char *tree_path(struct tree *t, const struct node *node);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
-/* The fid of an open file, as a reference, if it still stands for the file; else NULL. May ask the server. */
-struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h);
+/* The fid of an open file, as a reference, if what is done by it is done to the file; else NULL. The server is asked, but where
+ * an open fid is known to stay with its file. */
+struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h, bool stays);
+/* The fid of a handle of it that is open to read, as a reference, or NULL. */
+struct p9_fid *tree_reading_fid(struct tree *t, struct node *node);
 
 /* ---- files that lose their name while they are open --------------------- */
 
@@ -271,6 +279,10 @@ struct node_use {
     bool open_ok;    /* the fid may be that of an open file (not for walks and links from it) */
     bool in_dir;     /* the operation looks up a name in the node: ENOENT speaks of that name */
     bool want_spare; /* if it must be walked to, a spare is walked beside it */
+    /* The operation changes the file: with a server that goes by path the fid is checked to be that file, if that is not known from
+     * within so many milliseconds. ESTALE if it is not. */
+    bool check;
+    unsigned check_ms;
     /* Set by node_use. */
     struct p9_fid *fid;
     uint64_t walked; /* the clock that goes with a fid walked from this one now */

@@ -161,7 +161,8 @@ int op_settle(struct op *op, const struct node *node)
 
 struct node_use op_use(struct op *op, struct node *node)
 {
-    return (struct node_use){.tree = op->fs->tree, .node = node, .user = op_user(op)};
+    return (struct node_use){
+        .tree = op->fs->tree, .node = node, .user = op_user(op), .check_ms = op->fs->lifetimes.attr};
 }
 
 /* ---- attributes --------------------------------------------------------- */
@@ -201,9 +202,52 @@ void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, st
     fill_stat(attr, &e->attr);
 }
 
+/* Whether the file has a byte there, as far as reading it tells. */
+static bool has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
+{
+    uint8_t byte;
+    struct p9_io io = {.fid = fid, .buf = &byte, .offset = at, .count = 1, .short_ok = true, .scope = &op->scope};
+
+    return p9_read_wait(&io) == 1;
+}
+
+/* The size of a file that is at least so long, and cannot be asked for: found by reading, in steps that double and then halve. */
+static uint64_t size_by_reading(struct op *op, struct p9_fid *fid, uint64_t size)
+{
+    const uint64_t most = INT64_MAX;
+    uint64_t step = 1;
+
+    while (step < most - size && has_byte(op, fid, size + step - 1)) {
+        size += step;
+        step *= 2;
+    }
+    for (; step > 0; step /= 2)
+        if (step < most - size && has_byte(op, fid, size + step - 1))
+            size += step;
+    return size;
+}
+
+/* Others have replaced or removed the file, and the server no longer finds it by its path. Who has it open may read on, by what was
+ * known last: with one link less, and as long as reading shows it to be. */
+static void attr_of_lost(struct op *op, struct node *node, const struct node_facts *facts, struct p9_attr *attr)
+{
+    struct tree *t = op->fs->tree;
+    struct p9_fid *fid = S_ISREG(facts->attr.mode) && facts->attr.size > 0 ? tree_reading_fid(t, node) : NULL;
+
+    *attr = facts->attr;
+    if (fid != NULL)
+        attr->size = size_by_reading(op, fid, attr->size);
+    p9_fid_put(fid);
+    if (attr->size != facts->attr.size)
+        tree_told(t, node, attr);
+    if (!facts->nameless && attr->nlink > 0)
+        attr->nlink--;
+}
+
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
 {
     struct node_use u = op_use(op, node);
+    uint64_t began = tree_now_ms();
     int rc = op_settle(op, node);
 
     if (rc != 0)
@@ -221,8 +265,14 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
         *attr = facts.attr;
         return 0;
     }
-    if (rc == 0)
+    if ((rc == -ESTALE || rc == -ENOENT) && facts.is_open) {
+        attr_of_lost(op, node, &facts, attr);
+        return 0;
+    }
+    if (rc == 0) {
+        tree_confirm(op->fs->tree, node, began);
         tree_told(op->fs->tree, node, attr);
+    }
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* that name is ours */
     if (rc == 0 && facts.nameless && !p9_counts_links(op->fs->client))
@@ -317,6 +367,7 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
 {
     struct node_use u = op_use(op, dir);
     struct p9_fid *fid = NULL;
+    uint64_t began = tree_now_ms();
     int rc;
 
     u.in_dir = true;
@@ -334,7 +385,10 @@ int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char 
         p9_fid_put(fid);
         return rc;
     }
-    return enter_known(op, dir, name, attr, fid, u.walked, node);
+    rc = enter_known(op, dir, name, attr, fid, u.walked, node);
+    if (rc == 0)
+        tree_confirm(op->fs->tree, *node, began);
+    return rc;
 }
 
 /* ---- the table ---------------------------------------------------------- */

@@ -56,11 +56,12 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
-/* seen: as for p9_setattr_seen, or NULL. */
+/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct node_use. */
 static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, struct user *user,
-                        const struct p9_setattr *set, struct p9_attr *seen)
+                        const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms)
 {
-    struct node_use u = {.tree = op->fs->tree, .node = node, .user = user, .open_ok = true};
+    struct node_use u = {
+        .tree = op->fs->tree, .node = node, .user = user, .open_ok = true, .check = true, .check_ms = check_ms};
     int rc;
 
     do {
@@ -75,7 +76,7 @@ int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode)
 {
     const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
 
-    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set, NULL);
+    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
 }
 
 void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr)
@@ -85,11 +86,11 @@ void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9
 
     if (gid != NO_GROUP && attr->gid != gid) {
         set.valid = P9_SETATTR_GID;
-        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set, NULL);
+        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
     }
     if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
         set.valid = P9_SETATTR_MODE;
-        rc = node_setattr(op, NULL, node, op_user(op), &set, NULL);
+        rc = node_setattr(op, NULL, node, op_user(op), &set, NULL, op->fs->lifetimes.attr);
     }
     if (rc == 0)
         node_getattr(op, node, attr);
@@ -119,19 +120,23 @@ static bool is_after(const struct node *node, const struct p9_setattr *set, cons
     return seen->nlink > 0 && qid_same_file(&seen->qid, &node->qid) && same_time(&seen->mtime, &set->mtime);
 }
 
-/* What was opened for writing may be truncated, whatever the path's permissions are by now. */
+/* What was opened for writing may be truncated, whatever the path's permissions are by now. No other file that has the path may be:
+ * what is done by a descriptor is done to its file or to none. */
 static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi,
                           struct p9_attr *seen)
 {
+    bool by_file = fi != NULL && (set->valid & P9_SETATTR_SIZE);
     struct p9_fid *opened = NULL;
 
     seen->nlink = 0;
     if (set->valid == 0)
         return 0;
-    if (fi != NULL && (set->valid & P9_SETATTR_SIZE))
-        opened = tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle);
+    if (by_file)
+        opened =
+            tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
     if (opened == NULL)
-        return node_setattr(op, &op->scope, node, op_user(op), set, shows(op, node, set) ? seen : NULL);
+        return node_setattr(op, &op->scope, node, op_user(op), set, shows(op, node, set) ? seen : NULL,
+                            by_file ? 0 : op->fs->lifetimes.attr);
     int rc = p9_setattr(&op->scope, opened, set);
     p9_fid_put(opened);
     return rc;

@@ -27,7 +27,8 @@ struct stream {
     uint32_t len, pos;   /* the reply, and the entry that is next in it */
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
-    uint64_t changes;    /* tree_all_changes before it was asked for */
+    uint64_t changes;    /* tree_all_changes before it was asked for, */
+    uint64_t asked_ms;   /* and tree_now_ms */
     uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
     uint64_t known_end;  /* where one that was read ahead ends; 0: not known */
     bool ready;          /* buf was read ahead, and nobody had it yet */
@@ -192,7 +193,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
         return 0;
     }
     s->changes = tree_all_changes(op->fs->tree);
-    uint64_t asked_ms = tree_now_ms();
+    s->asked_ms = tree_now_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
@@ -201,7 +202,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     if (op->fs->ahead == NULL)
         return rc;
     if (rc == 0 && s->at_start)
-        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, asked_ms);
+        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, s->asked_ms);
     if (rc == 0)
         note_names(op, s);
     return rc;
@@ -285,6 +286,16 @@ static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint6
         plus->dir.fid = NULL;
 }
 
+static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
+                        struct node **node)
+{
+    int rc = enter_known(op, s->node, name, attr, NULL, 0, node);
+
+    if (rc == 0)
+        tree_confirm(op->fs->tree, *node, s->asked_ms);
+    return rc;
+}
+
 /* The node of an entry, if its attributes are to be had. */
 static struct node *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
                                 struct p9_attr *attr)
@@ -295,7 +306,7 @@ static struct node *enter_entry(struct op *op, struct stream *s, const struct pl
     if (plus->dir.fid != NULL)
         rc = enter_ahead(op, &plus->dir, name, plus->ask, &node, attr);
     else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name))
-        rc = enter_known(op, s->node, name, attr, NULL, 0, &node);
+        rc = enter_listed(op, s, name, attr, &node);
     return rc == 0 ? node : NULL;
 }
 

@@ -43,6 +43,7 @@ static int enter_found(struct op *op, const struct node_use *u, const char *name
     tree_set_lacks(t, *node, found->lacks, changes, found->left_ms);
     ahead_keep(op->fs->ahead, *node, u->user, found, changes);
     op->attr_ms = found->left_ms;
+    tree_confirm(t, *node, found->asked_ms);
     return 0;
 }
 
@@ -208,6 +209,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     if (rc == 0 && op.attr_unsure) {
         attr = attr_of_new(&op, dir, &made, m.mode);
         rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
+        if (rc == 0)
+            tree_confirm(op.fs->tree, node, began);
     } else if (rc == 0) {
         rc = enter_name(&op, NULL, dir, name, &node, &attr);
         if (rc == 0)
@@ -250,6 +253,7 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
     node = node_of(op.fs, ino);
     struct node_use dir = op_use(&op, node_of(op.fs, newparent)), file = op_use(&op, node);
     int rc = check_name(newname);
+    file.check = true;
     if (rc != 0) {
         op_reply_err(&op, rc);
         return;

@@ -346,6 +346,7 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
 {
     struct node *node;
     gid_t group = NO_GROUP;
+    uint64_t began = tree_now_ms();
 
     mode = mode_for_new(op, dir, mode) & 07777;
     int rc = create_in(op, dir, name, mode, f, &group);
@@ -361,6 +362,8 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
         rc = p9_getattr(&op->scope, f->handle.fid, attr);
     if (rc == 0)
         rc = enter_known(op, dir, name, attr, NULL, 0, &node);
+    if (rc == 0)
+        tree_confirm(op->fs->tree, node, began);
     if (rc != 0)
         return rc;
     f->handle.node = node;

@@ -115,6 +115,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
     op.nosys_ok = true;
     struct node *node = node_of(op.fs, ino);
     struct node_use u = op_use(&op, node);
+    u.check = true;
     int rc = check_flags(&op, node, name, flags);
     if (rc != 0) {
         op_reply_err(&op, rc);

@@ -158,13 +158,24 @@ static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, cons
     return NULL;
 }
 
-struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h)
+struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h, bool stays)
 {
     pthread_mutex_lock(&t->mtx);
-    bool good = h->node->links == NULL || node_fid_is_good(t, h->node, h->fid, h->walked);
-    struct p9_fid *fid = p9_fid_get(h->fid);
+    struct p9_fid *fid = h->fid != NULL ? p9_fid_get(h->fid) : NULL;
     pthread_mutex_unlock(&t->mtx);
-    return good ? fid : if_same_file(sc, fid, h->node);
+    return stays || p9_fids_follow(t->client) ? fid : if_same_file(sc, fid, h->node);
+}
+
+struct p9_fid *tree_reading_fid(struct tree *t, struct node *node)
+{
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    for (struct handle *h = node->handles; h != NULL && fid == NULL; h = h->next)
+        if ((h->flags & O_ACCMODE) != O_WRONLY)
+            fid = p9_fid_get(h->fid);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
 }
 
 struct p9_fid *node_moved_handle_fid(struct p9_scope *sc, struct node_use *u)

@@ -60,6 +60,7 @@ static int way_find(struct node_use *u, bool from_root, struct way *w)
 static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
 {
     struct way w;
+    uint64_t began = tree_now_ms();
 
     pthread_mutex_lock(&u->tree->mtx);
     u->walked = u->tree->clock;
@@ -81,6 +82,8 @@ static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, stru
         *fid = NULL; /* in node_take it is the use's own */
         rc = -ESTALE;
     }
+    if (rc == 0)
+        tree_confirm(u->tree, u->node, began);
     return rc;
 }
 
@@ -110,13 +113,41 @@ static struct p9_fid *have(struct node_use *u)
     return fid;
 }
 
+static bool is_confirmed(const struct node_use *u)
+{
+    struct tree *t = u->tree;
+
+    if (p9_fids_follow(t->client) || u->node == &t->root)
+        return true;
+    pthread_mutex_lock(&t->mtx);
+    bool confirmed = u->node->confirmed_ms != 0 && tree_now_ms() - u->node->confirmed_ms < u->check_ms;
+    pthread_mutex_unlock(&t->mtx);
+    return confirmed;
+}
+
+/* Whether the fid at hand is still the file, by whose path the server goes. */
+static int check(struct p9_scope *sc, const struct node_use *u)
+{
+    struct p9_attr attr;
+    uint64_t began = tree_now_ms();
+
+    if (!u->check || is_confirmed(u))
+        return 0;
+    int rc = p9_getattr(sc, u->fid, &attr);
+    if (rc == -ENOENT || (rc == 0 && !qid_same_file(&attr.qid, &u->node->qid)))
+        rc = -ESTALE;
+    if (rc == 0)
+        tree_confirm(u->tree, u->node, began);
+    return rc;
+}
+
 int node_use(struct p9_scope *sc, struct node_use *u)
 {
     if (u->user == NULL)
         return -EACCES;
     u->fid = have(u);
     if (u->fid != NULL)
-        return 0;
+        return check(sc, u);
     struct p9_fid *fid, *second = NULL;
     int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
     if (rc == -EACCES && u->open_ok && (u->fid = node_moved_handle_fid(sc, u)) != NULL)
@@ -219,6 +250,7 @@ int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
     struct tree *t = u->tree;
     struct p9_attr kept;
     struct way w;
+    uint64_t began = tree_now_ms();
 
     if (u->user == NULL)
         return -EACCES;
@@ -239,6 +271,7 @@ int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
         p9_fid_put(o->fid);
         return -EAGAIN;
     }
+    tree_confirm(t, u->node, began);
     pthread_mutex_lock(&t->mtx);
     node_cache_fid(t, u->node, u->user, o->walked, u->walked);
     pthread_mutex_unlock(&t->mtx);

@@ -184,6 +184,7 @@ static void link_cut(struct tree *t, struct link *l)
     node_changing(t, node);
     node_drop_fids(t, node);
     node->moved = ++t->clock;
+    node->confirmed_ms = 0;
     node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;
     parent = link_remove(t, l);
     node_release(t, node);
@@ -385,11 +386,20 @@ bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
     return changed;
 }
 
+void tree_confirm(struct tree *t, struct node *node, uint64_t ms)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->confirmed_ms < ms)
+        node->confirmed_ms = ms;
+    pthread_mutex_unlock(&t->mtx);
+}
+
 struct node_facts tree_facts(struct tree *t, struct node *node)
 {
     pthread_mutex_lock(&t->mtx);
     struct node_facts facts = {.attr = node->attr,
                                .hidden = node->hidden,
+                               .is_open = node->handles != NULL,
                                .nameless = node->links == NULL && node != &t->root,
                                .gone = node->links == NULL && node->handles == NULL && node != &t->root};
     pthread_mutex_unlock(&t->mtx);

@@ -484,6 +484,85 @@ static void error_kept(void)
     CHECK(unlink("g") == 0);
 }
 
+/* A path in the exported folder, where $EXPORT is it: to do something there as another client would. */
+static const char *there(const char *name)
+{
+    static char path[4096];
+
+    snprintf(path, sizeof path, "%s/%s", getenv("EXPORT"), name);
+    return path;
+}
+
+static void store_there(const char *name, const char *text)
+{
+    int fd = open(there(name), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+
+    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
+}
+
+static void replace_there(const char *name, const char *text)
+{
+    char old[4096];
+
+    store_there("new", text);
+    snprintf(old, sizeof old, "%s", there("new"));
+    CHECK(rename(old, there(name)) == 0);
+}
+
+/* What is done by a descriptor is not done to another file, which has the name by now. */
+static void other_file_unchanged(void)
+{
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    char text[16] = "";
+    struct stat st;
+
+    store_there("f", "old");
+    int fd = open("f", O_RDWR);
+    CHECK(fd >= 0);
+    replace_there("f", "another");
+    CHECK(chmod(there("f"), 0640) == 0);
+    CHECK(ftruncate(fd, 0) < 0 && errno == ESTALE);
+    CHECK(fchmod(fd, 0600) < 0 && errno == ESTALE);
+    CHECK(fchown(fd, 4711, 4711) < 0 && errno == ESTALE);
+    CHECK(futimens(fd, times) < 0 && errno == ESTALE);
+    CHECK(fsetxattr(fd, "user.a", "x", 1, 0) < 0);
+    CHECK(fremovexattr(fd, "user.a") < 0);
+    CHECK(linkat(fd, "", AT_FDCWD, "g", AT_EMPTY_PATH) < 0);
+    CHECK(stat(there("f"), &st) == 0 && st.st_size == 7 && (st.st_mode & 0777) == 0640 && st.st_uid == 0);
+    CHECK(st.st_mtim.tv_sec != 1 && getxattr(there("f"), "user.a", text, sizeof text) < 0);
+    CHECK(pread(fd, text, sizeof text, 0) == 3 && strcmp(text, "old") == 0);
+    CHECK(close(fd) == 0);
+    CHECK(stat("f", &st) == 0 && st.st_size == 7);
+    CHECK(truncate("f", 2) == 0 && chmod("f", 0644) == 0); /* by the name it is that file */
+    CHECK(stat(there("f"), &st) == 0 && st.st_size == 2 && (st.st_mode & 0777) == 0644);
+}
+
+/* A log is read to its end, though another has its name, or none. */
+static void read_after_rotation(void)
+{
+    char text[16] = "", line[] = "0123456789\n";
+    struct stat st;
+    size_t n = 0;
+    ssize_t got;
+
+    store_there("log", "one\n");
+    int fd = open("log", O_RDONLY), out = open(there("log"), O_WRONLY | O_APPEND);
+    CHECK(fd >= 0 && out >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1);
+    CHECK(read(fd, text, 4) == 4);
+    replace_there("log", "another\n");
+    CHECK(write(out, "two\n", 4) == 4); /* who writes it does not know yet */
+    CHECK(fstat(fd, &st) == 0 && st.st_size == 8 && st.st_nlink == (nlink_t)atoi(getenv("LINKS")));
+    CHECK(read(fd, text, sizeof text) == 4 && memcmp(text, "two\n", 4) == 0);
+    CHECK(read(fd, text, sizeof text) == 0);
+    CHECK(unlink(there("log")) == 0);
+    for (int i = 0; i < 10000; i++)
+        CHECK(write(out, line, 11) == 11);
+    while ((got = read(fd, text, sizeof text)) > 0)
+        n += (size_t)got;
+    CHECK(got == 0 && n == 110000);
+    CHECK(close(fd) == 0 && close(out) == 0);
+}
+
 /* A mapped page, of which the server stores a part only. */
 static void map_partly_stored(void)
 {
@@ -521,6 +600,8 @@ static const struct {
     {"error_told_once", error_told_once},
     {"error_kept", error_kept},
     {"map_partly_stored", map_partly_stored},
+    {"other_file_unchanged", other_file_unchanged},
+    {"read_after_rotation", read_after_rotation},
     {"rename_flags", rename_flags},
     {"removed", removed},
 };

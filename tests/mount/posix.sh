@@ -23,6 +23,13 @@ case_rename_flags() { calls rename_flags; }
 case_removed_while_in_use() { calls removed; }
 case_emptied_directories_go() { calls emptied; }
 
+case_a_log_is_read_to_its_end() { # which others have replaced, and then removed
+    local links=0
+    able nlink || links=1
+    attach actimeo=0
+    EXPORT=$exp LINKS=$links "$TOOLS/calls" read_after_rotation "$mnt"
+}
+
 case_same_as_a_local_directory() { # what the server cannot do is left out
     local seed
     mkdir "$work/twin"
