@@ -77,6 +77,16 @@ struct p9_statfs {
 
 /* A client over t, which it owns from now on. NULL with *err and `why` on failure. version(5). */
 struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
+/* How to get a connection: NULL with *err and `why` on failure. */
+struct p9_dialer {
+    struct transport *(*dial)(void *arg, int *err, struct p9_why *why);
+    void *arg;
+    bool once; /* there is no second one */
+};
+/* The same with as many connections as it takes: a server that hangs up on a dialect that it does not know, or says nothing within
+ * the setup timeout, is asked for a lower one on another; then it has half of that time. NULL with `why`, which names what was asked
+ * for, on failure. */
+struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_client_options *o, struct p9_why *why);
 /* Ends the connection and frees. Every fid must have been put. */
 void p9_client_stop(struct p9_client *c);
 
