@@ -154,6 +154,8 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
     err = p9_getattr(NULL, root, &attr);
     if (err == 0 && !S_ISDIR(attr.mode))
         err = -ENOTDIR;
+    if (err == 0)
+        root->qid = attr.qid; /* libixp's Rattach has another */
     struct tree *t = err == 0 ? tree_new(c, o->n_uname, root) : NULL;
     if (t == NULL) {
         log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
