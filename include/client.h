@@ -34,11 +34,15 @@ struct p9_fid {
     struct p9_qid qid;   /* from Rattach, Rwalk, Ropen, Rcreate */
     uint32_t iounit;     /* once open: the largest payload of a message on it, bytes */
     uint64_t dir_next;   /* an open directory's, where reading goes on: for dialect_old.c */
+    bool held;           /* see p9_fid_hold; guarded by fids->mtx */
+    bool doubtful;       /* what was to make it failed, and the server may have made it */
+    struct p9_req clunk; /* so that its end needs no memory */
 };
 
 struct p9_client_options {
     struct p9_session_options session;
     unsigned max_fids;        /* live at once; a server's smaller bound is learned */
+    unsigned clunk_wait_ms;   /* how long who needs a fid waits for one to be clunked; 0: some seconds */
     struct idmap_options ids; /* for owners' names */
 };
 
@@ -77,6 +81,16 @@ struct p9_statfs {
 
 /* A client over t, which it owns from now on. NULL with *err and `why` on failure. version(5). */
 struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
+/* How to get a connection: NULL with *err and `why` on failure. */
+struct p9_dialer {
+    struct transport *(*dial)(void *arg, int *err, struct p9_why *why);
+    void *arg;
+    bool once; /* there is no second one */
+};
+/* The same with as many connections as it takes: a server that hangs up on a dialect that it does not know, or says nothing within
+ * the setup timeout, is asked for a lower one on another; then it has half of that time. NULL with `why`, which names what was asked
+ * for, on failure. */
+struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_client_options *o, struct p9_why *why);
 /* Ends the connection and frees. Every fid must have been put. */
 void p9_client_stop(struct p9_client *c);
 
@@ -87,8 +101,9 @@ unsigned p9_client_generation(const struct p9_client *c);
 bool p9_fids_follow(struct p9_client *c);
 /* Whether opening with O_TRUNC truncates. As above. */
 bool p9_open_truncates(struct p9_client *c);
-/* The largest payload of one message, bytes. */
+/* The largest payload of one message, bytes; and the most that a reply can hold: some servers fill it, whatever was asked for. */
 uint32_t p9_client_payload(const struct p9_client *c);
+uint32_t p9_client_reply_max(const struct p9_client *c);
 
 /* Called, without locks held, when fids run short: should put about n idle ones. */
 void p9_client_on_shortage(struct p9_client *c, void (*evict)(void *arg, unsigned n), void *arg);
@@ -98,7 +113,7 @@ void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound);
 /* ---- fids --------------------------------------------------------------- */
 
 /* All that make a fid give the caller its one reference. ENFILE: the bound on live fids is
- * reached and none is idle. */
+ * reached and none is idle, nor will be soon. */
 
 /* An afid, open, over which the server may be convinced that we are uname. An error where it wants no proof. auth(5). */
 int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
@@ -156,6 +171,12 @@ void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
+/* Before fid is opened for somebody who keeps it as long as he likes: ENFILE where those that are held so leave only the share that is
+ * kept for all else; half of that is left to directories. It ends with the fid, or by p9_fid_let_go. */
+int p9_fid_hold(struct p9_fid *fid, bool is_dir);
+void p9_fid_let_go(struct p9_fid *fid);
+/* The fids that are not held, or may be had. */
+unsigned p9_client_room(struct p9_client *c);
 /* Clunks the caller's, and last, reference and waits for the answer. */
 int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 
@@ -220,8 +241,8 @@ int p9_remove(struct p9_scope *sc, struct p9_fid *fid);
 /* Moves a name, over another if there is one. As above with Trename. */
 int p9_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
               const char *newname);
-/* Directory entries from a cookie (0: the start) into buf; *got = 0 at the end. Unpacked with
- * p9_next_dirent. fid is an open directory. */
+/* Directory entries from a cookie (0: the start) into buf[n]; *got = 0 at the end. Unpacked with
+ * p9_next_dirent. fid is an open directory. Of a reply that is longer than n what fits is taken. */
 int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got);
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);

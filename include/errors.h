@@ -13,7 +13,8 @@ int p9_errno_from_linux(uint32_t ecode);
 /* The errno for the text of an Rerror, by an ordered table; 0 if no row fits. */
 int p9_errno_from_text(struct p9_str ename);
 
-/* -errno for an Rlerror or Rerror. A text that tells nothing is EIO, and logged once. */
-int p9_error_of(const struct p9_fcall *f);
+/* -errno for an Rlerror or Rerror. A text that nobody knows is EIO, and logged once; then it is *vague. EINTR is the
+ * server's word for a request that was flushed: of any other it means nothing here. */
+int p9_error_of(const struct p9_fcall *f, bool *vague);
 
 #endif

@@ -38,10 +38,14 @@ struct p9_req {
     uint32_t into_size;     /* ... and how many bytes were asked for */
     uint8_t *body;          /* where the rest of the reply is copied, so that its strings outlive done(); */
     size_t body_size;       /* NULL: they point into the reader's buffer, and are gone after done() */
+    bool part_ok;           /* a payload of more than was asked for is cut, and not an error */
 
     /* Set when done() is called. */
     int rc;             /* 0, or -errno: the server's, -EINTR after an interrupt, -EMSGSIZE if the
-                           request or its reply is larger than its bounds, or why the connection ended */
+                           request or its reply is larger than its bounds, -EPROTO if the reply makes no sense, or
+                           why the connection ended */
+    bool vague;         /* rc is -EIO for want of anything better: the server's words are not known */
+    bool cut;           /* the payload was: what is there may end within something */
     struct p9_fcall rx; /* the reply, when rc is 0 */
 
     /* The session's. */

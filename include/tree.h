@@ -111,7 +111,7 @@ struct tree {
     unsigned nodes;             /* for statistics and tests */
 };
 
-/* A tree with the root alone, attached as uid by the fid `root`, which it takes. NULL without memory. */
+/* A tree with the root alone, attached as uid by the fid `root`, whose qid is as its attributes have it, and which it takes. NULL without memory. */
 struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root);
 /* Frees every node and puts every fid. */
 void tree_free(struct tree *t);

@@ -13,7 +13,7 @@
 enum {
     GROWTH = 64,     /* each batch is so many times the one before: one look is no reason for more, two are */
     SLOW_GROWTH = 2, /* once some came too early */
-    FIDS_SHARE = 4,  /* at most this part of the fids that the server allows */
+    FIDS_SHARE = 4,  /* at most this part of the fids that the server allows, and that no open file holds */
     MAX_DEPTH = 2,   /* levels below the directory that is looked at */
     KNOWN_BATCH = 64,
     FAR_US = 500,    /* round trips that are worth hiding */
@@ -79,10 +79,8 @@ static void note_order(struct listing *l, struct entry *e)
 /* How many names may be asked for, by the fids that are left for this. */
 static unsigned room_for_names(struct ahead *a, const struct listing *l)
 {
-    unsigned live, bound;
+    unsigned most = p9_client_room(a->tree->client) / FIDS_SHARE, room = most > a->held ? most - a->held : 0;
 
-    p9_client_fids(a->tree->client, &live, &bound);
-    unsigned room = bound / FIDS_SHARE > a->held ? bound / FIDS_SHARE - a->held : 0;
     return room / (1 + l->nxattrs);
 }
 

@@ -22,7 +22,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
         return NULL;
     struct p9_client *c = calloc(1, sizeof *c);
     if (c != NULL) {
-        c->fids = fids_new(o->max_fids);
+        c->fids = fids_new(o->max_fids, o->clunk_wait_ms);
         c->ids = idmap_new(&o->ids);
     }
     if (c == NULL || c->fids == NULL || c->ids == NULL) {
@@ -69,6 +69,18 @@ unsigned p9_client_generation(const struct p9_client *c)
 uint32_t p9_client_payload(const struct p9_client *c)
 {
     return p9_session_payload(c->session);
+}
+
+uint32_t p9_client_reply_max(const struct p9_client *c)
+{
+    return p9_session_msize(c->session) - P9_RREAD_HDRSZ;
+}
+
+uint32_t p9_readdir_count(const struct p9_fid *fid, uint32_t n)
+{
+    uint32_t most = fid->iounit < fid->client->read_max ? fid->iounit : fid->client->read_max;
+
+    return n < most ? n : most;
 }
 
 bool p9_lists_attributes(const struct p9_client *c)
@@ -138,52 +150,50 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit)
 
 /* ---- attach, walk ------------------------------------------------------- */
 
+static int send_auth(struct p9_scope *sc, struct p9_fid *afid, void *arg)
+{
+    struct p9_fcall *tx = arg;
+    struct p9_req req = {0};
+
+    tx->Tauth.afid = afid->num;
+    int rc = p9_rpc(sc, afid->client, &req, tx);
+    afid->qid = req.rx.Rauth.aqid;
+    return rc;
+}
+
 int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
             struct p9_fid **out)
 {
-    struct p9_fid *fid;
-    int rc = fid_new(c, &fid);
+    struct p9_fcall tx = {.type = P9_Tauth,
+                          .Tauth = {.uname = p9_str(uname), .aname = p9_str(aname), .n_uname = n_uname}};
+    int rc = fid_make(sc, c, send_auth, &tx, out);
 
-    if (rc != 0)
-        return rc;
+    if (rc == 0)
+        (*out)->iounit = p9_fid_iounit(c, 0);
+    return rc;
+}
+
+static int send_attach(struct p9_scope *sc, struct p9_fid *fid, void *arg)
+{
+    struct p9_fcall *tx = arg;
     struct p9_req req = {0};
-    struct p9_fcall tx = {
-        .type = P9_Tauth,
-        .Tauth = {.afid = fid->num, .uname = p9_str(uname), .aname = p9_str(aname), .n_uname = n_uname}};
-    rc = p9_rpc(sc, c, &req, &tx);
-    if (rc != 0) {
-        fid_discard(fid);
-        return rc;
-    }
-    fid->qid = req.rx.Rauth.aqid;
-    fid->iounit = p9_fid_iounit(c, 0);
-    *out = fid;
-    return 0;
+
+    tx->Tattach.fid = fid->num;
+    int rc = p9_rpc(sc, fid->client, &req, tx);
+    fid->qid = req.rx.Rattach.qid;
+    return rc;
 }
 
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
               const struct p9_fid *afid, struct p9_fid **out)
 {
-    struct p9_fid *fid;
-    int rc = fid_new(c, &fid);
-
-    if (rc != 0)
-        return rc;
-    struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Tattach,
-                          .Tattach = {.fid = fid->num,
-                                      .afid = afid != NULL ? afid->num : P9_NOFID,
+                          .Tattach = {.afid = afid != NULL ? afid->num : P9_NOFID,
                                       .uname = p9_str(uname),
                                       .aname = p9_str(aname),
                                       .n_uname = n_uname}};
-    rc = p9_rpc(sc, c, &req, &tx);
-    if (rc != 0) {
-        fid_discard(fid);
-        return rc;
-    }
-    fid->qid = req.rx.Rattach.qid;
-    *out = fid;
-    return 0;
+
+    return fid_make(sc, c, send_attach, &tx, out);
 }
 
 void p9_client_learn(struct p9_client *c, struct p9_fid *root)
@@ -218,51 +228,58 @@ struct p9_fcall p9_walk_message(const struct p9_fid *from, const struct p9_fid *
     return tx;
 }
 
-/* One Twalk of at most 16 names. newfid == fid moves it. */
-static int walk_once(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, size_t n, const char *const *names)
+/* Names to walk from somewhere. */
+struct names {
+    struct p9_fid *from;
+    size_t n;
+    const char *const *names;
+    bool vague; /* it failed, and nobody knows why */
+};
+
+/* One Twalk of at most 16 names. newfid == from moves it. */
+static int walk_once(struct p9_scope *sc, struct p9_fid *newfid, struct names *k)
 {
     struct p9_req req = {0};
-    struct p9_fcall tx = p9_walk_message(fid, newfid, n, names);
-    int rc = p9_rpc(sc, fid->client, &req, &tx);
+    struct p9_fcall tx = p9_walk_message(k->from, newfid, k->n, k->names);
+    int rc = p9_rpc(sc, newfid->client, &req, &tx);
+    const struct p9_qids *got = &req.rx.Rwalk.nwqid;
+
+    k->vague = req.vague;
     if (rc != 0)
         return rc;
-    const struct p9_qids *got = &req.rx.Rwalk.nwqid;
-    if (got->n > n) {
-        p9_session_fail(fid->client->session, -EPROTO, "the server walked further than it was asked");
+    newfid->doubtful = got->n != k->n; /* docker/go-p9p and styx make it all the same */
+    if (got->n > k->n)
         return -EPROTO;
-    }
-    if (got->n == 0 && n > 0)
+    if (got->n == 0 && k->n > 0)
         return -ENOENT;
-    if (got->n < n)
-        return got->qid[got->n - 1].type & P9_QTDIR ? why_short(sc, fid, got->n, names) : -ENOTDIR;
-    newfid->qid = n > 0 ? got->qid[n - 1] : fid->qid;
+    if (got->n < k->n)
+        return got->qid[got->n - 1].type & P9_QTDIR ? why_short(sc, k->from, got->n, k->names) : -ENOTDIR;
+    newfid->qid = k->n > 0 ? got->qid[k->n - 1] : k->from->qid;
     return 0;
 }
 
-struct names {
-    size_t n;
-    const char *const *names;
-};
-
-static int walk_first(struct p9_scope *sc, struct p9_fid *from, struct p9_fid *newfid, void *arg)
+static int walk_first(struct p9_scope *sc, struct p9_fid *newfid, void *arg)
 {
-    const struct names *names = arg;
-
-    return walk_once(sc, from, newfid, names->n, names->names);
+    return walk_once(sc, newfid, arg);
 }
 
 int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *const *names, struct p9_fid **out)
 {
     size_t step = n < P9_MAXWELEM ? n : P9_MAXWELEM;
-    struct names first = {step, names};
+    struct names k = {.from = from, .n = step, .names = names};
     struct p9_fid *fid;
-    int rc = fid_make(sc, from, walk_first, &first, &fid);
+    int rc = fid_make(sc, from->client, walk_first, &k, &fid);
 
+    if (rc == -EIO && k.vague && n == 1)
+        return -ENOENT; /* so that what is missing can be made */
     if (rc != 0)
         return rc;
+    k.from = fid;
     for (size_t at = step; at < n && rc == 0; at += step) {
         step = n - at < P9_MAXWELEM ? n - at : P9_MAXWELEM;
-        rc = walk_once(sc, fid, fid, step, names + at);
+        k.n = step;
+        k.names = names + at;
+        rc = walk_once(sc, fid, &k);
     }
     if (rc != 0) {
         p9_fid_put(fid);
@@ -289,6 +306,7 @@ static void walk_done(struct p9_req *req)
     if (req->rc == 0 && got->n == k->n) {
         k->fid->qid = k->n > 0 ? got->qid[k->n - 1] : k->from->qid;
     } else {
+        k->fid->doubtful = req->rc == 0;
         fid_failed(k->fid, req->rc != 0 ? req->rc : -ENOENT);
         k->fid = NULL;
     }
@@ -302,7 +320,7 @@ static void walk_start(struct p9_scope *sc, struct p9_fid *from, size_t n, const
 {
     struct walk *k = calloc(1, sizeof *k);
 
-    if (k == NULL || fid_new(from->client, &k->fid) != 0) {
+    if (k == NULL || fid_new(sc, from->client, &k->fid) != 0) {
         free(k);
         done(arg, NULL);
         return;
@@ -515,6 +533,21 @@ int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const
 int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name)
 {
     return fid->client->ops->removexattr(sc, fid, name);
+}
+
+int p9_take_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got)
+{
+    const struct p9_blob *data = &req->rx.Rread.count; /* Rreaddir's is the same */
+    struct p9_dirent de;
+    struct p9_attr attr;
+    size_t used = 1;
+
+    *got = req->cut ? 0 : data->n;
+    while (req->cut && used > 0) {
+        used = c->ops->next_dirent(c, data->p + *got, data->n - *got, *got, &de, &attr);
+        *got += (uint32_t)used;
+    }
+    return *got == 0 && req->cut ? -EPROTO : 0;
 }
 
 static bool name_is_fit(const struct p9_str *name)

@@ -58,6 +58,7 @@ enum p9_missing {
     P9_NO_TRUNC = 16,        /* Tlopen and Tlcreate ignore O_TRUNC */
     P9_NO_ATIME = 64,        /* Twstat changes no time of access */
     P9_FIDS_FOLLOW = 32,     /* a fid is a file, not a path */
+    P9_NO_FID_ERRORS = 128,  /* EIO and EINVAL are not about the number of a new fid */
 };
 
 struct fids;
@@ -89,6 +90,12 @@ int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const s
 /* The same where the reply has nothing to tell. */
 int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx);
 
+/* How many bytes of entries to ask for where there is room for n. */
+uint32_t p9_readdir_count(const struct p9_fid *fid, uint32_t n);
+/* How many bytes of directory entries a reply has. Of one that had more than was asked for the whole entries alone: -EPROTO if there is
+ * none. */
+int p9_take_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got);
+
 /* p9_unlink where only Tremove does it: of a fid walked by this very name. */
 int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
 
@@ -97,21 +104,21 @@ uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit);
 
 /* ---- fid.c -------------------------------------------------------------- */
 
-struct fids *fids_new(unsigned bound);
+/* wait_ms: how long who needs a number waits for a clunk to be answered; 0: as is usual. */
+struct fids *fids_new(unsigned bound, unsigned wait_ms);
 void fids_free(struct fids *f); /* none may be live */
 /* Waits, at most ms, until every clunk sent has been answered. */
 void fids_drain(struct fids *f, int ms);
-/* A fid with the lowest free number and one reference, not yet known to the server. May wait for clunks. */
-int fid_new(struct p9_client *c, struct p9_fid **fid);
+/* A fid with the lowest free number and one reference, not yet known to the server. May wait for clunks: 0, -EINTR, -ENFILE. */
+int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **fid);
 /* Gives back one that the server does not know (any more). */
 void fid_discard(struct p9_fid *fid);
-/* Gives back one that could not be made: rc says why. True if its number was too high for the server, which is remembered:
- * another may do. */
+/* Gives back one that could not be made: rc says why. If the server may know the number nevertheless (see also p9_fid.doubtful) it
+ * is clunked. True if it was too high for the server, which is remembered: another may do. */
 bool fid_failed(struct p9_fid *fid, int rc);
-/* A fid from a message that makes one by its `newfid`: with its number set by `make`, which sends it. Tried again with a
- * lower number while the server refuses them as too high. */
-int fid_make(struct p9_scope *sc, struct p9_fid *from,
-             int (*make)(struct p9_scope *, struct p9_fid *from, struct p9_fid *newfid, void *arg), void *arg,
-             struct p9_fid **out);
+/* A fid from a message that makes it, which `make` sends. Tried again with a lower number while the server refuses them as too high,
+ * and with a few others if it may know this one already. */
+int fid_make(struct p9_scope *sc, struct p9_client *c, int (*make)(struct p9_scope *, struct p9_fid *newfid, void *arg),
+             void *arg, struct p9_fid **out);
 
 #endif

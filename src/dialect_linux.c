@@ -332,15 +332,12 @@ static int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *
 static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
                          uint32_t *got)
 {
-    if (n > fid->client->read_max)
-        n = fid->client->read_max;
-    struct p9_req req = {.into = buf, .into_size = n};
-    struct p9_fcall tx = {.type = P9_Treaddir, .Treaddir = {.fid = fid->num, .offset = offset, .count = n}};
+    struct p9_req req = {.into = buf, .into_size = n, .part_ok = true};
+    struct p9_fcall tx = {.type = P9_Treaddir,
+                          .Treaddir = {.fid = fid->num, .offset = offset, .count = p9_readdir_count(fid, n)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
-    if (rc == 0)
-        *got = req.rx.Rreaddir.count.n;
-    return rc;
+    return rc == 0 ? p9_take_entries(fid->client, &req, got) : rc;
 }
 
 static size_t linux_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
@@ -466,27 +463,28 @@ static int linux_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, 
 /* ---- extended attributes ------------------------------------------------ */
 
 struct xattr {
+    struct p9_fid *file;
     const char *name;
     uint64_t size;
 };
 
-static int xattr_walk(struct p9_scope *sc, struct p9_fid *fid, struct p9_fid *newfid, void *arg)
+static int xattr_walk(struct p9_scope *sc, struct p9_fid *newfid, void *arg)
 {
     struct xattr *x = arg;
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Txattrwalk,
-                          .Txattrwalk = {.fid = fid->num, .newfid = newfid->num, .name = p9_str(x->name)}};
-    int rc = p9_rpc(sc, fid->client, &req, &tx);
+                          .Txattrwalk = {.fid = x->file->num, .newfid = newfid->num, .name = p9_str(x->name)}};
+    int rc = p9_rpc(sc, newfid->client, &req, &tx);
 
     x->size = req.rx.Rxattrwalk.size;
-    newfid->iounit = p9_fid_iounit(fid->client, 0);
+    newfid->iounit = p9_fid_iounit(newfid->client, 0);
     return rc;
 }
 
 void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names)
 {
     for (unsigned i = 0; i < P9_XATTRS; i++) {
-        if (names[i] == NULL || fid_new(fid->client, &x->value[i]) != 0)
+        if (names[i] == NULL || fid_new(r->scope, fid->client, &x->value[i]) != 0)
             continue;
         struct p9_fcall tx = {.type = P9_Txattrwalk,
                               .Txattrwalk = {.fid = fid->num, .newfid = x->value[i]->num, .name = p9_str(names[i])}};
@@ -509,7 +507,7 @@ void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS])
 static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
                               struct p9_xattrs_too *too)
 {
-    struct xattr x = {.name = name};
+    struct xattr x = {.file = fid, .name = name};
     struct linux_xattrs others = {0};
     struct linux_round r;
     struct p9_fid *value;
@@ -517,7 +515,7 @@ static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const cha
     linux_round_begin(&r, sc, fid->client);
     if (too != NULL)
         linux_xattrs_ask(&others, &r, fid, too->names);
-    int rc = fid_make(sc, fid, xattr_walk, &x, &value);
+    int rc = fid_make(sc, fid->client, xattr_walk, &x, &value);
     linux_round_end(&r);
     if (too != NULL)
         linux_xattrs_take(&others, too->lacks);

@@ -40,6 +40,7 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
 {
     int rc = req->rc == 0 && req->rx.Rwalk.nwqid.n != 1 ? -ENOENT : req->rc;
 
+    fid->doubtful = rc != req->rc;
     if (rc != 0)
         fid_failed(fid, rc);
     else
@@ -93,12 +94,12 @@ static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const 
 
     linux_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++) {
-        found[i].rc = fid_new(c, &found[i].fid);
+        found[i].rc = fid_new(sc, c, &found[i].fid);
         if (found[i].rc != 0)
             continue;
         struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
         linux_round_send(&r, &look[i].walk, &tx);
-        if (found[i].list && fid_new(c, &look[i].dir) == 0) {
+        if (found[i].list && fid_new(sc, c, &look[i].dir) == 0) {
             tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
             linux_round_send(&r, &look[i].dir_walk, &tx);
         }
@@ -163,7 +164,7 @@ static void ask_entries(struct linux_round *r, struct look *look)
 
     if (most > l->fid->client->read_max)
         most = l->fid->client->read_max;
-    look->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most};
+    look->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most, .part_ok = true};
     struct p9_fcall tx = {.type = P9_Treaddir,
                           .Treaddir = {.fid = l->fid->num, .offset = look->next, .count = look->dir_req.into_size}};
     linux_round_send(r, &look->dir_req, &tx);

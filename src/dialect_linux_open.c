@@ -50,7 +50,7 @@ static void note_other(struct p9_fid **fid, const struct p9_req *req)
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o)
 {
     struct p9_req req[MOST] = {0};
-    int rc = fid_new(o->fid->client, &o->walked);
+    int rc = fid_new(sc, o->fid->client, &o->walked);
 
     if (rc != 0)
         return rc;
@@ -58,7 +58,8 @@ int linux_open_checked(struct p9_scope *sc, struct p9_opening *o)
     for (size_t i = 0; i < o->ntoo; i++)
         note_other(&o->too[i], &req[TOO + i]);
     rc = req[WALK].rc;
-    if (rc == 0 && req[WALK].rx.Rwalk.nwqid.n != o->n)
+    o->walked->doubtful = rc == 0 && req[WALK].rx.Rwalk.nwqid.n != o->n;
+    if (o->walked->doubtful)
         rc = -ENOENT;
     if (rc != 0) {
         fid_failed(o->walked, rc);

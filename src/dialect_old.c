@@ -107,7 +107,7 @@ static int stat_fid(struct p9_scope *sc, struct p9_fid *fid, uint8_t body[STAT_R
     int rc = p9_rpc(sc, c, &req, &tx);
 
     if (rc == 0 && p9_convM2D(req.rx.Rstat.stat.p, req.rx.Rstat.stat.n, p9_session_dialect(c->session), st) == 0)
-        rc = -EIO;
+        rc = -EPROTO;
     return rc;
 }
 
@@ -324,14 +324,26 @@ static int old_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name
     return is_u(dir->client) ? make(sc, dir, name, P9_DMSYMLINK | 0777, target, made) : -EPERM;
 }
 
-/* The file to link to is named by its fid, in digits. */
+/* The file to link to is named by its fid, in digits. lib9p knows no such thing and makes an empty file: that must not be taken for a
+ * second name, and goes. */
 static int old_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
 {
     char number[16];
-    struct p9_qid made;
+    struct p9_fid *made;
 
+    if (!is_u(dir->client))
+        return -EPERM;
+    int rc = p9_walk(sc, dir, 0, NULL, &made);
+    if (rc != 0)
+        return rc;
     snprintf(number, sizeof number, "%u", fid->num);
-    return is_u(dir->client) ? make(sc, dir, name, P9_DMLINK, number, &made) : -EPERM;
+    rc = create(sc, made, name, P9_DMLINK, P9_OREAD, number);
+    if (rc == 0 && made->qid.path != fid->qid.path) {
+        p9_remove(NULL, made);
+        return -EPERM;
+    }
+    p9_fid_put(made);
+    return rc;
 }
 
 static int old_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n)
@@ -420,11 +432,14 @@ static int old_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *ol
 
 static int read_dir(struct p9_scope *sc, struct p9_fid *fid, uint8_t *buf, uint32_t n, uint32_t *got)
 {
-    struct p9_req req = {.into = buf, .into_size = n};
-    struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = fid->num, .offset = fid->dir_next, .count = n}};
+    struct p9_req req = {.into = buf, .into_size = n, .part_ok = true};
+    struct p9_fcall tx = {.type = P9_Tread,
+                          .Tread = {.fid = fid->num, .offset = fid->dir_next, .count = p9_readdir_count(fid, n)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
-    *got = rc == 0 ? req.rx.Rread.count.n : 0;
+    *got = 0;
+    if (rc == 0)
+        rc = p9_take_entries(fid->client, &req, got);
     fid->dir_next += *got;
     return rc;
 }
@@ -443,8 +458,6 @@ static uint32_t entries_before(const uint8_t *buf, uint32_t n, uint64_t skip)
 static int old_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n,
                        uint32_t *got)
 {
-    if (n > fid->iounit)
-        n = fid->iounit;
     if (offset == 0 || offset != fid->dir_next)
         fid->dir_next = 0;
     for (;;) {

@@ -4,11 +4,14 @@
  * Numbers of .L are those of Linux's generic table; where this host's differ they
  * are translated by name. Texts of 9P2000 are matched by substring: the first row
  * that fits wins, so the more special stand before the more general.
+ *
+ * What a kernel tells itself by numbers from 512 on (ERESTARTSYS and others) is in no table of programs, and EIO.
  */
 #include "errors.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <strings.h>
 
 #include "log.h"
@@ -56,8 +59,11 @@ static const struct {
     {"already exists", EEXIST},
     {"file exists", EEXIST},
     {"not exist", ENOENT},
-    {"no such file", ENOENT},
+    {"no such", ENOENT},
     {"not found", ENOENT},
+    {"did not find", ENOENT},
+    {"unknown file", ENOENT},
+    {"not a member", EPERM},
     {"not a directory", ENOTDIR},
     {"walk in non-directory", ENOTDIR},
     {"is a directory", EISDIR},
@@ -102,18 +108,28 @@ static const struct {
     {"hung up", ECONNRESET},
 };
 
-static bool contains(struct p9_str s, const char *what, size_t n)
+static bool contains(struct p9_str s, const char *what)
 {
+    size_t n = strlen(what);
+
     for (size_t i = 0; i + n <= s.len; i++)
         if (strncasecmp(s.s + i, what, n) == 0)
             return true;
     return false;
 }
 
+/* "duplicate fid", "fid N already in use": the number of a new fid is refused, as the server has it already. */
+static bool is_about_a_fid(struct p9_str ename)
+{
+    return contains(ename, "fid") && (contains(ename, "duplicate") || contains(ename, "in use"));
+}
+
 int p9_errno_from_text(struct p9_str ename)
 {
+    if (is_about_a_fid(ename))
+        return EBADF;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (contains(ename, texts[i].text, p9_str(texts[i].text).len))
+        if (contains(ename, texts[i].text))
             return texts[i].err;
     return 0;
 }
@@ -137,21 +153,28 @@ static void log_new_text(struct p9_str text)
         seen[n++] = hash;
     pthread_mutex_unlock(&mtx);
     if (is_new)
-        log_info("the server says '%.*s': taken as an input/output error", text.len < 256 ? text.len : 256, text.s);
+        log_info("the server says '%.*s', which tells nothing", text.len < 256 ? text.len : 256, text.s);
 }
 
-int p9_error_of(const struct p9_fcall *f)
+/* The first 34 numbers of .u are everybody's, but EIO is what some say of everything; of all others the text tells more, if it
+ * tells anything. */
+static int error_of_u(uint32_t ecode, struct p9_str ename, bool *vague)
 {
+    if (ecode >= 1 && ecode <= 34 && ecode != EIO)
+        return (int)ecode;
+    int err = p9_errno_from_text(ename);
+    if (err == 0 && ecode != 0 && (err = p9_errno_from_linux(ecode)) == EIO)
+        err = 0;
+    *vague = err == 0;
+    if (*vague)
+        log_new_text(ename);
+    return *vague ? EIO : err;
+}
+
+int p9_error_of(const struct p9_fcall *f, bool *vague)
+{
+    *vague = false;
     if (f->type == P9_Rlerror)
         return -p9_errno_from_linux(f->Rlerror.ecode);
-    /* The first 34 numbers are everybody's; of others the text tells more, if it tells anything. */
-    uint32_t ecode = f->Rerror.ecode;
-    if (ecode >= 1 && ecode <= 34)
-        return -(int)ecode;
-    int err = p9_errno_from_text(f->Rerror.ename);
-    if (err == 0 && ecode != 0)
-        err = p9_errno_from_linux(ecode);
-    if (err == 0)
-        log_new_text(f->Rerror.ename);
-    return err != 0 ? -err : -EIO;
+    return -error_of_u(f->Rerror.ecode, f->Rerror.ename, vague);
 }

@@ -17,7 +17,11 @@
 #define AFTER_DOT (INT64_MAX - 2)
 #define AFTER_DOTDOT (INT64_MAX - 1)
 
-enum { STREAM_BYTES = 64 * 1024 };
+enum {
+    STREAM_BYTES = 64 * 1024,
+    STREAM_OVER = 64,   /* a reply longer than that by less can be taken whole */
+    MOST_UNFIT = 10000, /* names not fit for a directory, one after the other: there may be no end of them */
+};
 
 struct stream {
     struct p9_fid *fid; /* open */
@@ -93,8 +97,10 @@ static bool take_listing(struct op *op, struct stream *s)
     struct p9_attr attr;
     struct p9_listing *l = a != NULL ? ahead_open(a, s->node, op_user(op), &s->changes, &s->listing) : NULL;
 
-    if (l == NULL)
+    if (l == NULL || p9_fid_hold(l->fid, true) != 0) {
+        p9_listing_free(l);
         return false;
+    }
     s->fid = p9_fid_get(l->fid);
     if (l->len > 0 && l->len <= s->room) {
         memcpy(s->buf, l->entries, l->len);
@@ -126,6 +132,8 @@ static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
     do {
         rc = node_take(&op->scope, &u);
         if (rc == 0)
+            rc = p9_fid_hold(u.fid, true);
+        if (rc == 0)
             rc = p9_open(&op->scope, u.fid, O_RDONLY | O_DIRECTORY);
         if (rc == 0)
             *fid = p9_fid_get(u.fid);
@@ -155,8 +163,8 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     op_begin(&op, req);
     struct node *node = node_of(op.fs, ino);
-    uint32_t payload = p9_client_payload(op.fs->client);
-    uint32_t room = payload < STREAM_BYTES ? payload : STREAM_BYTES;
+    uint32_t most = p9_client_reply_max(op.fs->client);
+    uint32_t room = most < STREAM_BYTES + STREAM_OVER ? most : STREAM_BYTES;
     struct stream *s = calloc(1, sizeof *s + room);
     int rc = -ENOMEM;
     if (s != NULL) {
@@ -183,8 +191,6 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 /* Gets the entries behind a cookie. */
 static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
 {
-    uint32_t count = s->room < s->fid->iounit ? s->room : s->fid->iounit;
-
     s->len = s->pos = 0;
     if (cookie != 0 && cookie == s->known_end) {
         s->known_end = 0; /* once */
@@ -194,7 +200,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     }
     s->changes = tree_all_changes(op->fs->tree);
     s->asked_ms = tree_now_ms();
-    int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
+    int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, s->room, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
     if (rc == 0 && s->at_start)
@@ -232,7 +238,7 @@ static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_d
         return 0;
     size_t used = p9_next_dirent(s->fid->client, s->buf + s->pos, s->len - s->pos, s->next, de, attr);
     s->entry = (uint32_t)used;
-    return used != 0 ? 1 : -EIO;
+    return used != 0 ? 1 : -EPROTO;
 }
 
 /* Past the entry that stream_next gave. */
@@ -342,13 +348,19 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
     struct p9_dirent de;
     struct p9_attr attr;
     size_t used = 0;
+    unsigned unfit = 0;
     int rc;
 
     while ((rc = stream_next(op, s, at, &de, &attr)) > 0) {
         char name[P9_MAXNAME + 1];
         if (plus != NULL && !plus->begun)
             plus_begin(op, s, plus, at);
-        if (de.name.len > 0) { /* names not fit for a directory are not shown */
+        unfit = de.name.len > 0 ? 0 : unfit + 1;
+        if (unfit > MOST_UNFIT) {
+            rc = -EPROTO;
+            break;
+        }
+        if (de.name.len > 0) { /* the others are not shown */
             memcpy(name, de.name.s, de.name.len);
             name[de.name.len] = 0;
             size_t room = size - used, need = plus != NULL ? add_plus(op, s, plus, buf + used, room, name, &de, &attr)

@@ -116,10 +116,12 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
         return 0;
     }
     o->first_got = 0;
-    if (rc == -EINTR)
+    if (rc == -EINTR || rc == -ENFILE)
         return rc;
     do {
         rc = node_take(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_fid_hold(u.fid, false);
         if (rc == 0)
             rc = p9_open(&op->scope, u.fid, f->handle.flags);
         if (rc == 0)
@@ -284,8 +286,12 @@ static int fid_to_create(struct op *op, struct node_use *u, struct p9_fid **fid)
     *fid = tree_take_spare(t, u->node, u->user);
     if (*fid == NULL)
         rc = p9_walk(&op->scope, u->fid, 0, NULL, fid);
-    if (rc == 0)
-        tree_want_spare(t, u->node, u->user, u->fid, u->walked);
+    if (rc != 0)
+        return rc;
+    tree_want_spare(t, u->node, u->user, u->fid, u->walked);
+    rc = p9_fid_hold(*fid, false);
+    if (rc != 0)
+        p9_fid_put(*fid);
     return rc;
 }
 
@@ -296,7 +302,9 @@ static int open_existing(struct op *op, struct p9_fid *dir, const char *name, st
 
     if (rc != 0)
         return rc;
-    rc = p9_open(&op->scope, fid, f->handle.flags);
+    rc = p9_fid_hold(fid, false);
+    if (rc == 0)
+        rc = p9_open(&op->scope, fid, f->handle.flags);
     f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
     p9_fid_put(fid);
     return rc;

@@ -74,23 +74,34 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
     return NULL;
 }
 
-static struct transport *dial(const struct options *o, int *err, struct p9_why *why)
+struct dialing {
+    const struct options *o;
+    bool connected; /* once */
+};
+
+static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
-    switch (o->dial) {
+    struct dialing *d = arg;
+    struct transport *t = NULL;
+
+    switch (d->o->dial) {
     case DIAL_UNIX:
-        return transport_unix(o->host, err, why);
+        t = transport_unix(d->o->host, err, why);
+        break;
     case DIAL_FDS:
-        return dial_fds(o, err, why);
+        t = dial_fds(d->o, err, why);
+        break;
     case DIAL_TCP:
+        t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
         break;
     }
-    return transport_tcp(o->host, o->port, SETUP_TIMEOUT_MS, err, why);
+    d->connected = d->connected || t != NULL;
+    return t;
 }
 
-/* A server that hangs up on a version it does not know is asked for a lower one on a new connection. */
 static struct p9_client *connect_client(const struct options *o)
 {
-    struct p9_client_options co = {
+    const struct p9_client_options co = {
         .session = {.msize = o->msize,
                     .dialect = o->dialect,
                     .only = o->version != NULL || o->noextend,
@@ -99,26 +110,15 @@ static struct p9_client *connect_client(const struct options *o)
         .max_fids = o->max_fids,
         .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
     };
-    struct p9_why why, first = {.text = ""};
-    struct p9_client *c = NULL;
-    bool again = true;
+    struct dialing dialing = {.o = o};
+    const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};
+    struct p9_why why;
+    struct p9_client *c = p9_client_connect(&d, &co, &why);
 
-    while (c == NULL && again) {
-        int err;
-        struct transport *t = dial(o, &err, &why);
-        if (t == NULL) {
-            if (first.text[0] == 0)
-                log_error("%s", why.text);
-            break;
-        }
-        c = p9_client_start(t, &co, &err, &why);
-        if (first.text[0] == 0)
-            first = why;
-        co.session.dialect = p9_dialect_below(co.session.dialect);
-        again = err == -ECONNRESET && !co.session.only && co.session.dialect != 0 && o->dial != DIAL_FDS;
-    }
-    if (c == NULL && first.text[0] != 0)
-        log_error("cannot mount %s: %s", o->source, first.text);
+    if (c == NULL && dialing.connected)
+        log_error("cannot mount %s: %s", o->source, why.text);
+    else if (c == NULL)
+        log_error("%s", why.text);
     return c;
 }
 
@@ -154,6 +154,8 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
     err = p9_getattr(NULL, root, &attr);
     if (err == 0 && !S_ISDIR(attr.mode))
         err = -ENOTDIR;
+    if (err == 0)
+        root->qid = attr.qid; /* libixp's Rattach has another */
     struct tree *t = err == 0 ? tree_new(c, o->n_uname, root) : NULL;
     if (t == NULL) {
         log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));

@@ -102,6 +102,7 @@ void tree_keep_open(struct tree *t, struct node *node, struct user *user, struct
         p9_fid_put(fid);
         return;
     }
+    p9_fid_let_go(fid);
     *k = (struct node_kept){
         .node = node, .user = user, .fid = fid, .walked = walked, .since_ms = tree_now_ms(), .attr = *attr};
     pthread_mutex_lock(&t->mtx);

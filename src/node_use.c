@@ -183,7 +183,8 @@ static bool try_other_name(struct node_use *u)
 bool node_again(struct node_use *u, int rc)
 {
     struct tree *t = u->tree;
-    bool path_is_wrong = rc == -ESTALE || (rc == -ENOENT && !u->in_dir);
+    bool fid_is_unknown = rc == -EBADF; /* to the server */
+    bool path_is_wrong = rc == -ESTALE || fid_is_unknown || (rc == -ENOENT && !u->in_dir);
 
     if (rc == -EACCES && u->fid == NULL) {
         pthread_mutex_lock(&t->mtx);
@@ -259,6 +260,12 @@ int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
     pthread_mutex_unlock(&t->mtx);
     if (rc != 0)
         return rc;
+    rc = p9_fid_hold(o->fid, (o->flags & O_DIRECTORY) != 0);
+    if (rc != 0) {
+        way_free(&w);
+        p9_fid_put(o->fid);
+        return rc;
+    }
     rc = p9_open_checked(sc, o);
     way_free(&w);
     if (rc != 0) {

@@ -49,6 +49,7 @@ struct p9_session {
     pthread_t reader, writer;
     uint8_t in[SESSION_READ_BUFFER]; /* the reader's: bytes read and not yet used */
     size_t in_start, in_end;
+    bool malformed[256]; /* the reader's: replies of this type were, which is said once */
 };
 
 /* ---- session.c; with the lock held, but for complete, trace, complete_all and writer_main ---- */

@@ -2,7 +2,9 @@
  * session_read.c: the session's reader: one reply after the other, each to its request.
  *
  * Every length is checked against what was asked for before a byte is put anywhere. A payload is received
- * straight into its destination. What a peer does against the protocol ends the connection, with words that say what.
+ * straight into its destination. A frame is the size, the type and the tag: when one is broken nothing that follows can be told
+ * apart, and the connection ends, with words that say what came. A frame that is right with an inside that is not is
+ * passed over, and fails its request.
  */
 #include "session_impl.h"
 
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include "errors.h"
+#include "log.h"
 
 enum { READ_AHEAD = 4096 + 64 }; /* bytes read at once where no payload is expected: with a reply to a small read */
 
@@ -104,51 +107,81 @@ static size_t unpack(struct p9_session *s, const uint8_t *p, size_t n, struct p9
 {
     size_t r = p9_convM2S(p, n, s->dialect, f);
 
-    if (r == 0 && version)
-        r = p9_convM2S(p, n, P9_2000, f);
-    if (r == 0 && version)
-        r = p9_convM2S(p, n, P9_2000U, f);
+    for (enum p9_dialect d = P9_2000L; r == 0 && version && d != 0; d = p9_dialect_below(d))
+        r = p9_convM2S(p, n, d, f);
     return r;
 }
 
-/* A reply whose bytes are to be had now: reads the rest of it and unpacks it into req->rx. */
-static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size)
+static int skip(struct p9_session *s, size_t n)
 {
-    int err = size >= P9_RREAD_HDRSZ ? fill(s, P9_RREAD_HDRSZ) : -EPROTO;
-    if (err == -EPROTO)
-        return broken(s, "the server sent a %s of %u bytes", p9_type_name(req->type + 1u), size);
-    if (err != 0)
-        return err;
-    uint32_t count = p9_get32(s->in + s->in_start + P9_HDRSZ);
-    if (count != size - P9_RREAD_HDRSZ)
-        return broken(s, "the server sent a %s of %u bytes that says it holds %u", p9_type_name(req->type + 1u), size,
-                      count);
-    if (count > req->into_size)
-        return broken(s, "the server sent %u bytes where %u were asked for", count, req->into_size);
+    int err = 0;
+
+    while (n > 0 && err == 0) {
+        size_t have = s->in_end - s->in_start < n ? s->in_end - s->in_start : n;
+        s->in_start += have;
+        n -= have;
+        if (n > 0)
+            err = fill(s, 1);
+    }
+    return err;
+}
+
+/* Before the mount the one line of its failure says enough. */
+static void say_malformed(struct p9_session *s, unsigned type, uint32_t size)
+{
+    if (!s->malformed[type] && atomic_load(&s->setup_timeout_ms) == 0)
+        log_error("the server sent a malformed %s of %u bytes: its request fails, and others that are answered so",
+                  p9_type_name(type), size);
+    s->malformed[type] = true;
+}
+
+/* Receives what is asked for of a payload; of one that is longer the rest is passed over. */
+static int take_payload(struct p9_session *s, struct p9_req *req, uint32_t count)
+{
+    uint32_t n = count < req->into_size ? count : req->into_size;
+
     s->in_start += P9_RREAD_HDRSZ;
     req->rx.type = (uint8_t)(req->type + 1);
     req->rx.tag = req->tag;
-    req->rx.Rread.count = (struct p9_blob){count, req->into};
-    return fill_into(s, req->into, count);
+    req->rx.Rread.count = (struct p9_blob){n, req->into};
+    req->cut = n < count;
+    int err = fill_into(s, req->into, n);
+    return err == 0 ? skip(s, count - n) : err;
+}
+
+/* A reply whose bytes are to be had now: reads the rest of it into req->rx, or *rc says why not. */
+static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
+{
+    uint32_t least = size < P9_RREAD_HDRSZ ? size : P9_RREAD_HDRSZ;
+    int err = fill(s, least);
+
+    if (err != 0)
+        return err;
+    uint32_t count = least == P9_RREAD_HDRSZ ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
+    if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= req->into_size || req->part_ok))
+        return take_payload(s, req, count);
+    *rc = -EPROTO;
+    return skip(s, size);
 }
 
 static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
 {
-    if (size > sizeof s->in)
-        return broken(s, "the server sent a reply to %s of %u bytes", p9_type_name(req->type), size);
+    if (size > sizeof s->in) { /* no reply is as long */
+        *rc = -EPROTO;
+        return skip(s, size);
+    }
     int err = fill(s, size);
     if (err != 0)
         return err;
     const uint8_t *p = s->in + s->in_start;
     s->in_start += size;
-    *rc = 0;
     if (req->body != NULL && size <= req->body_size)
         p = memcpy(req->body, p, size);
     else if (req->body != NULL)
         *rc = -EMSGSIZE;
     if (unpack(s, p, size, &req->rx, req->type == P9_Tversion) == 0)
-        return broken(s, "the server sent a malformed reply to %s", p9_type_name(req->type));
-    if (req->rx.type == P9_Rlerror && p[4] == P9_Rerror)
+        *rc = -EPROTO;
+    else if (req->rx.type == P9_Rlerror && p[4] == P9_Rerror)
         atomic_store(&s->rerror_is_rlerror, true);
     return 0;
 }
@@ -187,16 +220,23 @@ static int read_reply(struct p9_session *s)
     if (req == NULL)
         return -EPROTO;
     if (p9_has_payload(type))
-        err = read_payload(s, req, size);
+        err = read_payload(s, req, size, &rc);
     else
         err = read_body(s, req, size, &rc);
     if (err != 0)
         return err;
-    session_trace(s, "<-", &req->rx);
-    if (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror)
-        rc = p9_error_of(&req->rx);
+    bool sound = rc != -EPROTO;
+    if (sound)
+        session_trace(s, "<-", &req->rx);
+    else
+        say_malformed(s, type, size);
+    if (sound && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
+        rc = p9_error_of(&req->rx, &req->vague);
 
     pthread_mutex_lock(&s->mtx);
+    if (rc == -EINTR &&
+        !req->flushing) /* nobody asked for that: to the kernel it would mean that it was to ask again */
+        rc = -EIO;
     if (tag == P9_NOTAG)
         s->version = NULL;
     else if (req->flushing)

@@ -80,6 +80,12 @@ static int ask(struct agreement *a)
     return a->err;
 }
 
+/* Some know .u, and answer 9P2000 to anything that they do not know (go9p). */
+static bool may_know_more(const struct agreement *a)
+{
+    return a->s->dialect == P9_2000 && a->asked > P9_2000U && !a->o->only;
+}
+
 /* Agrees on dialect and msize: a server that does not know a dialect is asked for the next lower one. version(5). */
 static int agree(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why)
 {
@@ -88,6 +94,10 @@ static int agree(struct p9_session *s, const struct p9_session_options *o, struc
     int err = ask(&a);
 
     a.why = &lower; /* what it says of the first is what counts */
+    if (err == 0 && may_know_more(&a)) {
+        a.asked = P9_2000U;
+        err = ask(&a);
+    }
     while (err == -EPROTONOSUPPORT && !o->only && (a.asked = p9_dialect_below(a.asked)) != 0)
         err = ask(&a);
     return err;

@@ -27,6 +27,7 @@ struct transport {
     int rfd, wfd; /* equal for a socket */
     int stop;     /* eventfd: readable once shut down */
     bool socket;  /* wfd takes MSG_NOSIGNAL and shutdown */
+    bool tcp;     /* rfd is one */
 };
 
 __attribute__((format(printf, 2, 3))) static void because(struct p9_why *why, const char *fmt, ...)
@@ -51,6 +52,14 @@ static bool is_socket(int fd)
     socklen_t len = sizeof type;
 
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
+static bool is_tcp(int fd)
+{
+    int protocol;
+    socklen_t len = sizeof protocol;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
 }
 
 struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
@@ -80,6 +89,7 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
     t->wfd = wfd;
     t->stop = stop;
     t->socket = is_socket(wfd);
+    t->tcp = sockets && is_tcp(rfd);
     return t;
 }
 
@@ -202,10 +212,25 @@ static int wait_for(struct transport *t, int fd, short events)
     return p[1].revents != 0 ? -EPIPE : 0;
 }
 
+/* Many servers have left Nagle's algorithm on: of two small answers the second leaves when the first is acknowledged, which we would do
+ * after 40 ms, having nothing to say. Asked for before each wait, as the kernel falls back into the other habit: then it acknowledges
+ * what has come at once. While bytes are there to be read nothing is asked for. */
+static ssize_t read_tcp(int fd, const struct iovec *iov, int n)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+    const int on = 1;
+    ssize_t r = recvmsg(fd, &msg, MSG_DONTWAIT);
+
+    if (r >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+        return r;
+    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    return readv(fd, iov, n);
+}
+
 ssize_t transport_read(struct transport *t, const struct iovec *iov, int n)
 {
     for (;;) {
-        ssize_t r = readv(t->rfd, iov, n);
+        ssize_t r = t->tcp ? read_tcp(t->rfd, iov, n) : readv(t->rfd, iov, n);
         if (r >= 0)
             return r;
         if (errno == EINTR)

@@ -46,6 +46,7 @@ struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root)
     LL_SEARCH_SCALAR(t->users, user, uid, uid);
     if (user == NULL && root != NULL && (user = calloc(1, sizeof *user)) != NULL) {
         *user = (struct user){.uid = uid, .root = root};
+        root->qid = t->root.qid;   /* it is the root whatever Rattach said */
         LL_APPEND(t->users, user); /* the first stays who mounted */
         root = NULL;
     }

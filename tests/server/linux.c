@@ -135,7 +135,7 @@ static int do_setattr(const struct sfid *f, const struct p9_fcall *t)
 
 static int do_readdir(struct conn *c, struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
 {
-    uint32_t n = 0, room = t->Treaddir.count;
+    uint32_t n = 0, room = c->fault == FAULT_FILL ? c->msize - P9_RREAD_HDRSZ : t->Treaddir.count;
     struct dirent *e;
 
     if (f->dir == NULL)

@@ -1,11 +1,11 @@
 /*
  * main.c: the test server's connections, fids, and the messages that all dialects have.
  *
- *   p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f RULE] PORT [FOLDER]
+ *   p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f RULE] PORT [FOLDER]
  *
- * -v: the highest dialect; -r: the answer to a higher one; -a: who attaches must write SECRET to an afid;
+ * -v: the highest dialect; -r: the answer to a higher one (plain: 9P2000, whatever is known); -a: who attaches must write SECRET to an afid;
  * -f: a fault, as rules.c has them;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime,
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime, no-links, other-root, nagle, one-version,
  * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
@@ -136,6 +136,8 @@ static void answer_version(struct conn *c, const struct p9_fcall *t)
     while (c->fids != NULL)
         fid_drop(c, c->fids);
     r.Rversion.msize = t->Tversion.msize < set->msize ? t->Tversion.msize : set->msize;
+    if (d > set->highest && set->refusal == REFUSE_PLAIN)
+        d = P9_2000;
     if (d > set->highest && set->refusal != REFUSE_LOWER)
         d = 0;
     if (d > set->highest)
@@ -143,11 +145,13 @@ static void answer_version(struct conn *c, const struct p9_fcall *t)
     c->dialect = d != 0 ? d : P9_2000;
     c->msize = r.Rversion.msize;
     r.Rversion.version = p9_str(d != 0 ? p9_dialect_name(d) : "unknown");
-    if (d == 0 && set->refusal == REFUSE_ERROR)
+    bool again = c->asked && set->one_version;
+    c->asked = true;
+    if (again || (d == 0 && set->refusal == REFUSE_ERROR))
         reply_error(c, t->tag, ENOSYS, "Function not implemented");
     else if (d == 0 && set->refusal == REFUSE_CLOSE)
         shutdown(c->sock, SHUT_RDWR);
-    else
+    else if (d != 0 || set->refusal != REFUSE_SILENT)
         reply(c, &r);
 }
 
@@ -183,6 +187,7 @@ static int do_attach(struct conn *c, const struct p9_fcall *t, struct p9_fcall *
         return EBADF;
     if (c->set->folder != NULL) {
         int err = folder_attach(c, f, &r->Rattach.qid);
+        r->Rattach.qid.path += c->set->other_root;
         if (err != 0)
             fid_drop(c, f);
         return err;
@@ -236,7 +241,7 @@ static int do_walk(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
 static int do_read(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
 {
     struct sfid *f = fid_find(c, t->Tread.fid);
-    uint32_t count = t->Tread.count, got = 0;
+    uint32_t count = c->fault == FAULT_FILL ? c->msize - P9_RREAD_HDRSZ : t->Tread.count, got = 0;
     int err;
 
     if (f == NULL || (!f->open && f->value == NULL))
@@ -469,7 +474,8 @@ static void accept_one(const struct settings *set, int listener)
     c->out = malloc(set->msize);
     c->data = malloc(set->msize);
     pthread_mutex_init(&c->mtx, NULL);
-    setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!set->nagle)
+        setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     pthread_mutex_lock(&conns_mtx);
     c->next = conns;
     conns = c;
@@ -495,21 +501,23 @@ static int listen_on(const char *port)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f "
-                    "RULE] PORT [FOLDER]\n");
+    fprintf(
+        stderr,
+        "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f "
+        "RULE] PORT [FOLDER]\n");
     return 2;
 }
 
 static bool set_option(struct settings *set, int opt, const char *arg)
 {
-    static const char *const refusals[] = {"lower", "unknown", "error", "close"};
+    static const char *const refusals[] = {"lower", "unknown", "error", "close", "plain", "silent"};
 
     switch (opt) {
     case 'v':
         set->highest = *arg == 'L' ? P9_2000L : *arg == 'u' ? P9_2000U : P9_2000;
         return true;
     case 'r':
-        for (unsigned i = 0; i < 4; i++)
+        for (unsigned i = 0; i < sizeof refusals / sizeof *refusals; i++)
             if (strcmp(arg, refusals[i]) == 0)
                 set->refusal = (enum refusal)i;
         return true;
@@ -525,6 +533,10 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;
         set->no_open |= strcmp(arg, "no-open") == 0;
         set->no_atime |= strcmp(arg, "no-atime") == 0;
+        set->no_links |= strcmp(arg, "no-links") == 0;
+        set->other_root |= strcmp(arg, "other-root") == 0;
+        set->nagle |= strcmp(arg, "nagle") == 0;
+        set->one_version |= strcmp(arg, "one-version") == 0;
         set->slow_flush |= strcmp(arg, "slow-flush") == 0;
         if (strncmp(arg, "fail-write=", 11) == 0)
             set->fail_write = atoi(arg + 11);

@@ -269,7 +269,8 @@ static int make_special(struct conn *c, const struct sfid *d, const struct p9_fc
 /* Makes it; an open descriptor, if it is a plain file, in *fd. */
 static int make(struct conn *c, const struct sfid *d, const struct p9_fcall *t, int *fd)
 {
-    const uint32_t special = P9_DMSYMLINK | P9_DMLINK | P9_DMDEVICE | P9_DMNAMEDPIPE | P9_DMSOCKET;
+    const uint32_t special =
+        P9_DMSYMLINK | (c->set->no_links ? 0 : P9_DMLINK) | P9_DMDEVICE | P9_DMNAMEDPIPE | P9_DMSOCKET;
     const char *name = cstr(t->Tcreate.name);
     uint32_t perm = t->Tcreate.perm;
     struct stat st;

@@ -8,13 +8,14 @@
  * offset: at or beyond it (Tread, Twrite, Treaddir); name: the request has that name last; first: from the K-th on
  * that fits, counted from 1; count: so many of them; when: only while that path exists.
  *
- *   error=ECODE    the request is not carried out, and answered with this number (and text=TEXT below 9P2000.L)
+ *   error=ECODE    the request is not carried out, and answered with this number (and text=TEXT below 9P2000.L, _ for blanks)
  *   late=ECODE     the same, but the request is carried out
  *   silent         it is carried out, and never answered
  *   ignore         it is neither
  *   close          it is not carried out, and the connection ends
  *   short=N        Rread, Rreaddir, Rwrite: N bytes of what there are
  *   more=N         Rwrite: N more than were written; Rread, Rreaddir: N bytes of padding behind what was asked for
+ *   fill           Rread, Rreaddir: count is taken no notice of, and the message is filled
  *   qids=N         Rwalk: the first N alone
  *   bind           a walk that ends short makes newfid all the same
  *   iounit=N       Ropen, Rlopen, Rcreate, Rlcreate
@@ -53,7 +54,7 @@ static const struct {
 } actions[] = {{"error", FAULT_ERROR}, {"late", FAULT_LATE_ERROR}, {"silent", FAULT_SILENT},   {"ignore", FAULT_IGNORE},
                {"close", FAULT_CLOSE}, {"short", FAULT_SHORT},     {"more", FAULT_MORE},       {"qids", FAULT_QIDS},
                {"bind", FAULT_BIND},   {"iounit", FAULT_IOUNIT},   {"malform", FAULT_MALFORM}, {"cut", FAULT_CUT},
-               {"type", FAULT_TYPE},   {"unfit", FAULT_UNFIT}};
+               {"type", FAULT_TYPE},   {"unfit", FAULT_UNFIT},     {"fill", FAULT_FILL}};
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -79,6 +80,15 @@ static bool read_action(struct rule *r, const char *key, const char *value)
     return false;
 }
 
+static char *with_blanks(const char *text)
+{
+    char *s = strdup(text);
+
+    for (char *p = s; (p = strchr(p, '_')) != NULL;)
+        *p = ' ';
+    return s;
+}
+
 static bool read_word(struct rule *r, char *word)
 {
     char *value = strchr(word, '=');
@@ -94,7 +104,7 @@ static bool read_word(struct rule *r, char *word)
     else if (strcmp(word, "when") == 0)
         r->when = strdup(value);
     else if (strcmp(word, "text") == 0)
-        r->text = strdup(value);
+        r->text = with_blanks(value);
     else if (strcmp(word, "first") == 0)
         r->first = (unsigned)atoi(value);
     else if (strcmp(word, "count") == 0)

@@ -14,7 +14,7 @@
 
 #include "codec.h"
 
-enum refusal { REFUSE_LOWER, REFUSE_UNKNOWN, REFUSE_ERROR, REFUSE_CLOSE };
+enum refusal { REFUSE_LOWER, REFUSE_UNKNOWN, REFUSE_ERROR, REFUSE_CLOSE, REFUSE_PLAIN, REFUSE_SILENT };
 
 struct settings {
     enum p9_dialect highest;
@@ -28,6 +28,10 @@ struct settings {
     bool no_atime;       /* Twstat of a time of access is refused */
     int fail_write;      /* this Twrite, counted from 1, is answered ENOSPC */
     bool slow_flush;     /* Rflush comes only after other requests */
+    bool no_links;       /* .u: Tcreate takes no notice of DMLINK */
+    bool other_root;     /* Rattach's qid is not that of the root */
+    bool nagle;          /* TCP_NODELAY is not set */
+    bool one_version;    /* a second Tversion is an error */
     bool mask_by_parent; /* new files get no permission that their directory has not */
 };
 
@@ -50,6 +54,7 @@ enum fault {
     FAULT_CUT,
     FAULT_TYPE,
     FAULT_UNFIT,
+    FAULT_FILL,
 };
 
 /* What a fid stands for. */
@@ -89,6 +94,7 @@ struct conn {
     struct late_flush late; /* left == 0: none */
     const struct settings *set;
     int writes; /* so far */
+    bool asked; /* for a version */
     int sock;
     pthread_mutex_t mtx; /* one request, or one late answer, at a time */
     enum p9_dialect dialect;

@@ -90,23 +90,32 @@ static void set_fid(struct srv *s, uint32_t num, const char *path)
     s->fids[num] = strdup(path);
 }
 
+void srv_know(struct srv *s, uint32_t fid)
+{
+    pthread_mutex_lock(&s->mtx);
+    set_fid(s, fid, "");
+    pthread_mutex_unlock(&s->mtx);
+}
+
 static uint32_t walk(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r)
 {
     char path[SRV_PATH];
 
     if (s->fid_limit != 0 && t->Twalk.newfid >= s->fid_limit)
-        return ERANGE;
-    if (t->Twalk.newfid != t->Twalk.fid && s->fids[t->Twalk.newfid] != NULL)
-        s->bad++;
+        return s->limit_ecode != 0 ? s->limit_ecode : ERANGE;
+    if (t->Twalk.newfid != t->Twalk.fid && s->fids[t->Twalk.newfid] != NULL) {
+        s->bad += s->known_ecode == 0;
+        return s->known_ecode != 0 ? s->known_ecode : EBADF;
+    }
     snprintf(path, sizeof path, "%s", s->fids[t->Twalk.fid]);
     for (unsigned i = 0; i < t->Twalk.nwname.n; i++) {
         size_t n = strlen(path);
         snprintf(path + n, sizeof path - n, "/%.*s", t->Twalk.nwname.name[i].len, t->Twalk.nwname.name[i].s);
         const struct srv_file *f = find(s, path);
-        if (f == NULL && i == 0)
-            return ENOENT;
+        if (f == NULL && s->binds_short)
+            break;
         if (f == NULL)
-            return 0;
+            return i == 0 ? ENOENT : 0;
         r->Rwalk.nwqid.qid[r->Rwalk.nwqid.n++] = (struct p9_qid){f->ino, 0, f->is_dir ? P9_QTDIR : 0};
     }
     set_fid(s, t->Twalk.newfid, path);
@@ -172,7 +181,8 @@ static uint32_t write_data(struct srv *s, const struct p9_fcall *t, struct p9_fc
     uint32_t n = shorten(s, t->Twrite.count.n);
     if (t->Twrite.offset + n <= sizeof s->written)
         memcpy(s->written + t->Twrite.offset, t->Twrite.count.p, n);
-    r->Rwrite.count = n;
+    r->Rwrite.count = n + s->say_more;
+    s->say_more = 0;
     return 0;
 }
 
@@ -214,6 +224,8 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
         readdir(s, t, r, data);
     else if (t->type == P9_Twrite)
         ecode = write_data(s, t, r);
+    else if (t->type == P9_Tclunk && s->mute_clunk)
+        ecode = EIO;
     else if (t->type == P9_Tclunk)
         free(s->fids[num]), s->fids[num] = NULL, s->live--;
     else
@@ -235,10 +247,16 @@ static void *srv_main(void *arg)
         pthread_mutex_lock(&s->mtx);
         serve(s, &t, &r, data);
         unsigned delay_ms = s->delay_ms;
+        bool spoil = s->spoil == t.type, mute = s->mute_clunk && t.type == P9_Tclunk;
+        s->spoil = spoil ? 0 : s->spoil;
         pthread_mutex_unlock(&s->mtx);
         if (delay_ms > 0)
             usleep(delay_ms * 1000);
-        size_t size = p9_convS2M(&r, P9_2000L, out, BYTES);
+        size_t size = p9_convS2M(&r, P9_2000L, out, BYTES) - spoil;
+        if (spoil)
+            out[0]--;
+        if (mute)
+            continue;
         if (send(s->fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
             break;
     }
@@ -251,7 +269,9 @@ static void *srv_main(void *arg)
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root)
 {
     const struct p9_client_options o = {
-        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 20000}, .max_fids = max_fids};
+        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 20000},
+        .max_fids = max_fids,
+        .clunk_wait_ms = s->clunk_wait_ms};
     struct p9_why why;
     int sv[2], err;
 

@@ -26,12 +26,19 @@ struct srv {
     char *fids[SRV_FIDS]; /* the path, or NULL */
     unsigned live, most_live, highest;
     uint32_t fid_limit;   /* numbers from here on are refused with ERANGE; 0: none are */
+    uint32_t limit_ecode; /* instead of that */
     unsigned counts[256]; /* messages by type */
     unsigned bad;         /* requests that break the protocol's rules */
     uint32_t short_by;    /* each Rread and Rwrite stops this short of what it could, once */
+    uint32_t say_more;    /* the next Rwrite has so many more than were written */
     uint32_t read_size;   /* bytes in every file: byte i is i * 7 */
     uint32_t iounit;
     bool endless;            /* directories, when they are read, begin anew again and again */
+    uint32_t known_ecode;    /* what a newfid that is there already is refused with; 0: that is bad */
+    bool binds_short;        /* a walk that ends short makes newfid all the same */
+    bool mute_clunk;         /* Tclunk is neither done nor answered */
+    uint8_t spoil;           /* the next reply to a request of this type lacks its last byte */
+    unsigned clunk_wait_ms;  /* the client's, at srv_start */
     unsigned delay_ms;       /* before each answer */
     unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
     int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
@@ -51,5 +58,6 @@ void srv_rename(struct srv *s, const char *from, const char *to);
 void srv_remove(struct srv *s, const char *path);
 unsigned srv_count(struct srv *s, enum p9_type type); /* since the last time */
 unsigned srv_live(struct srv *s);
+void srv_know(struct srv *s, uint32_t fid); /* as if it had been walked to */
 
 #endif

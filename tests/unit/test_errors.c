@@ -15,6 +15,8 @@ static void numbers(void **state)
     assert_int_equal(p9_errno_from_linux(116), ESTALE);
     assert_int_equal(p9_errno_from_linux(122), EDQUOT);
     assert_int_equal(p9_errno_from_linux(524), EOPNOTSUPP);
+    for (uint32_t kernels_own = 512; kernels_own < 540; kernels_own++) /* ERESTARTSYS and others */
+        assert_int_equal(p9_errno_from_linux(kernels_own), kernels_own == 524 ? EOPNOTSUPP : EIO);
     assert_int_equal(p9_errno_from_linux(0), EIO);
     assert_int_equal(p9_errno_from_linux(41), EIO);
     assert_int_equal(p9_errno_from_linux(100000), EIO);
@@ -49,6 +51,13 @@ static void words(void **state)
         {"bad offset in directory read", EINVAL},
         {"not authenticated", EACCES},
         {"connection timed out", ETIMEDOUT},
+        {"No such path", ENOENT},
+        {"rwalk did not find file", ENOENT},
+        {"unknown file", ENOENT},
+        {"not a member of proposed group", EPERM},
+        {"duplicate fid", EBADF},
+        {"fid 12 already in use", EBADF},
+        {"file in use", EBUSY},
         {"the flux capacitor is empty", 0},
         {"", 0},
     };
@@ -58,6 +67,15 @@ static void words(void **state)
         assert_int_equal(p9_errno_from_text(p9_str(cases[i].text)), cases[i].err);
 }
 
+static int error_of(const struct p9_fcall *f, bool vague)
+{
+    bool said_nothing;
+    int rc = p9_error_of(f, &said_nothing);
+
+    assert_int_equal(said_nothing, vague);
+    return rc;
+}
+
 static void messages(void **state)
 {
     struct p9_fcall l = {.type = P9_Rlerror, .Rlerror.ecode = 2};
@@ -65,9 +83,11 @@ static void messages(void **state)
     struct p9_fcall strange = {.type = P9_Rerror, .Rerror.ename = p9_str("?")};
 
     (void)state;
-    assert_int_equal(p9_error_of(&l), -ENOENT);
-    assert_int_equal(p9_error_of(&e), -ENOENT);
-    assert_int_equal(p9_error_of(&strange), -EIO);
+    assert_int_equal(error_of(&l, false), -ENOENT);
+    assert_int_equal(error_of(&e, false), -ENOENT);
+    assert_int_equal(error_of(&strange, true), -EIO);
+    strange.Rerror.ename = p9_str(""); /* unpfs */
+    assert_int_equal(error_of(&strange, true), -EIO);
 }
 
 static void numbers_of_u(void **state)
@@ -75,14 +95,17 @@ static void numbers_of_u(void **state)
     struct p9_fcall e = {.type = P9_Rerror, .Rerror = {.ename = p9_str("file does not exist"), .ecode = EACCES}};
 
     (void)state;
-    assert_int_equal(p9_error_of(&e), -EACCES);
+    assert_int_equal(error_of(&e, false), -EACCES);
     e.Rerror.ecode = 0; /* none: the text */
-    assert_int_equal(p9_error_of(&e), -ENOENT);
+    assert_int_equal(error_of(&e, false), -ENOENT);
     e.Rerror.ecode = 35; /* EAGAIN to BSD, EDEADLK to Linux: the text says more */
-    assert_int_equal(p9_error_of(&e), -ENOENT);
+    assert_int_equal(error_of(&e, false), -ENOENT);
+    e.Rerror.ecode = EIO; /* Go servers send it for everything */
+    assert_int_equal(error_of(&e, false), -ENOENT);
     e.Rerror.ename = p9_str("?");
+    assert_int_equal(error_of(&e, true), -EIO);
     e.Rerror.ecode = 39;
-    assert_int_equal(p9_error_of(&e), -ENOTEMPTY);
+    assert_int_equal(error_of(&e, false), -ENOTEMPTY);
 }
 
 int main(void)

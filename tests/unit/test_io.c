@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "pathsrv.h"
 #include "test.h"
@@ -165,6 +166,60 @@ static void a_part_of_a_read_is_not_the_whole(void **state)
     end(&w);
 }
 
+/* How many requests of so many bytes wait in the connection while the server stands still. */
+static unsigned waiting(struct world *w, unsigned bytes)
+{
+    int n = 0;
+
+    assert_int_equal(ioctl(w->srv->fd, FIONREAD, &n), 0);
+    return (unsigned)n / bytes;
+}
+
+static void few_parts_are_in_flight(void **state)
+{
+    enum { TREAD = 23, TWRITE = 23 + 1, MOST = 256, COUNT = 3000 };
+    struct world w = begin(COUNT);
+    uint8_t *buf = malloc(COUNT);
+    struct p9_batch b;
+
+    (void)state;
+    w.srv->iounit = 1;
+    assert_int_equal(p9_open(NULL, w.fid, 0), 0);
+    for (int i = 0; i < COUNT; i++)
+        buf[i] = (uint8_t)(i * 7);
+    for (int write = 1; write >= 0; write--) {
+        struct p9_io io = {.fid = w.fid, .buf = buf, .count = COUNT, .size = COUNT, .done = done, .arg = &b};
+        p9_batch_init(&b, 1);
+        pthread_mutex_lock(&w.srv->mtx);
+        (write ? p9_write_start : p9_read_start)(&io);
+        unsigned n = waiting(&w, write ? TWRITE : TREAD);
+        pthread_mutex_unlock(&w.srv->mtx);
+        assert_in_range(n, 1, MOST);
+        p9_batch_wait(p9_client_session(w.client), &b);
+        p9_io_finish(&io);
+        assert_int_equal(io.result, COUNT);
+        assert_memory_equal(write ? w.srv->written : buf, buf, COUNT);
+        memset(buf, 0, write ? COUNT : 0);
+    }
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(buf[i], (uint8_t)(i * 7));
+    free(buf);
+    end(&w);
+}
+
+static void a_count_that_is_more_than_was_sent_fails_that_write(void **state)
+{
+    struct world w = begin(0);
+    uint8_t buf[100] = {0};
+
+    (void)state;
+    w.srv->say_more = 1;
+    struct p9_io io = {.fid = w.fid, .buf = buf, .count = sizeof buf};
+    assert_int_equal(p9_write_wait(&io), -EPROTO);
+    assert_int_equal(p9_write_wait(&io), sizeof buf);
+    end(&w);
+}
+
 static void nothing_is_nothing(void **state)
 {
     struct world w = begin(0);
@@ -187,6 +242,8 @@ int main(void)
         cmocka_unit_test(a_short_write_goes_on_from_there),
         cmocka_unit_test(what_came_before_an_error_counts),
         cmocka_unit_test(a_part_of_a_read_is_not_the_whole),
+        cmocka_unit_test(few_parts_are_in_flight),
+        cmocka_unit_test(a_count_that_is_more_than_was_sent_fails_that_write),
         cmocka_unit_test(nothing_is_nothing),
     };
 

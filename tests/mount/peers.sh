@@ -1,0 +1,321 @@
+#!/bin/bash
+# peers.sh: servers that see things otherwise: about fids, about what a reply holds, about versions and words. On the test server.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+switch=$work/switch
+on() { : > "$switch"; }
+off() { rm -f "$switch"; }
+
+# said ERROR COMMAND...: the command fails, with these words
+said() {
+    local words=$1; shift
+    fails "$@" > "$work/out" 2> "$work/err"
+    grep -q "$words" "$work/err" || fail "'$words' is not said of: $* ($(cat "$work/err"))"
+}
+dir_well() { # what is there can be looked at and used
+    same "$(cat "$mnt/d/f")" content
+    same "$(ls "$mnt/d")" f
+    echo new > "$mnt/new"
+    rm "$mnt/new"
+}
+begin_dir() { mkdir -p "$exp/d"; echo content > "$exp/d/f"; }
+
+# ---- fids ----
+
+case_short_walks_that_bind() { # docker/go-p9p, styx
+    local d
+    begin_dir
+    for d in L u 0; do
+        serve -v $d -f "Twalk bind" PORT "$exp"
+        attach entry_timeout=0,attr_timeout=0,negative_timeout=0
+        for i in 1 2 3 4 5; do
+            said 'No such file' stat "$mnt/missing$i"
+            said 'No such file' cat "$mnt/d/missing$i"
+        done
+        dir_well
+        umount "$mnt"
+        stop
+    done
+}
+
+case_numbers_that_are_refused() { # the server has made the fid, and says that it had it already
+    begin_dir
+    local said
+    for said in 'late=9' 'late=5' 'late=22' 'late=16'; do
+        serve -v L -f "Twalk name=d count=1 $said" -f "Twalk name=f count=1 $said" PORT "$exp"
+        attach
+        dir_well
+        umount "$mnt"
+        stop
+    done
+    for said in 'duplicate_fid' 'fid_7_already_in_use'; do
+        serve -v u -f "Twalk name=d count=1 late=5 text=$said" -f "Twalk name=f count=1 late=5 text=$said" PORT "$exp"
+        attach
+        dir_well
+        umount "$mnt"
+        stop
+    done
+}
+
+case_all_files_are_open() { # by one process: others go on
+    begin_dir
+    seq 100 | sed "s|^|$exp/o|" | xargs touch
+    setfattr -n user.a -v value "$exp/d/f"
+    serve PORT "$exp"
+    attach max_fids=64
+    (
+        n=0
+        while { exec {fd}< "$mnt/o$((n + 1))"; } 2> "$work/err"; do n=$((n + 1)); done
+        grep -q 'Too many open files in system' "$work/err"
+        [ $n -ge 32 ] || fail "only $n of 64 fids for files"
+        [ $n -lt 64 ] || fail "$n files were opened"
+        said 'Too many open files in system' dd if="$mnt/d/f" # nor by another
+        said 'Too many open files in system' touch "$mnt/d/made"
+        [ ! -e "$exp/d/made" ] || fail "it was made, and then not opened"
+        stat "$mnt/d/f" "$mnt"/o* > "$work/out"
+        same "$(wc -l < <(grep File: "$work/out"))" 101
+        same "$(ls "$mnt/d")" f
+        same "$(getfattr --only-values -n user.a "$mnt/d/f")" value
+        mkdir "$mnt/e"
+        mv "$mnt/e" "$mnt/d/e"
+        rmdir "$mnt/d/e"
+    )
+    wait_until 10 cat "$mnt/d/f" # once all are closed
+    umount "$mnt"
+    stop
+}
+
+case_clunks_that_are_not_answered() { # who waits for a fid can be killed
+    seq 200 | sed "s|^|$exp/f|" | xargs touch
+    serve -v 0 -f "Tclunk ignore" PORT "$exp"
+    attach max_fids=64
+    stat "$mnt"/f{1..200} 2> "$work/err" > "$work/out" &
+    local pid=$!
+    wait_until 20 grep -q f40 "$work/out"
+    kill -KILL $pid
+    wait_until 9 bash -c "! kill -0 $pid 2> /dev/null"
+    wait $pid || true
+    umount "$mnt"
+    stop
+}
+
+case_another_qid_of_the_root() { # libixp: Rattach's is not that of Rstat
+    begin_dir
+    local d
+    for d in L u; do
+        serve -v $d -o other-root PORT "$exp"
+        attach allow_other,access=user
+        dir_well
+        setpriv --reuid 1 --regid 1 --clear-groups ls "$mnt" > "$work/out"
+        grep -qx d "$work/out"
+        same "$(stat -c %i "$mnt")" "$(stat -c %i "$exp")"
+        umount "$mnt"
+        stop
+    done
+}
+
+# ---- replies ----
+
+case_malformed_replies() { # each fails its request, and no other
+    begin_dir
+    serve -f "Tgetattr when=$switch count=2 malform" PORT "$exp"
+    attach attr_timeout=0
+    on
+    said 'Protocol error' stat "$mnt/d/f"
+    off
+    dir_well
+    umount "$mnt"
+    stop
+    serve -v u -f "Tstat when=$switch count=2 malform" PORT "$exp"
+    attach attr_timeout=0,entry_timeout=0
+    on
+    said 'Protocol error' stat "$mnt/d/f"
+    off
+    dir_well
+    umount "$mnt"
+    stop
+    local type
+    for type in Tlcreate Tlopen Twalk Treaddir Tmkdir Tread Twrite; do
+        serve -f "$type when=$switch count=2 malform" PORT "$exp"
+        attach entry_timeout=0,attr_timeout=0
+        : > "$mnt/before"
+        on
+        { cat "$mnt/d/f"; ls "$mnt/d"; } > "$work/out" 2> "$work/err" || true
+        { dd of="$mnt/before" conv=fsync <<< x; dd of="$mnt/made" <<< y; mkdir "$mnt/made.d"; } 2>> "$work/err" || true
+        grep -q 'Protocol error' "$work/err" || fail "nothing came of a malformed answer to $type: $(cat "$work/err")"
+        off
+        rm -rf "$mnt"/made*
+        dir_well
+        umount "$mnt"
+        stop
+    done
+}
+
+case_listings_longer_than_asked_for() { # lib9p fills the message
+    seq -f 'some-file-with-a-name-%g' 400 | sed "s|^|$exp/|" | xargs touch
+    local d msize
+    for d in L u 0; do
+        for msize in 8192 16000 70000; do
+            serve -v $d -m $msize -f "Treaddir fill" -f "Tread fill" PORT "$exp"
+            attach
+            same "$(ls "$mnt" | sort -u | wc -l)" 400
+            same "$(ls -l "$mnt" | grep -c some-file)" 400
+            same "$(find "$mnt" -type f | wc -l)" 400
+            umount "$mnt"
+            stop
+        done
+    done
+    serve -m 200000 -f "Treaddir fill" PORT "$exp" # and far longer
+    seq -f 'another-file-with-a-name-%g' 3000 | sed "s|^|$exp/|" | xargs touch
+    attach
+    same "$(ls "$mnt" | sort -u | wc -l)" 3400
+    umount "$mnt"
+    stop
+}
+
+case_more_data_than_asked_for() {
+    head -c 20000 /dev/urandom > "$exp/big"
+    echo content > "$exp/small"
+    serve -m 8192 -f "Tread when=$switch fill" PORT "$exp"
+    attach
+    on
+    said 'Protocol error' cmp "$mnt/big" "$exp/big"
+    same "$(cat "$mnt/small")" content
+    off
+    cmp "$mnt/big" "$exp/big"
+    umount "$mnt"
+    stop
+    serve -f "Twrite count=1 more=1" PORT "$exp"
+    attach
+    said 'Protocol error' dd if="$exp/big" of="$mnt/copy" conv=fsync
+    cp "$exp/big" "$mnt/copy"
+    cmp "$exp/big" "$exp/copy"
+    umount "$mnt"
+    stop
+}
+
+case_names_without_end() { # none of which a directory can have
+    begin_dir
+    serve -f "Treaddir unfit" PORT "$exp"
+    attach
+    said 'Protocol error' timeout 60 ls "$mnt"
+    same "$(cat "$mnt/d/f")" content
+    umount "$mnt"
+    stop
+    serve -f "Treaddir first=2 unfit" PORT "$exp"
+    attach
+    timeout 60 ls "$mnt" > "$work/out" 2> "$work/err" || true
+    same "$(cat "$work/out")" d
+    grep -q 'Protocol error' "$work/err"
+    umount "$mnt"
+    stop
+}
+
+case_a_message_for_each_byte() { # iounit 1
+    head -c 30000 /dev/urandom > "$work/data"
+    cp "$work/data" "$exp/read"
+    serve -f "Tlopen iounit=1" -f "Tlcreate iounit=1" PORT "$exp"
+    attach
+    cmp "$mnt/read" "$work/data"
+    cp "$work/data" "$mnt/written"
+    cmp "$exp/written" "$work/data"
+    umount "$mnt"
+    stop
+}
+
+# ---- versions, words ----
+
+# speaks DIALECT: mounts in the foreground, to see what the log says
+speaks() {
+    echo content > "$exp/file"
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/said" &
+    wait_until 30 mountpoint -q "$mnt"
+    wait_until 5 grep -q " speaks $1, msize" "$work/said"
+    same "$(cat "$mnt/file")" content
+    umount "$mnt"
+    wait $!
+}
+
+case_plain_is_not_the_last_word() { # both go9p
+    serve -v u -r plain PORT "$exp"
+    speaks 9P2000.u
+    stop
+    serve -v 0 -r plain PORT "$exp" # u9fs
+    speaks 9P2000
+    stop
+    serve -v u -r plain -o one-version PORT "$exp"
+    speaks 9P2000.u
+    stop
+}
+
+case_silence_to_an_unknown_version() { # knusbaum/go9p
+    serve -v u -r silent PORT "$exp"
+    speaks 9P2000.u
+    said 'does not answer' "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L"
+    stop
+}
+
+case_words_that_nobody_knows() { # what is missing can be made
+    begin_dir
+    local text
+    for text in nothing_like_that ''; do
+        serve -v u -f "Twalk name=new count=3 error=5 text=$text" PORT "$exp"
+        attach
+        said 'No such file' cat "$mnt/new"
+        echo made > "$mnt/new"
+        same "$(cat "$exp/new")" made
+        dir_well
+        umount "$mnt"
+        stop
+    done
+    serve -v u -f "Twalk name=a error=5 text=no_such_path" -f "Topen error=5 text=permission_denied" PORT "$exp"
+    attach
+    said 'No such file' cat "$mnt/a"
+    said 'Permission denied' cat "$mnt/d/f"
+    umount "$mnt"
+    stop
+}
+
+case_links_that_are_none() { # lib9p's .u makes an empty file
+    serve -v u -o no-links PORT "$exp"
+    attach
+    echo content > "$mnt/f"
+    said 'not permitted' ln "$mnt/f" "$mnt/h"
+    [ ! -e "$exp/h" ] || fail "what was made instead is still there"
+    same "$(cat "$exp/f")" content
+    same "$(ls "$mnt")" f
+    umount "$mnt"
+    stop
+    serve -v u PORT "$exp"
+    attach
+    ln "$mnt/f" "$mnt/h"
+    rm "$mnt/f"
+    same "$(cat "$mnt/h")" content
+    umount "$mnt"
+    stop
+}
+
+case_errors_of_the_kernels_own() {
+    begin_dir
+    local n
+    for n in 4 512 513 514 516 530; do
+        serve -f "Tgetattr when=$switch error=$n" -f "Tread when=$switch error=$n" PORT "$exp"
+        attach attr_timeout=0
+        on
+        said 'Input/output error' stat "$mnt/d/f"
+        off
+        umount "$mnt"
+        attach
+        stat "$mnt/d/f" > "$work/out"
+        exec 9< "$mnt/d/f"
+        on
+        said 'Input/output error' timeout 20 cat <&9
+        off
+        exec 9<&-
+        umount "$mnt"
+        stop
+    done
+}
+
+need_fuse
+run_cases
