@@ -151,8 +151,9 @@ struct p9_xattrs {
 void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                   struct p9_found *found);
 
-/* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
-void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);
+/* Walks one name from `from`, or with NULL clones it, without waiting: done() gets the fid, or NULL, from the reader thread or before
+ * this returns. */
+void p9_walk_start(struct p9_fid *from, const char *name, void (*done)(void *arg, struct p9_fid *fid), void *arg);
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */

@@ -102,7 +102,7 @@ struct tree {
     uint64_t clock;             /* renames so far */
     uint64_t changes;           /* of attributes, so far */
     uint64_t changes_forgotten; /* the last to a node that the kernel has forgotten since */
-    unsigned cloning;           /* spares under way */
+    unsigned cloning;           /* fids that nobody waits for, under way */
     unsigned moving, removing;  /* renames, removals of hidden files, under way */
     unsigned nodes;             /* for statistics and tests */
 };
@@ -285,6 +285,10 @@ int node_take(struct p9_scope *sc, struct node_use *u);
 struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *user);
 /* Gets one for the next time, from dirfid, which was walked when the clock was `walked`, without waiting. */
 void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked);
+/* Gets an unopened fid of a node that has none: dirfid, walked then, is that of its directory, and `name` its name there. Without
+ * waiting, too: before the file loses its last name, which the fid outlives. */
+void tree_want_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *dirfid, const char *name,
+                   uint64_t walked);
 
 /* How long a file stays open that nobody has open, milliseconds. */
 enum { KEPT_OPEN_MS = 1000 };

@@ -316,9 +316,9 @@ static void walk_start(struct p9_scope *sc, struct p9_fid *from, size_t n, const
     p9_submit(from->client->session, &k->req, &tx);
 }
 
-void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg)
+void p9_walk_start(struct p9_fid *from, const char *name, void (*done)(void *arg, struct p9_fid *fid), void *arg)
 {
-    walk_start(NULL, from, 0, NULL, done, arg);
+    walk_start(NULL, from, name != NULL, &name, done, arg);
 }
 
 struct second {

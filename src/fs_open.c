@@ -103,6 +103,44 @@ static int open_at_once(struct op *op, struct node_use *u, struct file *f, struc
     return rc;
 }
 
+/* Of a file without a name: one that is open already serves again; else what was kept when it lost its name is opened, if the server
+ * still has the file then. Not to truncate: whether it is that file is seen afterwards. */
+static int open_unnamed(struct op *op, struct node *node, struct file *f)
+{
+    struct node_use u = op_use(op, node);
+    struct p9_fid *fid;
+    int rc;
+
+    f->handle.fid = tree_open_unnamed(op->fs->tree, node, u.user, f->handle.flags);
+    if (f->handle.fid != NULL)
+        return 0;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
+        if (rc == 0) {
+            rc = p9_open(&op->scope, fid, f->handle.flags & ~O_TRUNC);
+            f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+            p9_fid_put(fid);
+        }
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+static int open_walked(struct op *op, struct node_use *u, struct file *f)
+{
+    int rc;
+
+    do {
+        rc = node_take(&op->scope, u);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u->fid, f->handle.flags);
+        if (rc == 0)
+            f->handle.fid = p9_fid_get(u->fid);
+    } while (node_again(u, rc));
+    return rc;
+}
+
 static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_opening *o)
 {
     struct node_use u = op_use(op, node);
@@ -118,15 +156,7 @@ static int open_by_name(struct op *op, struct node *node, struct file *f, struct
     o->first_got = 0;
     if (rc == -EINTR)
         return rc;
-    do {
-        rc = node_take(&op->scope, &u);
-        if (rc == 0)
-            rc = p9_open(&op->scope, u.fid, f->handle.flags);
-        if (rc == 0)
-            f->handle.fid = p9_fid_get(u.fid);
-    } while (node_again(&u, rc));
-    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op_user(op), f->handle.flags)) != NULL)
-        rc = 0;
+    rc = tree_facts(op->fs->tree, node).nameless ? open_unnamed(op, node, f) : open_walked(op, &u, f);
     if (rc != 0)
         return rc;
     f->handle.walked = u.walked;
