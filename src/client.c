@@ -409,6 +409,15 @@ int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
     return fid->client->ops->getattr(sc, fid, attr);
 }
 
+int p9_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                   struct p9_xattrs_too *too)
+{
+    const struct p9_dialect_ops *ops = fid->client->ops;
+
+    memset(too->lacks, 0, sizeof too->lacks);
+    return ops->getattr_too != NULL ? ops->getattr_too(sc, fid, attr, unopened, too) : ops->getattr(sc, fid, attr);
+}
+
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)
 {
     return fid->client->ops->setattr(sc, fid, set, NULL);

@@ -49,6 +49,7 @@ struct fs {
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
+    atomic_bool no_capability; /* it has no security.capability */
     struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
@@ -217,6 +218,7 @@ int lock_queue_start(struct fs *fs);
 void lock_queue_stop(struct fs *fs);
 
 /* fs_xattr.c */
+extern const char capability[]; /* security.capability */
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);

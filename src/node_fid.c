@@ -124,6 +124,14 @@ struct p9_fid *node_cached_fid(struct tree *t, struct node *node, struct user *u
     return p9_fid_get(nf->fid);
 }
 
+struct p9_fid *tree_cached_fid(struct tree *t, struct node *node, struct user *user)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct p9_fid *fid = user != NULL ? node_cached_fid(t, node, user) : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
 struct p9_fid *node_handle_fid(struct tree *t, struct node *node, struct user *user)
 {
     for (struct handle *h = node->handles; h != NULL; h = h->next)

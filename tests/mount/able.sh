@@ -4,7 +4,7 @@
 able() { [[ " $cannot " != *" $1 "* ]]; }
 
 abilities='devices special symlinks links nlink modes owners nanoseconds symlink-times touch ftruncate directory-files
-    rename-across default-acls xattrs locks space long-paths reopen-unnamed'
+    rename-across default-acls xattrs locks space long-paths reopen-unnamed capabilities'
 
 does_devices() { mknod "$mnt/null" c 1 3; }
 does_special() { mkfifo "$mnt/fifo"; }
@@ -21,6 +21,7 @@ does_directory-files() { "$TOOLS/calls" mode_by_directory "$mnt"; }
 does_rename-across() { "$TOOLS/calls" rename_across "$mnt"; }
 does_default-acls() { setfacl -d -m u:4711:rwx "$mnt"; }
 does_xattrs() { : > "$mnt/f"; setfattr -n user.a -v x "$mnt/f"; }
+does_capabilities() { : > "$mnt/f"; setcap cap_net_raw+ep "$mnt/f"; }
 does_locks() { # that other clients see
     : > "$mnt/f"
     hold "$mnt/f" wr:0:10; told ok

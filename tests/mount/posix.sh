@@ -483,6 +483,63 @@ case_xattrs() {
     same "$(getfattr -n user.long --only-values "$exp/f" 2>/dev/null | wc -c)" 3000
 }
 
+case_capabilities() { # of programs: whoever writes takes them
+    able xattrs || return 0
+    attach allow_other
+    echo program > "$exp/f"
+    chmod 666 "$exp/f"
+    setcap cap_net_raw+ep "$exp/f"
+    same "$(getcap "$mnt/f")" "$mnt/f cap_net_raw=ep"
+    getfattr --absolute-names -m - "$mnt/f" | grep -qx security.capability
+    as 1 sh -c "echo x >> '$mnt/f'"
+    same "$(getcap "$mnt/f" "$exp/f")" ''
+    same "$(tail -n 1 "$exp/f")" x
+    setcap cap_net_raw+ep "$exp/f"
+    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # others' change is seen after a while
+    chown 1 "$mnt/f"
+    same "$(getcap "$exp/f")" ''
+    setcap cap_net_raw+ep "$exp/f"
+    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # others' change is seen after a while
+    as 1 truncate -s 1 "$mnt/f"
+    same "$(getcap "$exp/f")" ''
+    : > "$mnt/new" # it is known to have none, until it is given one
+    able capabilities || return 0
+    setcap cap_chown+ep "$mnt/new"
+    same "$(getcap "$mnt/new")" "$mnt/new cap_chown=ep"
+    same "$(getcap "$exp/new")" "$exp/new cap_chown=ep"
+    exec 3>> "$mnt/new"
+    echo 1 >&3
+    same "$(getcap "$exp/new")" ''
+    setcap cap_chown+ep "$mnt/new"
+    echo 2 >&3
+    same "$(getcap "$exp/new")" ''
+    exec 3>&-
+    setcap cap_chown+ep "$mnt/new"
+    setcap -r "$mnt/new"
+    same "$(getcap "$mnt/new" "$exp/new")" ''
+    fails as 1 setcap cap_chown+ep "$mnt/new" 2>/dev/null
+}
+
+case_copies_with_attributes() { # of all kinds
+    able xattrs && able capabilities || return 0
+    attach
+    mkdir "$work/tree" "$mnt/untarred"
+    cp /bin/true "$work/tree/program"
+    setcap cap_net_raw+ep "$work/tree/program"
+    echo x > "$work/tree/f"
+    setfattr -n user.a -v hello "$work/tree/f"
+    setfacl -m u:4711:r "$work/tree/f"
+    rsync -aXA "$work/tree" "$mnt/"
+    tar c --xattrs --xattrs-include='*' -C "$work/tree" . | tar x --xattrs --xattrs-include='*' -C "$mnt/untarred"
+    local d all
+    all=$(cd "$work/tree" && getfattr -dm - program f)
+    for d in "$mnt/tree" "$exp/tree" "$mnt/untarred" "$exp/untarred"; do
+        same "$(cd "$d" && getfattr -dm - program f)" "$all"
+    done
+    same "$(rsync -aXA --itemize-changes "$mnt/tree/" "$work/tree/")" ''
+    rm -r "$work/tree"
+}
+
 case_acls() {
     able xattrs || return 0
     attach
