@@ -75,7 +75,9 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
         n = -ENOSYS;
     if (is_capability(name))
         tree_cap_answered(op.fs->tree, node, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
-    if (number >= 0)
+    bool written = is_capability(name) &&
+                   tree_writing_user(op.fs->tree, node) != NULL; /* the kernel's question, of this file alone */
+    if (number >= 0 && !written)
         note_answer(&op, node, (unsigned)number, n, &too, changes);
     if (n < 0) {
         op_reply_err(&op, (int)n);

@@ -20,6 +20,16 @@ case_mmap() { calls maps; }
 case_utimensat() { calls "$(able nanoseconds && echo times || echo times_in_seconds)"; }
 case_text_file_busy() { calls busy_text; }
 case_rename_flags() { calls rename_flags; }
+case_rename_no_replace() {
+    calls rename_no_replace
+    detach
+    attach negative_timeout=30
+    fails stat "$mnt/taken" 2>/dev/null
+    echo other > "$exp/taken"
+    "$TOOLS/calls" rename_to_taken "$mnt"
+    same "$(cat "$exp/taken")" other
+    same "$(ls -A "$exp")" taken
+}
 case_removed_while_in_use() { calls removed; }
 case_emptied_directories_go() { calls emptied; }
 case_removed_directory() { calls removed_directory; }
