@@ -116,6 +116,8 @@ int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid);
 void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr);
 /* Sets node's mode with the rights of who mounted. 0 or -errno. */
 int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode);
+/* Whether who asks is in that group. */
+bool in_group(fuse_req_t req, gid_t gid);
 /* Waits until what was written to node is acknowledged: before anything that is to see it. 0 or -EINTR. */
 int op_settle(struct op *op, const struct node *node);
 /* A use of node's fid on behalf of op. */

@@ -145,6 +145,29 @@ static bool takes_capability(struct op *op, const char *name, const char *value)
     return value == NULL && is_capability(name) && op->fs->access == ACCESS_USER;
 }
 
+static bool is_access_acl(const char *name)
+{
+    return strcmp(name, "system.posix_acl_access") == 0;
+}
+
+/* Who is not in the file's group loses its set-group-id bit by giving it an ACL. Where all act by one attach the server
+ * does not know who it was. */
+static bool may_take_sgid(struct op *op, const char *name, const char *value)
+{
+    return value != NULL && op->fs->access == ACCESS_CLIENT && fuse_req_ctx(op->req)->uid != 0 && is_access_acl(name);
+}
+
+static int take_sgid(struct op *op, struct node *node)
+{
+    struct p9_attr attr;
+
+    op->scope.interrupted = false; /* the ACL is set */
+    int rc = node_getattr(op, node, &attr);
+    if (rc != 0 || !(attr.mode & S_ISGID) || in_group(op->req, attr.gid))
+        return rc;
+    return set_mode_as_mounter(op, node, attr.mode & 07777 & ~(mode_t)S_ISGID);
+}
+
 static int change_and_tell(struct op *op, struct node *node, const char *name, const char *value, size_t size,
                            int flags)
 {
@@ -158,7 +181,11 @@ static int change_and_tell(struct op *op, struct node *node, const char *name, c
         rc = change_as(op, node, t->users, name, value, size, flags);
     if (is_capability(name))
         tree_cap_setting(t, node);
-    tree_changing(t, node); /* an ACL is the mode, too */
+    if (rc == 0 && may_take_sgid(op, name, value))
+        rc = take_sgid(op, node);
+    tree_changing(t, node);
+    if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
+        fuse_lowlevel_notify_inval_inode(op->fs->se, ino_of(op->fs, node), -1, 0);
     return rc;
 }
 

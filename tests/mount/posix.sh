@@ -724,6 +724,34 @@ case_access_client() { # one attach; the kernel checks
     chmod 755 "$mnt"
 }
 
+case_acl_takes_set_group_id() { # from who is not in the group, as on a local disk
+    able xattrs || return 0
+    attach allow_other,access=client
+    mkdir "$work/local"
+    local d group
+    for d in "$mnt" "$work/local"; do
+        for group in 1 2; do
+            : > "$d/f$group"
+            mkdir "$d/d$group"
+            chown 1:$group "$d/f$group" "$d/d$group"
+            chmod 2775 "$d/f$group" "$d/d$group"
+            as 1 setfacl -m u:4711:r "$d/f$group" "$d/d$group"
+        done
+        : > "$d/g"
+        chown 1:2 "$d/g"
+        chmod 2775 "$d/g"
+        setpriv --reuid=1 --regid=1 --groups=2 setfacl -m u:4711:r "$d/g"
+        : > "$d/r"
+        chown 1:2 "$d/r"
+        chmod 2775 "$d/r"
+        setfacl -m u:4711:r "$d/r"
+    done
+    same "$(cd "$exp" && stat -c '%n %a' d? f? g r)" "$(cd "$work/local" && stat -c '%n %a' d? f? g r)"
+    same "$(cd "$mnt" && stat -c '%n %a' d? f? g r)" "$(cd "$work/local" && stat -c '%n %a' d? f? g r)"
+    same "$(stat -c %a "$exp/f1" "$exp/f2" | tr '\n' ' ')" '2775 775 '
+    rm -r "$work/local"
+}
+
 case_access_any_and_one() {
     attach allow_other,access=any
     as 1 sh -c "echo x > '$mnt/f'"
