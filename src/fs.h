@@ -50,6 +50,7 @@ struct fs {
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
     atomic_bool no_capability; /* it has no security.capability */
+    atomic_int empty_xattrs;   /* whether an extended attribute can have an empty value: 1, -1, 0 not known */
     struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };

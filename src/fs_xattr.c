@@ -2,13 +2,14 @@
  * fs_xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
  * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP itself.
- * An empty value cannot be set: on the wire that is the removal.
+ * An attribute of size 0 is on the wire the removal, and sets an empty value on those servers alone that look at its flags.
  *
  * The kernel asks for security.capability before each write, chown and truncation, to remove it; that costs nothing while it is
  * known that there is none. FUSE_HANDLE_KILLPRIV_V2 would spare the question, but then nobody removed it, nor
  * set-user-id bits, where the server takes us for root, or is no Linux.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -139,6 +140,34 @@ static int change_as(struct op *op, struct node *node, struct user *user, const 
     return rc;
 }
 
+/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1, -1, or 0 if it could not be tried. */
+static int try_empty(struct op *op, struct node *node, const char *name)
+{
+    char own[64];
+    const char *dot = strchr(name, '.');
+    struct user *user = op_user(op);
+
+    if (dot == NULL)
+        return 0;
+    snprintf(own, sizeof own, "%.*s.9pfs-empty", (int)(dot - name), name);
+    change_as(op, node, user, own, "", 0, 0);
+    ssize_t n = get(op, node, own, NULL, 0, NULL);
+    if (n == 0)
+        change_as(op, node, user, own, NULL, 0, 0);
+    return n == 0 ? 1 : n == -ENODATA ? -1 : 0;
+}
+
+static bool sets_empty(struct op *op, struct node *node, const char *name)
+{
+    int known = atomic_load(&op->fs->empty_xattrs);
+
+    if (known == 0) {
+        known = try_empty(op, node, name);
+        atomic_store(&op->fs->empty_xattrs, known);
+    }
+    return known > 0;
+}
+
 /* Whoever writes to a file takes its capability, and asks us to do so, where only root may change it otherwise: the kernel has seen to that. */
 static bool takes_capability(struct op *op, const char *name, const char *value)
 {
@@ -197,6 +226,10 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
     op.nosys_ok = true;
     struct node *node = node_of(op.fs, ino);
     int rc = check_flags(&op, node, name, flags);
+    if (rc == 0 && value != NULL && size == 0 && !sets_empty(&op, node, name))
+        rc = -EOPNOTSUPP;
+    if (rc == 0 && size == 0)
+        flags &= ~XATTR_REPLACE; /* it would be the removal */
     if (rc == 0)
         rc = change_and_tell(&op, node, name, value, size, flags);
     op_reply_err(&op, rc);
@@ -204,10 +237,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
 
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-    if (size == 0)
-        fuse_reply_err(req, EOPNOTSUPP);
-    else
-        change(req, ino, name, value, size, flags);
+    change(req, ino, name, value, size, flags);
 }
 
 void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)

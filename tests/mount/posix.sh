@@ -490,7 +490,25 @@ case_xattrs() {
     fails setfattr -x user.a "$mnt/f" 2>/dev/null
     # An empty value would be a removal on the wire: it is refused, and nothing is lost.
     fails setfattr -n user.long -v '' "$mnt/f" 2>/dev/null
+    fails setfattr -n user.none -v '' "$mnt/f" 2>/dev/null
+    same "$(getfattr --absolute-names "$exp/f" | grep '^user')" user.long
     same "$(getfattr -n user.long --only-values "$exp/f" 2>/dev/null | wc -c)" 3000
+}
+
+case_empty_attributes() { # where the server can
+    [ "$server" = test_l ] || return 0
+    serve -o empty-xattrs PORT "$exp"
+    attach
+    echo x > "$mnt/f"
+    setfattr -n user.a "$mnt/f"
+    setfattr -n user.b -v old "$mnt/f"
+    setfattr -n user.b -v '' "$mnt/f"
+    same "$(getfattr --absolute-names -dm user "$mnt/f" | tail -n +2 | tr '\n' ' ')" 'user.a="" user.b=""  '
+    same "$(getfattr --absolute-names -dm user "$exp/f" | tail -n +2 | tr '\n' ' ')" 'user.a="" user.b=""  '
+    setfattr -x user.a "$mnt/f"
+    same "$(getfattr --absolute-names -dm user "$exp/f" | tail -n +2 | tr '\n' ' ')" 'user.b=""  '
+    umount "$mnt"
+    stop
 }
 
 case_capabilities() { # of programs: whoever writes takes them
