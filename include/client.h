@@ -166,8 +166,9 @@ struct p9_xattrs {
 void p9_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                   struct p9_found *found);
 
-/* Clones `from` without waiting: done() gets the fid, or NULL, from the reader thread or before this returns. */
-void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg);
+/* Walks one name from `from`, or with NULL clones it, without waiting: done() gets the fid, or NULL, from the reader thread or before
+ * this returns. */
+void p9_walk_start(struct p9_fid *from, const char *name, void (*done)(void *arg, struct p9_fid *fid), void *arg);
 
 struct p9_fid *p9_fid_get(struct p9_fid *fid);
 void p9_fid_put(struct p9_fid *fid); /* NULL is nothing; never blocks */
@@ -187,6 +188,12 @@ int p9_fid_clunk(struct p9_scope *sc, struct p9_fid *fid);
 int p9_open(struct p9_scope *sc, struct p9_fid *fid, int flags);
 enum { P9_OPEN_TOO = 16 };
 
+/* Extended attributes that may be asked for next, NULL: none; and whether they are not there: -errno then. */
+struct p9_xattrs_too {
+    const char *names[P9_XATTRS];
+    int lacks[P9_XATTRS];
+};
+
 /* A file that is opened while its name is looked at again. */
 struct p9_opening {
     /* Set by the caller; the rest zero. */
@@ -200,6 +207,7 @@ struct p9_opening {
     uint32_t first_size;
     struct p9_fid *too[P9_OPEN_TOO]; /* others, to be opened to read: the caller's. NULL where that failed */
     size_t ntoo;
+    struct p9_xattrs_too xattrs; /* of the file; lacks is set */
 
     struct p9_fid *walked; /* the caller's */
     struct p9_attr attr;
@@ -219,6 +227,10 @@ int p9_make_file(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode
 /* A name for a file of our own, not used before; name has room for P9_HIDDEN_BYTES. */
 void p9_hidden_name(char *name);
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
+/* The same, and extended attributes of it in the same round trip, where they can be asked for: by the fid `unopened` of the same file, or with
+ * NULL by this one. */
+int p9_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                   struct p9_xattrs_too *too);
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set);
 /* The same, and attributes are asked for beside it: seen->nlink is 0 if there is no answer, and else they are those before or after. */
 int p9_setattr_seen(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen);
@@ -261,11 +273,6 @@ struct p9_lock_held {
 int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
                struct p9_lock_held *held);
 
-/* Extended attributes that may be asked for next, NULL: none; and whether they are not there: -errno then. */
-struct p9_xattrs_too {
-    const char *names[P9_XATTRS];
-    int lacks[P9_XATTRS];
-};
 /* The value of an extended attribute, or with name "" the list of names, each terminated. Returns its size in bytes and,
  * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Others are asked for in the
  * same round trip; too may be NULL. Txattrwalk. */

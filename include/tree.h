@@ -79,6 +79,9 @@ struct node {
     uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
     uint64_t touched;         /* the same, of what leaves it its names */
     uint64_t seen;            /* changes of others that attributes, or a lock's owner, told of */
+    int uncapped;             /* -errno, if the server said that it has no security.capability, */
+    uint64_t uncapped_ms;     /* when it was asked; */
+    unsigned capped;          /* and how often we may have given it one */
     uint64_t lacks_until;     /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
     struct p9_attr
@@ -106,7 +109,7 @@ struct tree {
     uint64_t clock;             /* renames so far */
     uint64_t changes;           /* of attributes, so far */
     uint64_t changes_forgotten; /* the last to a node that the kernel has forgotten since */
-    unsigned cloning;           /* spares under way */
+    unsigned cloning;           /* fids that nobody waits for, under way */
     unsigned moving, removing;  /* renames, removals of hidden files, under way */
     unsigned nodes;             /* for statistics and tests */
 };
@@ -195,6 +198,20 @@ void tree_wrote(struct tree *t, struct node *node, uint64_t end);
  * was changed since the count of changes was `changes`, UINT64_MAX: in any case. */
 int tree_lacks(struct tree *t, struct node *node, unsigned number);
 void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS], uint64_t changes, unsigned ms);
+/* The same of security.capability, which the kernel asks for before each write: unlike the others nothing that is done to the file gives
+ * it one but setting it. What was said holds for so many milliseconds, for a file that is open for writing a second at least. */
+int tree_uncapped(struct tree *t, struct node *node, unsigned ms);
+/* The question, to begin before it is asked, and what the server said: 0 if it has one, or that is not known. */
+struct cap_question {
+    unsigned capped;
+    uint64_t ms;
+};
+struct cap_question tree_cap_asked(struct tree *t, struct node *node);
+void tree_cap_answered(struct tree *t, struct node *node, const struct cap_question *q, int lacks);
+/* Before and after it is set. */
+void tree_cap_setting(struct tree *t, struct node *node);
+/* Who has the file open for writing; NULL: nobody. */
+struct user *tree_writing_user(struct tree *t, struct node *node);
 /* The node of parent/name, if it is known, with one reference counted, to be dropped by tree_forget. */
 struct node *tree_known(struct tree *t, struct node *parent, const char *name);
 /* The directory that a directory is in, with one reference counted, and its name there; NULL if it has none. */
@@ -303,6 +320,8 @@ int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o);
 bool tree_fid_holds(struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked);
 /* Takes the cached fid of parent/name, a directory or not, if that is its only name and nobody uses the fid: the caller's. */
 struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir);
+/* The fid in the cache, as a reference, if there is one that is good. */
+struct p9_fid *tree_cached_fid(struct tree *t, struct node *node, struct user *user);
 /* Takes the fid out of the cache, for opening: an unopened fid that the caller alone holds. */
 int node_take(struct p9_scope *sc, struct node_use *u);
 
@@ -310,6 +329,10 @@ int node_take(struct p9_scope *sc, struct node_use *u);
 struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *user);
 /* Gets one for the next time, from dirfid, which was walked when the clock was `walked`, without waiting. */
 void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked);
+/* Gets an unopened fid of a node that has none: dirfid, walked then, is that of its directory, and `name` its name there. Without
+ * waiting, too: before the file loses its last name, which the fid outlives. */
+void tree_want_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *dirfid, const char *name,
+                   uint64_t walked);
 
 /* How long a file stays open that nobody has open, milliseconds. */
 enum { KEPT_OPEN_MS = 1000 };

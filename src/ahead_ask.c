@@ -393,7 +393,8 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
         ahead_let_go(a, l, e, GONE);
         return false;
     }
-    *found = (struct ahead_found){.attr = e->attr, .fid = e->fid, .walked = e->walked, .below = e->below, .asked_ms = e->asked_ms};
+    *found = (struct ahead_found){
+        .attr = e->attr, .fid = e->fid, .walked = e->walked, .below = e->below, .asked_ms = e->asked_ms};
     found->left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms);
     memcpy(found->lacks, e->lacks, sizeof found->lacks);
     found->open = e->open;

@@ -334,9 +334,9 @@ static void walk_start(struct p9_scope *sc, struct p9_fid *from, size_t n, const
     p9_submit(from->client->session, &k->req, &tx);
 }
 
-void p9_clone_start(struct p9_fid *from, void (*done)(void *arg, struct p9_fid *fid), void *arg)
+void p9_walk_start(struct p9_fid *from, const char *name, void (*done)(void *arg, struct p9_fid *fid), void *arg)
 {
-    walk_start(NULL, from, 0, NULL, done, arg);
+    walk_start(NULL, from, name != NULL, &name, done, arg);
 }
 
 struct second {
@@ -425,6 +425,15 @@ void p9_hidden_name(char *name)
 int p9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
 {
     return fid->client->ops->getattr(sc, fid, attr);
+}
+
+int p9_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                   struct p9_xattrs_too *too)
+{
+    const struct p9_dialect_ops *ops = fid->client->ops;
+
+    memset(too->lacks, 0, sizeof too->lacks);
+    return ops->getattr_too != NULL ? ops->getattr_too(sc, fid, attr, unopened, too) : ops->getattr(sc, fid, attr);
 }
 
 int p9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set)

@@ -15,6 +15,9 @@ struct p9_dialect_ops {
                       struct p9_found *found);
     int (*create)(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid);
     int (*getattr)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
+    /* May be NULL. */
+    int (*getattr_too)(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                       struct p9_xattrs_too *too);
     /* seen may be NULL; it is left alone where there is no answer. */
     int (*setattr)(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen);
     int (*mkdir)(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid,
@@ -53,12 +56,13 @@ extern const struct p9_dialect_ops p9_old_ops;   /* 9P2000.u, 9P2000 */
 enum p9_missing {
     P9_NO_UNLINKAT = 1,
     P9_NO_RENAMEAT = 2,
-    P9_NO_FOREIGN_HOSTS = 4, /* Tlock wants a client_id that is a host it can find */
-    P9_NO_EXCL = 8,          /* Tlcreate opens what is there, O_EXCL or not */
-    P9_NO_TRUNC = 16,        /* Tlopen and Tlcreate ignore O_TRUNC */
-    P9_NO_ATIME = 64,        /* Twstat changes no time of access */
-    P9_FIDS_FOLLOW = 32,     /* a fid is a file, not a path */
-    P9_NO_FID_ERRORS = 128,  /* EIO and EINVAL are not about the number of a new fid */
+    P9_NO_FOREIGN_HOSTS = 4,   /* Tlock wants a client_id that is a host it can find */
+    P9_NO_EXCL = 8,            /* Tlcreate opens what is there, O_EXCL or not */
+    P9_NO_TRUNC = 16,          /* Tlopen and Tlcreate ignore O_TRUNC */
+    P9_NO_ATIME = 64,          /* Twstat changes no time of access */
+    P9_FIDS_FOLLOW = 32,       /* a fid is a file, not a path */
+    P9_NO_FID_ERRORS = 128,    /* EIO and EINVAL are not about the number of a new fid */
+    P9_NO_XATTR_OF_OPEN = 256, /* Txattrwalk of an open fid kills it, at the clunk of what that made */
 };
 
 struct fids;

@@ -532,6 +532,26 @@ static ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const cha
     return got;
 }
 
+static int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                             struct p9_xattrs_too *too)
+{
+    struct p9_fid *by = unopened != NULL ? unopened : p9_lacks(fid->client, P9_NO_XATTR_OF_OPEN) ? NULL : fid;
+    const struct p9_fcall tx = linux_getattr_message(fid);
+    struct linux_xattrs x = {0};
+    struct p9_req req = {0};
+    struct linux_round r;
+
+    linux_round_begin(&r, sc, fid->client);
+    linux_round_send(&r, &req, &tx);
+    if (by != NULL)
+        linux_xattrs_ask(&x, &r, by, too->names);
+    linux_round_end(&r);
+    linux_xattrs_take(&x, too->lacks);
+    if (req.rc == 0)
+        linux_attr_of(&req.rx, attr);
+    return req.rc;
+}
+
 /* Txattrcreate makes the fid the attribute; it is set when that is clunked. */
 static int linux_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n,
                           int flags)
@@ -573,7 +593,7 @@ static void linux_learn(struct p9_client *c, struct p9_fid *root)
         return;
     if (c->read_max > GANESHA_READ_MAX)
         c->read_max = GANESHA_READ_MAX;
-    atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW);
+    atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW | P9_NO_XATTR_OF_OPEN);
 }
 
 const struct p9_dialect_ops p9_linux_ops = {
@@ -582,6 +602,7 @@ const struct p9_dialect_ops p9_linux_ops = {
     .find_many = linux_find_many,
     .create = linux_create,
     .getattr = linux_getattr,
+    .getattr_too = linux_getattr_too,
     .setattr = linux_setattr,
     .mkdir = linux_mkdir,
     .mknod = linux_mknod,

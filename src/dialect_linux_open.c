@@ -2,7 +2,8 @@
  * dialect_linux_open.c: what is asked for at once when a file is opened.
  *
  * None of these requests depends on the order in which they are answered: the walk makes another fid, attributes can
- * be asked for by a fid whether it is open or not, and only what is open already is read.
+ * be asked for by a fid whether it is open or not, and only what is open already is read. Where extended ones cannot, they
+ * are asked for by the fid that the walk makes: if that is too early they are just not known.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +12,10 @@
 
 enum { WALK, GETATTR, OPEN, READ, TOO, MOST = TOO + P9_OPEN_TOO };
 
-static void ask_all(struct p9_scope *sc, struct p9_opening *o, struct p9_req *req)
+static void ask_all(struct p9_scope *sc, struct p9_opening *o, struct p9_req *req, struct linux_xattrs *x)
 {
     struct linux_round r;
+    struct p9_fid *unopened = p9_lacks(o->fid->client, P9_NO_XATTR_OF_OPEN) ? o->walked : o->fid;
     uint32_t most = o->fid->iounit < o->fid->client->read_max ? o->fid->iounit : o->fid->client->read_max;
     struct p9_fcall tx = p9_walk_message(o->from, o->walked, o->n, o->names);
 
@@ -30,6 +32,7 @@ static void ask_all(struct p9_scope *sc, struct p9_opening *o, struct p9_req *re
         tx = (struct p9_fcall){.type = P9_Tread, .Tread = {.fid = o->fid->num, .count = req[READ].into_size}};
         linux_round_send(&r, &req[READ], &tx);
     }
+    linux_xattrs_ask(x, &r, unopened, o->xattrs.names);
     for (size_t i = 0; i < o->ntoo; i++) {
         tx = linux_lopen_message(o->too[i], O_RDONLY);
         linux_round_send(&r, &req[TOO + i], &tx);
@@ -50,11 +53,13 @@ static void note_other(struct p9_fid **fid, const struct p9_req *req)
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o)
 {
     struct p9_req req[MOST] = {0};
+    struct linux_xattrs xattrs = {0};
     int rc = fid_new(sc, o->fid->client, &o->walked);
 
     if (rc != 0)
         return rc;
-    ask_all(sc, o, req);
+    ask_all(sc, o, req, &xattrs);
+    linux_xattrs_take(&xattrs, o->xattrs.lacks);
     for (size_t i = 0; i < o->ntoo; i++)
         note_other(&o->too[i], &req[TOO + i]);
     rc = req[WALK].rc;

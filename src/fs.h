@@ -50,6 +50,8 @@ struct fs {
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
     atomic_bool lost;          /* something that was written is, and no program was told */
+    atomic_bool no_capability; /* it has no security.capability */
+    atomic_int empty_xattrs;   /* whether an extended attribute can have an empty value: 1, -1, 0 not known */
     struct lock_queue *lock_queue;
     void (*ready)(void); /* called once, when the kernel has accepted the mount */
 };
@@ -118,6 +120,8 @@ int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid);
 void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr);
 /* Sets node's mode with the rights of who mounted. 0 or -errno. */
 int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode);
+/* Whether who asks is in that group. */
+bool in_group(fuse_req_t req, gid_t gid);
 /* Waits until what was written to node is acknowledged: before anything that is to see it. 0 or -EINTR. */
 int op_settle(struct op *op, const struct node *node);
 /* A use of node's fid on behalf of op. */
@@ -222,6 +226,7 @@ int lock_queue_start(struct fs *fs);
 void lock_queue_stop(struct fs *fs);
 
 /* fs_xattr.c */
+extern const char capability[]; /* security.capability */
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);

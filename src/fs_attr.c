@@ -213,7 +213,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 
 /* ---- access ------------------------------------------------------------- */
 
-static bool in_group(fuse_req_t req, gid_t gid)
+bool in_group(fuse_req_t req, gid_t gid)
 {
     gid_t groups[256];
 

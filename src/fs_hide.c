@@ -63,8 +63,12 @@ int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const c
     struct node *node = tree_only_name_of_open(t, dir, name);
     int rc = -EOPNOTSUPP;
 
-    if (node == NULL || keeps_unlinked(op->fs, dirfid) > 0)
+    if (node == NULL)
         return 0;
+    if (keeps_unlinked(op->fs, dirfid) > 0) { /* its open fids stay good, but nothing can be walked from them */
+        tree_want_fid(t, node, op_user(op), dirfid, name, tree_clock(t));
+        return 0;
+    }
     p9_hidden_name(hidden);
     if (replaced) { /* the name must not be missing for a moment: a second one is made */
         struct node_use u = op_use(op, node);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fs.h"
@@ -330,6 +331,74 @@ static int settle_name(struct op *op, struct node *dir, const char *name)
     return tree_qid(op->fs->tree, dir, name, &qid) ? behind_settle(op->fs->behind, &op->scope, &qid) : 0;
 }
 
+/* One end of a rename. */
+struct place {
+    struct node *dir;
+    struct p9_fid *fid;
+    const char *name;
+};
+
+static int rename_over(struct op *op, const struct place *from, const struct place *to)
+{
+    int rc = hide_if_open(op, to->dir, to->fid, to->name, true);
+
+    do
+        rc = rc == 0 ? rename_told(op, from->dir, from->fid, from->name, to->dir, to->fid, to->name) : rc;
+    while (rc == -ENOTEMPTY && (rc = raise_hidden(op, to->dir, to->fid, to->name)) == 0);
+    return rc;
+}
+
+/* Whether a link to a symlink is one, and not to what that leads to. */
+static bool is_linked(const struct p9_fid *file, const struct place *to)
+{
+    struct p9_fid *made;
+
+    if (!(file->qid.type & P9_QTSYMLINK))
+        return true;
+    if (p9_walk(NULL, to->fid, 1, &to->name, &made) != 0)
+        return false;
+    bool same = qid_same_file(&made->qid, &file->qid);
+    p9_fid_put(made);
+    return same;
+}
+
+/* By a second name, which is refused if it is taken, and the removal of the first. EOPNOTSUPP: not so. */
+static int rename_by_link(struct op *op, const struct place *from, const struct place *to)
+{
+    struct p9_fid *file;
+    int rc = p9_walk(&op->scope, from->fid, 1, &from->name, &file);
+
+    if (rc != 0)
+        return rc;
+    rc = file->qid.type & P9_QTDIR ? -EOPNOTSUPP : p9_link(&op->scope, to->fid, file, to->name);
+    if (rc == 0) {
+        rc = is_linked(file, to) ? p9_unlink(NULL, from->fid, from->name, false) : -EOPNOTSUPP;
+        if (rc != 0)
+            p9_unlink(NULL, to->fid, to->name, false);
+    }
+    p9_fid_put(file);
+    return rc == -ENOSYS || rc == -EPERM || rc == -EMLINK ? -EOPNOTSUPP : rc;
+}
+
+/* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename loses it. */
+static int rename_new(struct op *op, const struct place *from, const struct place *to)
+{
+    struct tree *t = op->fs->tree;
+    struct p9_fid *there;
+
+    tree_rename_begin(t);
+    int rc = rename_by_link(op, from, to);
+    tree_rename_end(t, rc == 0, from->dir, from->name, to->dir, to->name);
+    if (rc != -EOPNOTSUPP)
+        return rc;
+    rc = p9_walk(&op->scope, to->fid, 1, &to->name, &there);
+    if (rc == 0)
+        p9_fid_put(there);
+    if (rc != -ENOENT)
+        return rc == 0 ? -EEXIST : rc;
+    return rename_told(op, from->dir, from->fid, from->name, to->dir, to->fid, to->name);
+}
+
 void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
                unsigned flags)
 {
@@ -338,7 +407,7 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
     op_begin(&op, req);
     struct node *olddir = node_of(op.fs, parent), *newdir = node_of(op.fs, newparent);
     struct node_use from = op_use(&op, olddir), to = op_use(&op, newdir);
-    int rc = flags != 0 ? -EINVAL : check_name(newname);
+    int rc = flags & ~(unsigned)RENAME_NOREPLACE ? -EINVAL : check_name(newname);
     if (rc == 0)
         rc = settle_name(&op, olddir, name);
     if (rc != 0) {
@@ -353,11 +422,10 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
             rc = node_use(&op.scope, &to);
         close_kept(&op, olddir, name);
         close_kept(&op, newdir, newname);
-        if (rc == 0)
-            rc = hide_if_open(&op, newdir, to.fid, newname, true);
-        do
-            rc = rc == 0 ? rename_told(&op, olddir, from.fid, name, newdir, to.fid, newname) : rc;
-        while (rc == -ENOTEMPTY && (rc = raise_hidden(&op, newdir, to.fid, newname)) == 0);
+        if (rc == 0) {
+            const struct place p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
+            rc = flags & RENAME_NOREPLACE ? rename_new(&op, &p, &q) : rename_over(&op, &p, &q);
+        }
         again = node_again(&from, rc);
         again = node_again(&to, rc) || again;
     } while (again);

@@ -78,6 +78,40 @@ static uint32_t wants_first(struct op *op, struct node *node)
     return (uint32_t)size;
 }
 
+/* Before who writes does so the kernel asks for the file's capability, which it would take: that is asked for with the opening. */
+static bool asks_capability(struct op *op, struct node *node, int flags, struct p9_xattrs_too *too)
+{
+    struct fs *fs = op->fs;
+
+    if (tree_reads_only(flags & (O_ACCMODE | O_TRUNC)) || atomic_load(&fs->no_capability) ||
+        tree_uncapped(fs->tree, node, fs->lifetimes.attr) != 0)
+        return false;
+    too->names[0] = capability;
+    return true;
+}
+
+static void note_capability(struct op *op, struct node *node, const struct cap_question *q,
+                            const struct p9_xattrs_too *too)
+{
+    tree_cap_answered(op->fs->tree, node, q, too->lacks[0]);
+    if (too->lacks[0] == -EOPNOTSUPP)
+        atomic_store(&op->fs->no_capability, true);
+}
+
+static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr *attr, struct p9_xattrs_too *too)
+{
+    struct tree *t = op->fs->tree;
+    struct node *node = f->handle.node;
+    struct cap_question q = tree_cap_asked(t, node);
+    struct p9_fid *unopened = tree_cached_fid(t, node, op_user(op));
+    int rc = p9_getattr_too(&op->scope, f->handle.fid, attr, unopened, too);
+
+    p9_fid_put(unopened);
+    if (rc == 0)
+        note_capability(op, node, &q, too);
+    return rc;
+}
+
 /* In one round trip, if the file is known well enough. o->first, which may be NULL, is the caller's. */
 static int open_at_once(struct op *op, struct node_use *u, struct file *f, struct p9_opening *o)
 {
@@ -103,38 +137,77 @@ static int open_at_once(struct op *op, struct node_use *u, struct file *f, struc
     return rc;
 }
 
+/* Of a file without a name: one that is open already serves again; else what was kept when it lost its name is opened, if the server
+ * still has the file then. Not to truncate: whether it is that file is seen afterwards. */
+static int open_unnamed(struct op *op, struct node *node, struct file *f)
+{
+    struct node_use u = op_use(op, node);
+    struct p9_fid *fid;
+    int rc;
+
+    f->handle.fid = tree_open_unnamed(op->fs->tree, node, u.user, f->handle.flags);
+    if (f->handle.fid != NULL)
+        return 0;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
+        if (rc == 0) {
+            rc = p9_fid_hold(fid, false);
+            if (rc == 0)
+                rc = p9_open(&op->scope, fid, f->handle.flags & ~O_TRUNC);
+            f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
+            p9_fid_put(fid);
+        }
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+static int open_walked(struct op *op, struct node_use *u, struct file *f)
+{
+    int rc;
+
+    do {
+        rc = node_take(&op->scope, u);
+        if (rc == 0)
+            rc = p9_fid_hold(u->fid, false);
+        if (rc == 0)
+            rc = p9_open(&op->scope, u->fid, f->handle.flags);
+        if (rc == 0)
+            f->handle.fid = p9_fid_get(u->fid);
+    } while (node_again(u, rc));
+    return rc;
+}
+
 static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_opening *o)
 {
     struct node_use u = op_use(op, node);
     struct p9_attr *attr = &o->attr;
+    struct cap_question q = tree_cap_asked(op->fs->tree, node);
+    bool asks = asks_capability(op, node, f->handle.flags, &o->xattrs);
     int rc = open_at_once(op, &u, f, o);
 
     f->handle.node = node;
     f->handle.walked = u.walked;
     if (rc == 0) {
         f->handle.fid = o->fid;
+        if (asks)
+            note_capability(op, node, &q, &o->xattrs);
         return 0;
     }
     o->first_got = 0;
     if (rc == -EINTR || rc == -ENFILE)
         return rc;
-    do {
-        rc = node_take(&op->scope, &u);
-        if (rc == 0)
-            rc = p9_fid_hold(u.fid, false);
-        if (rc == 0)
-            rc = p9_open(&op->scope, u.fid, f->handle.flags);
-        if (rc == 0)
-            f->handle.fid = p9_fid_get(u.fid);
-    } while (node_again(&u, rc));
-    if (rc == -ESTALE && (f->handle.fid = tree_open_unnamed(op->fs->tree, node, op_user(op), f->handle.flags)) != NULL)
-        rc = 0;
+    rc = tree_facts(op->fs->tree, node).nameless ? open_unnamed(op, node, f) : open_walked(op, &u, f);
     if (rc != 0)
         return rc;
     f->handle.walked = u.walked;
     if (!qid_same_file(&f->handle.fid->qid, &node->qid))
         return -ESTALE;
-    rc = p9_getattr(&op->scope, f->handle.fid, attr);
+    if (asks)
+        rc = getattr_and_capability(op, f, attr, &o->xattrs);
+    else
+        rc = p9_getattr(&op->scope, f->handle.fid, attr);
     return rc == 0 ? truncate_opened(op, f, attr) : rc;
 }
 
@@ -376,6 +449,10 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
         return rc;
     f->handle.node = node;
     f->created = true;
+    if (!f->was_there && attr->size == 0) { /* a new file has none */
+        struct cap_question q = tree_cap_asked(op->fs->tree, node);
+        tree_cap_answered(op->fs->tree, node, &q, -ENODATA);
+    }
     if (!*plain && attr->size == 0) /* it was not there before */
         as_made(op, node, mode, group, attr);
     else if (!*plain)

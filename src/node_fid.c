@@ -113,7 +113,7 @@ struct p9_fid *node_cached_fid(struct tree *t, struct node *node, struct user *u
     if (node == &t->root)
         return p9_fid_get(user->root);
     struct node_fid *nf = node_fid_of(node, user);
-    if (nf == NULL)
+    if (nf == NULL || node->links == NULL) /* that of a file without a name is for node_unnamed_fid */
         return NULL;
     if (!node_fid_is_good(t, node, nf->fid, nf->walked)) {
         p9_fid_put(node_fid_remove(t, nf));
@@ -122,6 +122,14 @@ struct p9_fid *node_cached_fid(struct tree *t, struct node *node, struct user *u
     lru_remove(t, nf);
     lru_add(t, nf);
     return p9_fid_get(nf->fid);
+}
+
+struct p9_fid *tree_cached_fid(struct tree *t, struct node *node, struct user *user)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct p9_fid *fid = user != NULL ? node_cached_fid(t, node, user) : NULL;
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
 }
 
 struct p9_fid *node_handle_fid(struct tree *t, struct node *node, struct user *user)
@@ -188,6 +196,32 @@ struct p9_fid *node_moved_handle_fid(struct p9_scope *sc, struct node_use *u)
             fid = p9_fid_get(h->fid);
     pthread_mutex_unlock(&u->tree->mtx);
     return if_same_file(sc, fid, u->node);
+}
+
+/* Whether it is sure that the fid stands for that file, and not for another by its name, which may have got its qid.path as well: such
+ * a one has a link. */
+static bool is_unlinked(struct p9_scope *sc, struct p9_fid *fid, const struct node *node)
+{
+    struct p9_attr attr;
+
+    return p9_counts_links(fid->client) && p9_getattr(sc, fid, &attr) == 0 && attr.nlink == 0 &&
+           qid_same_file(&attr.qid, &node->qid);
+}
+
+struct p9_fid *node_unnamed_fid(struct p9_scope *sc, struct node_use *u)
+{
+    struct tree *t = u->tree;
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    struct node_fid *nf = u->node->links == NULL && u->node != &t->root ? node_fid_of(u->node, u->user) : NULL;
+    if (nf != NULL && nf->fid->generation == p9_client_generation(t->client))
+        fid = p9_fid_get(nf->fid);
+    pthread_mutex_unlock(&t->mtx);
+    if (fid == NULL || p9_fids_follow(t->client) || is_unlinked(sc, fid, u->node))
+        return fid;
+    p9_fid_put(fid);
+    return NULL;
 }
 
 void tree_evict(void *arg, unsigned n)
@@ -268,46 +302,61 @@ struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *us
     return NULL;
 }
 
-struct spare {
+/* A fid under way to the cache. */
+struct wanted {
     struct tree *tree;
     struct node_fid like;
 };
 
-static void spare_done(void *arg, struct p9_fid *fid)
+static void wanted_done(void *arg, struct p9_fid *fid)
 {
-    struct spare *s = arg;
-    struct tree *t = s->tree;
-    struct node *dir = s->like.node;
+    struct wanted *w = arg;
+    struct tree *t = w->tree;
+    struct node *node = w->like.node;
 
     pthread_mutex_lock(&t->mtx);
-    s->like.fid = fid;
-    if (fid != NULL)
-        node_keep_fid(t, &s->like);
+    w->like.fid = fid;
+    if (fid != NULL && qid_same_file(&fid->qid, &node->qid))
+        node_keep_fid(t, &w->like);
+    else
+        p9_fid_put(fid);
     pthread_mutex_unlock(&t->mtx);
-    free(s);
-    tree_forget(t, dir, 1);
+    free(w);
+    tree_forget(t, node, 1);
     pthread_mutex_lock(&t->mtx);
     if (--t->cloning == 0)
         pthread_cond_broadcast(&t->settled);
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
+/* name: as for p9_walk_start. */
+static void want(struct tree *t, const struct node_fid *like, struct p9_fid *from, const char *name)
 {
-    struct spare *s = malloc(sizeof *s);
+    struct wanted *w = malloc(sizeof *w);
 
-    if (s == NULL)
+    if (w == NULL)
         return;
-    *s = (struct spare){.tree = t, .like = {.node = dir, .user = user, .walked = walked, .spare = true}};
+    *w = (struct wanted){.tree = t, .like = *like};
     pthread_mutex_lock(&t->mtx);
-    bool wanted = find(dir, user, true) == NULL;
+    bool wanted = find(like->node, like->user, like->spare) == NULL;
     if (wanted) {
-        dir->nlookup++; /* stays until spare_done */
+        like->node->nlookup++; /* stays until wanted_done */
         t->cloning++;
     }
     pthread_mutex_unlock(&t->mtx);
     if (wanted)
-        p9_clone_start(dirfid, spare_done, s);
+        p9_walk_start(from, name, wanted_done, w);
     else
-        free(s);
+        free(w);
+}
+
+void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
+{
+    want(t, &(struct node_fid){.node = dir, .user = user, .walked = walked, .spare = true}, dirfid, NULL);
+}
+
+void tree_want_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *dirfid, const char *name,
+                   uint64_t walked)
+{
+    want(t, &(struct node_fid){.node = node, .user = user, .walked = walked}, dirfid, name);
 }

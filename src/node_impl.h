@@ -1,5 +1,5 @@
 /*
- * node_impl.h: what node_fid.c has for node_use.c. Only these include it. Called with the lock, but for node_moved_handle_fid.
+ * node_impl.h: what node_fid.c has for node_use.c. Only these include it. Called with the lock, but for node_moved_handle_fid and node_unnamed_fid.
  */
 #ifndef NODE_IMPL_H
 #define NODE_IMPL_H
@@ -17,5 +17,8 @@ struct p9_fid *node_take_cached(struct tree *t, struct node *node, struct user *
 struct p9_fid *node_handle_fid(struct tree *t, struct node *node, struct user *user);
 /* The same where the path has changed: the server is asked whether it is still the file. */
 struct p9_fid *node_moved_handle_fid(struct p9_scope *sc, struct node_use *u);
+/* The unopened fid of a file that has no name any more, as a reference, if it still stands for the file, whatever took its
+ * name; else NULL. */
+struct p9_fid *node_unnamed_fid(struct p9_scope *sc, struct node_use *u);
 
 #endif

@@ -152,6 +152,8 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
     if (rc == -EACCES && u->open_ok && (u->fid = node_moved_handle_fid(sc, u)) != NULL)
         return 0;
+    if (rc == -ESTALE && (u->fid = node_unnamed_fid(sc, u)) != NULL)
+        return 0;
     if (rc != 0)
         return rc;
     u->fid = p9_fid_get(fid);

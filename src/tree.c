@@ -177,17 +177,21 @@ struct node *tree_find(struct tree *t, struct node *parent, const char *name)
     return l != NULL ? l->node : NULL;
 }
 
-/* A name no longer leads to its node. Fids walked by it may lead elsewhere on servers that go by path. */
+/* A name no longer leads to its node. Fids walked by it may lead elsewhere on servers that go by path. But a file
+ * without any name may have nothing else left that stands for it. */
 static void link_cut(struct tree *t, struct link *l)
 {
     struct node *node = l->node, *parent;
 
     node_changing(t, node);
-    node_drop_fids(t, node);
+    parent = link_remove(t, l);
+    if (node->links == NULL && !(node->qid.type & P9_QTDIR))
+        node_drop_kept(t, node);
+    else
+        node_drop_fids(t, node);
     node->moved = ++t->clock;
     node->confirmed_ms = 0;
     node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;
-    parent = link_remove(t, l);
     node_release(t, node);
     node_release(t, parent);
 }

@@ -2,6 +2,7 @@
  * tree_open.c: what the tree knows of files that are open: their handles, the attributes told when they were
  * opened, their locks, and the hidden names of those that lost their own.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -175,6 +176,65 @@ void tree_set_lacks(struct tree *t, struct node *node, const int lacks[P9_XATTRS
         node->lacks_until = now + ms;
     pthread_mutex_unlock(&t->mtx);
 }
+
+/* ---- security.capability ------------------------------------------------ */
+
+enum { WRITTEN_MS = 1000 };
+
+static struct user *writing_user(const struct node *node)
+{
+    const struct handle *h = node->handles;
+
+    while (h != NULL && (h->flags & O_ACCMODE) == O_RDONLY)
+        h = h->next;
+    return h != NULL ? h->user : NULL;
+}
+
+struct user *tree_writing_user(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct user *user = writing_user(node);
+    pthread_mutex_unlock(&t->mtx);
+    return user;
+}
+
+int tree_uncapped(struct tree *t, struct node *node, unsigned ms)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (ms < WRITTEN_MS && writing_user(node) != NULL)
+        ms = WRITTEN_MS;
+    int rc = node->uncapped != 0 && tree_now_ms() - node->uncapped_ms < ms ? node->uncapped : 0;
+    pthread_mutex_unlock(&t->mtx);
+    return rc;
+}
+
+struct cap_question tree_cap_asked(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct cap_question q = {.capped = node->capped, .ms = tree_now_ms()};
+    pthread_mutex_unlock(&t->mtx);
+    return q;
+}
+
+void tree_cap_answered(struct tree *t, struct node *node, const struct cap_question *q, int lacks)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (node->capped == q->capped) {
+        node->uncapped = lacks;
+        node->uncapped_ms = q->ms;
+    }
+    pthread_mutex_unlock(&t->mtx);
+}
+
+void tree_cap_setting(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    node->capped++;
+    node->uncapped = 0;
+    pthread_mutex_unlock(&t->mtx);
+}
+
+/* ---- nodes by name ------------------------------------------------------ */
 
 struct node *tree_known(struct tree *t, struct node *parent, const char *name)
 {

@@ -4,7 +4,7 @@
 able() { [[ " $cannot " != *" $1 "* ]]; }
 
 abilities='devices special symlinks links nlink modes owners nanoseconds symlink-times touch ftruncate directory-files
-    rename-across sync-directories default-acls xattrs locks space long-paths'
+    rename-across default-acls xattrs locks space long-paths reopen-unnamed capabilities'
 
 does_devices() { mknod "$mnt/null" c 1 3; }
 does_special() { mkfifo "$mnt/fifo"; }
@@ -19,9 +19,9 @@ does_touch() { : > "$mnt/t"; chmod 666 "$mnt/t"; as 1 touch "$mnt/t"; } # by who
 does_ftruncate() { "$TOOLS/calls" truncate_by_file "$mnt"; }
 does_directory-files() { "$TOOLS/calls" mode_by_directory "$mnt"; }
 does_rename-across() { "$TOOLS/calls" rename_across "$mnt"; }
-does_sync-directories() { sync "$mnt"; }
 does_default-acls() { setfacl -d -m u:4711:rwx "$mnt"; }
 does_xattrs() { : > "$mnt/f"; setfattr -n user.a -v x "$mnt/f"; }
+does_capabilities() { : > "$mnt/f"; setcap cap_net_raw+ep "$mnt/f"; }
 does_locks() { # that other clients see
     : > "$mnt/f"
     hold "$mnt/f" wr:0:10; told ok
@@ -33,6 +33,7 @@ does_locks() { # that other clients see
     [ "$seen" = 'held ' ]
 }
 does_space() { [ "$(df --output=size -B1 "$mnt" | tail -n 1)" -gt 0 ]; }
+does_reopen-unnamed() { "$TOOLS/calls" reopened_without_name "$mnt"; }
 does_long-paths() { "$TOOLS/calls" deep "$mnt"; }
 
 case_what_the_server_can_do() {

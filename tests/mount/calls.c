@@ -318,15 +318,58 @@ static void busy_text(void)
     CHECK(unlink("prog") == 0);
 }
 
+/* A name that is taken is not replaced; one that is not is as after any rename. */
+static void no_replace(const char *from, const char *to, const char *taken)
+{
+    struct stat before, after;
+
+    CHECK(lstat(from, &before) == 0);
+    CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, taken, RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0);
+    CHECK(lstat(from, &after) == -1 && errno == ENOENT);
+    CHECK(lstat(to, &after) == 0 && after.st_ino == before.st_ino && after.st_nlink == before.st_nlink);
+    CHECK((after.st_mode & S_IFMT) == (before.st_mode & S_IFMT));
+}
+
+static void rename_no_replace(void)
+{
+    struct stat st;
+
+    close(make("b", "B"));
+    int fd = make("a", "A");
+    no_replace("a", "c", "b");
+    CHECK(write(fd, "more", 4) == 4 && fstat(fd, &st) == 0 && st.st_size == 5 && st.st_nlink == 1);
+    close(fd);
+    CHECK(holds("c", "Amore") && holds("b", "B"));
+    CHECK(mkdir("d", 0755) == 0);
+    close(make("d/f", "F"));
+    no_replace("d", "e", "b");
+    CHECK(holds("e/f", "F"));
+    if (symlink("c", "l") == 0) {
+        char target[8];
+        no_replace("l", "m", "b");
+        CHECK(readlink("m", target, sizeof target) == 1 && target[0] == 'c' && holds("c", "Amore") && unlink("m") == 0);
+    }
+    CHECK(unlink("e/f") == 0 && rmdir("e") == 0 && unlink("c") == 0 && unlink("b") == 0);
+}
+
+/* "taken" was made by another when the mount knew already that there is none. */
+static void rename_to_taken(void)
+{
+    close(make("a", "A"));
+    CHECK(mkdir("d", 0755) == 0);
+    CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "taken", RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(renameat2(AT_FDCWD, "d", AT_FDCWD, "taken", RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(holds("a", "A") && unlink("a") == 0 && rmdir("d") == 0);
+}
+
 /* What the protocol cannot do in one step is refused, and nothing has happened. */
 static void rename_flags(void)
 {
     close(make("a", "A"));
     close(make("b", "B"));
-    CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_NOREPLACE) == -1 && (errno == EEXIST || errno == EINVAL));
     CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_EXCHANGE) == -1 && errno == EINVAL);
     CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_WHITEOUT) == -1 && errno == EINVAL);
-    CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "c", RENAME_NOREPLACE) == -1 && errno == EINVAL);
     CHECK(holds("a", "A") && holds("b", "B") && access("c", F_OK) == -1);
     CHECK(mkdir("d", 0755) == 0 && mkdir("d/e", 0755) == 0);
     CHECK(rename("d", "d/e/f") == -1 && errno == EINVAL);
@@ -578,10 +621,109 @@ static void map_partly_stored(void)
     close(fd);
 }
 
+/* A file without a name has attributes by its descriptor, and another one that has the name now keeps its own. */
+static void xattrs_unnamed(void)
+{
+    char value[8] = "";
+    int made = make("f", "content"), known = open("f", O_RDONLY);
+
+    CHECK(known >= 0 && fsetxattr(made, "user.before", "x", 1, 0) == 0 && unlink("f") == 0);
+    int other = make("f", "other");
+    CHECK(fsetxattr(made, "user.a", "one", 3, 0) == 0);
+    CHECK(fgetxattr(known, "user.a", value, sizeof value) == 3 && memcmp(value, "one", 3) == 0);
+    CHECK(fgetxattr(made, "user.before", value, sizeof value) == 1);
+    CHECK(flistxattr(made, NULL, 0) >= (ssize_t)sizeof "user.a");
+    CHECK(fremovexattr(known, "user.a") == 0);
+    CHECK(fgetxattr(made, "user.a", value, sizeof value) == -1 && errno == ENODATA);
+    CHECK(fgetxattr(other, "user.a", value, sizeof value) == -1 && errno == ENODATA);
+    CHECK(fgetxattr(other, "user.before", value, sizeof value) == -1 && errno == ENODATA);
+    close(made);
+    close(known);
+    close(other);
+    CHECK(unlink("f") == 0);
+}
+
+/* The same of a file that was made and lost its name at once. */
+static void xattrs_of_temporary(void)
+{
+    char value[8] = "";
+    int fd = make("f", "content");
+
+    CHECK(unlink("f") == 0);
+    CHECK(fsetxattr(fd, "user.a", "one", 3, 0) == 0);
+    CHECK(fgetxattr(fd, "user.a", value, sizeof value) == 3 && memcmp(value, "one", 3) == 0);
+    close(fd);
+}
+
+/* Opens what a descriptor stands for. */
+static int again(int fd, int flags)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, flags);
+}
+
+/* A file that was not open when it lost its name, but has a descriptor, may be opened by that. */
+static void reopened(bool can)
+{
+    char buf[16] = "";
+
+    close(make("f", "content"));
+    CHECK(chmod("f", 0600) == 0); /* it was walked to */
+    int path = open("f", O_PATH);
+    CHECK(path >= 0 && unlink("f") == 0);
+    int other = make("f", "other"), fd = again(path, O_RDWR);
+    CHECK(can ? fd >= 0 : fd == -1 && (errno == ESTALE || errno == ENOENT));
+    CHECK(!can || (read(fd, buf, sizeof buf) == 7 && memcmp(buf, "content", 7) == 0));
+    close(fd);
+    fd = again(path, O_RDWR | O_TRUNC);
+    CHECK(!can || (fd >= 0 && write(fd, "new", 3) == 3 && lseek(fd, 0, SEEK_END) == 3));
+    close(fd);
+    CHECK(holds("f", "other"));
+    close(other);
+    close(path);
+    CHECK(unlink("f") == 0);
+}
+
+static void reopened_without_name(void)
+{
+    reopened(true);
+}
+
+static void not_reopened_without_name(void)
+{
+    reopened(false);
+}
+
+/* What is removed while it is somebody's working directory is empty. */
+static void removed_directory(void)
+{
+    struct dirent *e;
+
+    CHECK(mkdir("d", 0755) == 0 && chdir("d") == 0 && rmdir("../d") == 0);
+    DIR *d = opendir(".");
+    CHECK(d != NULL);
+    errno = 0;
+    while ((e = readdir(d)) != NULL)
+        CHECK(e->d_name[0] == '.');
+    CHECK(errno == 0);
+    rewinddir(d);
+    CHECK(readdir(d) == NULL);
+    CHECK(fsync(dirfd(d)) == 0);
+    closedir(d);
+    CHECK(open("f", O_RDWR | O_CREAT, 0644) == -1 && errno == ENOENT);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } checks[] = {
+    {"xattrs_unnamed", xattrs_unnamed},
+    {"xattrs_of_temporary", xattrs_of_temporary},
+    {"reopened_without_name", reopened_without_name},
+    {"not_reopened_without_name", not_reopened_without_name},
+    {"removed_directory", removed_directory},
     {"deep", deep},
     {"positions", positions},
     {"holes", holes},
@@ -603,6 +745,8 @@ static const struct {
     {"other_file_unchanged", other_file_unchanged},
     {"read_after_rotation", read_after_rotation},
     {"rename_flags", rename_flags},
+    {"rename_no_replace", rename_no_replace},
+    {"rename_to_taken", rename_to_taken},
     {"removed", removed},
 };
 

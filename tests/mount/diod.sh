@@ -33,6 +33,6 @@ case_what_is_done_by_a_descriptor_is_done_to_its_file() { # diod goes by path
     EXPORT=$exp "$TOOLS/calls" other_file_unchanged "$mnt"
 }
 
-cannot='long-paths' # it goes by path in all it does, and a path ends at 4096 bytes
+cannot='reopen-unnamed long-paths' # it goes by path in all it does, and a path ends at 4096 bytes
 start_server diod
 run_cases

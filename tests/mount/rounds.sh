@@ -95,6 +95,27 @@ case_create_write_close() {
     same "$(cat "$exp/d/f")" x
 }
 
+case_write_to_what_is_there() { # the kernel asks for the capability before: that comes with the opening
+    local i
+    for i in 1 2 3 4; do echo old > "$exp/f$i"; done
+    attach attr_timeout=30,entry_timeout=30 # however long it takes
+    stat "$mnt"/f* > /dev/null
+    take 2 sh -c "echo x >> '$mnt/f1'"               # opening; writing, which to append waits
+    take 2 dd if=/dev/zero of="$mnt/f2" bs=10 count=3 conv=notrunc status=none # opening; writing
+    take 4 sh -c "echo x > '$mnt/f3'"                # a walk, opening, attributes; writing
+    grep -q Txattrwalk <<< "$said_last" || fail "its capability was not asked for"
+    detach
+    attach attr_timeout=0 # the file is open for writing: then what is known holds all the same
+    take 60 dd if=/dev/zero of="$mnt/f4" bs=100 count=2000 conv=notrunc status=none
+}
+
+case_change_owners() { # which takes capabilities, too: they are asked for with what a listing is followed by
+    mkdir "$exp/d"
+    (cd "$exp/d" && seq -f 'f%.0f' 100 | xargs touch)
+    attach attr_timeout=30,entry_timeout=30 # however long it takes
+    take 220 chown -R 1:1 "$mnt/d" # two for each, as without
+}
+
 case_remove() {
     attach
     touch "$mnt/a" "$mnt/aa" "$exp/b" "$exp/c"

@@ -256,12 +256,12 @@ static int do_xattrcreate(struct sfid *f, const struct p9_fcall *t)
     return 0;
 }
 
-int linux_clunk(struct sfid *f)
+int linux_clunk(const struct conn *c, struct sfid *f)
 {
     become(f->uid, f->uid);
     if (f->filled != f->size)
         return EINVAL;
-    if (f->size == 0)
+    if (f->size == 0 && (!c->set->empty_xattrs || f->xattr_flags == XATTR_REPLACE))
         return removexattr(proc_path(f), f->xattr) == 0 ? 0 : errno;
     return setxattr(proc_path(f), f->xattr, f->value, f->size, f->xattr_flags) == 0 ? 0 : errno;
 }

@@ -5,7 +5,7 @@
  *
  * -v: the highest dialect; -r: the answer to a higher one (plain: 9P2000, whatever is known); -a: who attaches must write SECRET to an afid;
  * -f: a fault, as rules.c has them;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime, no-links, other-root, nagle, one-version,
+ * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime, empty-xattrs, no-links, other-root, nagle, one-version,
  * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
@@ -296,7 +296,7 @@ static int do_clunk(struct conn *c, const struct p9_fcall *t, const char **text)
     if (f->synth != NULL && (*text = synth_clunk(f)) != NULL)
         err = EIO;
     if (f->xattr != NULL)
-        err = linux_clunk(f);
+        err = linux_clunk(c, f);
     fid_drop(c, f);
     return err;
 }
@@ -532,6 +532,7 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->no_chown |= strcmp(arg, "no-chown") == 0;
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;
         set->no_open |= strcmp(arg, "no-open") == 0;
+        set->empty_xattrs |= strcmp(arg, "empty-xattrs") == 0;
         set->no_atime |= strcmp(arg, "no-atime") == 0;
         set->no_links |= strcmp(arg, "no-links") == 0;
         set->other_root |= strcmp(arg, "other-root") == 0;

@@ -27,6 +27,7 @@ struct settings {
     bool no_open;        /* opening is "not implemented" */
     bool no_atime;       /* Twstat of a time of access is refused */
     int fail_write;      /* this Twrite, counted from 1, is answered ENOSPC */
+    bool empty_xattrs;   /* Txattrcreate of size 0 is a removal only with XATTR_REPLACE, as in gVisor's server */
     bool slow_flush;     /* Rflush comes only after other requests */
     bool no_links;       /* .u: Tcreate takes no notice of DMLINK */
     bool other_root;     /* Rattach's qid is not that of the root */
@@ -142,7 +143,7 @@ const char *cstr(struct p9_str s); /* terminated; one of a few static buffers fo
 
 /* ---- linux.c, old.c, synthetic.c: -1 if the message is not theirs ---- */
 int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
-int linux_clunk(struct sfid *f);
+int linux_clunk(const struct conn *c, struct sfid *f);
 int old_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
 int old_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got);
 
