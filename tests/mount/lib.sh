@@ -120,8 +120,18 @@ start_relay() {
     port=$(free_port)
     control=$((port + 1))
     "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms &
-    helper_pids+=" $!"
+    relay_pid=$!
+    helper_pids+=" $relay_pid"
     wait_until 10 listening "$control"
+}
+# One with another round trip time in its place.
+change_relay() { # MS
+    kill "$relay_pid"
+    wait "$relay_pid" 2>/dev/null || true
+    helper_pids=${helper_pids/ $relay_pid/}
+    port=$server_port
+    rtt_ms=$1
+    start_relay
 }
 # What went through since the last time: "rounds N TYPE N ..."
 counted() { cat < "/dev/tcp/127.0.0.1/$control"; }
@@ -175,24 +185,32 @@ report() { # STATUS NAME LOG
         sed 's/^/# /' "$3" | tail -n 40
     fi
 }
+run_case() { # NAME; what it says is in $work/log
+    local rc
+    (
+        set -e
+        files_server=$server_pid
+        trap '[ "$server_pid" = "$files_server" ] || kill "$server_pid"' EXIT
+        cd "$work"
+        "case_$1"
+    ) > "$work/log" 2>&1
+    rc=$?
+    clean_export
+    if ls "$work"/sanitizer.* >/dev/null 2>&1; then
+        cat "$work"/sanitizer.* >> "$work/log"
+        rm "$work"/sanitizer.*
+        rc=1
+    fi
+    return $rc
+}
+# A file may have a function `again NAME`, which decides after a case that failed.
+again() { return 1; }
 run_cases_only() {
     local c rc
     for c in $(declare -F | sed -n 's/^declare -f case_//p'); do
         case " ${CASES:-$c} " in *" $c "*) ;; *) continue ;; esac
-        (
-            set -e
-            files_server=$server_pid
-            trap '[ "$server_pid" = "$files_server" ] || kill "$server_pid"' EXIT
-            cd "$work"
-            "case_$c"
-        ) > "$work/log" 2>&1
-        rc=$?
-        clean_export
-        if ls "$work"/sanitizer.* >/dev/null 2>&1; then
-            cat "$work"/sanitizer.* >> "$work/log"
-            rm "$work"/sanitizer.*
-            rc=1
-        fi
+        rc=0
+        run_case "$c" || again "$c" || rc=1
         report $rc "${server:-} $c" "$work/log"
     done
 }
