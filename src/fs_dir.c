@@ -28,12 +28,13 @@ struct stream {
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
     uint64_t changes;    /* tree_all_changes before it was asked for */
-    uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
-    uint64_t known_end;  /* where one that was read ahead ends; 0: not known */
-    bool ready;          /* buf was read ahead, and nobody had it yet */
-    uint64_t end;        /* where the last entries given end, if nothing follows; 0: not known. Asked for once */
-    bool at_start;       /* the reply is that for cookie 0 */
-    bool dots;           /* the server lists "." itself */
+    uint64_t asked_ms;
+    uint64_t listing;   /* its number for ahead, as long as it is read from start to end */
+    uint64_t known_end; /* where one that was read ahead ends; 0: not known */
+    bool ready;         /* buf was read ahead, and nobody had it yet */
+    uint64_t end;       /* where the last entries given end, if nothing follows; 0: not known. Asked for once */
+    bool at_start;      /* the reply is that for cookie 0 */
+    bool dots;          /* the server lists "." itself */
     uint8_t buf[];
 };
 
@@ -192,7 +193,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
         return 0;
     }
     s->changes = tree_all_changes(op->fs->tree);
-    uint64_t asked_ms = tree_now_ms();
+    s->asked_ms = tree_now_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, count, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
@@ -201,7 +202,7 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
     if (op->fs->ahead == NULL)
         return rc;
     if (rc == 0 && s->at_start)
-        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, asked_ms);
+        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, s->asked_ms);
     if (rc == 0)
         note_names(op, s);
     return rc;
@@ -248,16 +249,35 @@ static bool is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Whether we have done nothing to dir/name since the reply was asked for. */
+/* How long the reply's attributes hold, milliseconds. */
+static unsigned listed_left(const struct op *op, const struct stream *s)
+{
+    const struct lifetimes *l = &op->fs->lifetimes;
+    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = tree_now_ms() - s->asked_ms;
+
+    return age < lifetime ? (unsigned)(lifetime - age) : 0;
+}
+
+/* Whether we have done nothing to dir/name since the reply was asked for. What is under way is looked at first: when it ends that
+ * is a change. */
 static bool is_as_listed(struct op *op, const struct stream *s, const char *name)
 {
-    struct tree *t = op->fs->tree;
-    uint64_t changes = tree_changes_of(t, s->node, name);
     struct p9_qid qid;
 
-    if (tree_qid(t, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
+    if (tree_qid(op->fs->tree, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
         return false;
-    return changes == UINT64_MAX || changes <= s->changes;
+    return tree_as_listed(op->fs->tree, s->node, name, s->changes);
+}
+
+static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
+                        struct node **node)
+{
+    unsigned left = listed_left(op, s);
+
+    if (left == 0 || !is_as_listed(op, s, name) || enter_known(op, s->node, name, attr, NULL, 0, node) != 0)
+        return -EAGAIN;
+    op->attr_ms = left;
+    return 0;
 }
 
 /* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
@@ -294,8 +314,8 @@ static struct node *enter_entry(struct op *op, struct stream *s, const struct pl
 
     if (plus->dir.fid != NULL)
         rc = enter_ahead(op, &plus->dir, name, plus->ask, &node, attr);
-    else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name))
-        rc = enter_known(op, s->node, name, attr, NULL, 0, &node);
+    else if (p9_lists_attributes(op->fs->client))
+        rc = enter_listed(op, s, name, attr, &node);
     return rc == 0 ? node : NULL;
 }
 

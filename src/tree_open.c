@@ -93,13 +93,14 @@ uint64_t tree_changes_forgotten(struct tree *t)
     return changes;
 }
 
-uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name)
+bool tree_as_listed(struct tree *t, struct node *parent, const char *name, uint64_t since)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = tree_find(t, parent, name);
-    uint64_t changes = node != NULL ? node->changes : UINT64_MAX;
+    const struct node *node = tree_find(t, parent, name);
+    bool as_listed = node != NULL ? node->changes <= since && node->told <= since
+                                  : parent->changes <= since && t->changes_forgotten <= since;
     pthread_mutex_unlock(&t->mtx);
-    return changes;
+    return as_listed;
 }
 
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms)

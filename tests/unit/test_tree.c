@@ -475,6 +475,37 @@ static void spares_are_for_the_directory_as_it_was(void **state)
     end(&w);
 }
 
+static void what_was_listed_before_a_change_is_old(void **state)
+{
+    struct world w = begin(100);
+    struct node *root = &w.tree->root;
+    struct p9_attr attr;
+
+    (void)state;
+    srv_add(w.srv, "/a", false);
+    uint64_t since = tree_all_changes(w.tree);
+    assert_true(tree_as_listed(w.tree, root, "a", since)); /* nobody knows it */
+    struct node *a = look(&w, root, "a");
+    assert_false(tree_as_listed(w.tree, root, "a", since)); /* the kernel was told something newer */
+    since = tree_all_changes(w.tree);
+    assert_int_equal(ask(&w, a, &attr), 0);
+    assert_false(tree_told(w.tree, a, &attr));
+    assert_true(tree_as_listed(w.tree, root, "a", since));
+    attr.size++;
+    assert_true(tree_told(w.tree, a, &attr));
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    since = tree_all_changes(w.tree);
+    tree_changing(w.tree, a);
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    tree_forget(w.tree, a, 1);
+    assert_false(tree_as_listed(w.tree, root, "a", since)); /* nobody remembers that we changed it */
+    since = tree_all_changes(w.tree);
+    assert_true(tree_as_listed(w.tree, root, "a", since));
+    tree_changing(w.tree, root); /* as if it were removed */
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    end(&w);
+}
+
 static void told_attributes_hold_until_a_change(void **state)
 {
     struct world w = begin(100);
@@ -520,6 +551,7 @@ int main(void)
         cmocka_unit_test(few_files_are_kept_open),
         cmocka_unit_test(spares_are_for_the_directory_as_it_was),
         cmocka_unit_test(told_attributes_hold_until_a_change),
+        cmocka_unit_test(what_was_listed_before_a_change_is_old),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
