@@ -50,7 +50,10 @@ struct fs {
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */
     struct lock_queue *lock_queue;
-    void (*ready)(void); /* called once, when the kernel has accepted the mount */
+    bool (*ready)(
+        struct fs
+            *fs); /* called once, when the kernel has accepted the mount; false, and the reason told: it is not to be */
+    bool is_ready; /* that was true */
 };
 
 /* One request of the kernel's under way. */

@@ -473,9 +473,10 @@ void session_complete_all(struct p9_session *s)
     for (struct p9_req *r = lost.first; r != NULL; r = r->next)
         session_scope_leave(r);
     int err = s->error;
+    bool ready = s->ready;
     pthread_mutex_unlock(&s->mtx);
 
-    if (s->reason[0] != 0 && atomic_load(&s->setup_timeout_ms) == 0)
+    if (s->reason[0] != 0 && ready)
         log_error("connection lost: %s", s->reason);
     for (struct p9_req *r; (r = session_queue_take(&lost)) != NULL;)
         session_complete(r, err);
