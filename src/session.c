@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 enum {
@@ -106,18 +107,10 @@ void session_complete(struct p9_req *req, int rc)
     req->done(req);
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Some requests are slow by themselves: a longer time counts little, a shorter one at once. */
 static void note_latency(struct p9_session *s)
 {
-    uint64_t us = now_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
+    uint64_t us = clock_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
 
     s->timed_us = 0;
     if (us > MOST_LATENCY_US)
@@ -139,7 +132,7 @@ static bool take_tag(struct p9_session *s, struct p9_req *req)
     if (s->nfree <= keep)
         return false;
     s->timed = s->free_tags[s->nfree - 1];
-    s->timed_us = s->nfree == s->max_tags ? now_us() : 0; /* one of several says nothing */
+    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* one of several says nothing */
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     req->head[5] = (uint8_t)req->tag;

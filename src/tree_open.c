@@ -4,19 +4,16 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "clock.h"
 #include "tree.h"
 
 /* ---- attributes that hold for a while ----------------------------------- */
 
 uint64_t tree_now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return clock_us() / 1000;
 }
 
 void tree_changing(struct tree *t, struct node *node)
@@ -178,15 +175,14 @@ const struct node *tree_parent(struct tree *t, struct node *node)
 
 bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose)
 {
-    struct timespec now;
+    time_t now = clock_wall();
 
-    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&t->mtx);
     const struct p9_attr *old = &node->opened;
     bool same = node->opened_known && old->size == attr->size && same_time(&old->mtime, &attr->mtime) &&
                 same_time(&old->ctime, &attr->ctime) && (ignore_version || old->qid.version == attr->qid.version);
     node->opened = *attr;
-    node->opened_known = loose || now.tv_sec - attr->ctime.tv_sec > SETTLED_SECONDS;
+    node->opened_known = loose || now - attr->ctime.tv_sec > SETTLED_SECONDS;
     pthread_mutex_unlock(&t->mtx);
     return same;
 }

@@ -161,7 +161,7 @@ case_no_memory_for_requests() { # what is mounted stays, and goes on
     serve -f "Tlopen silent when=$work/hang" PORT "$exp"
     for i in 1 2 3 4 5 6; do echo x > "$exp/$i"; done
     : > "$work/nomem"
-    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so dies attach
+    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so dies timeout 30 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port"
     rm "$work/nomem"
     NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so attach
     same "$(cat "$mnt/1")" x

@@ -32,7 +32,7 @@ struct srv {
     uint32_t read_size;   /* bytes in every file: byte i is i * 7 */
     uint32_t iounit;
     bool endless;            /* directories, when they are read, begin anew again and again */
-    unsigned delay_ms;       /* before each answer */
+    unsigned takes_us;       /* pass before each answer, by the test's clock */
     unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
     int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
     uint8_t written[1 << 20];
@@ -42,6 +42,8 @@ struct srv {
 
 /* Starts the server and a client on it, attached. */
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root);
+/* Waits until the server has heard of the end of every fid: before p9_client_stop, which does not wait for long. */
+void srv_settle(struct srv *s, struct p9_client *c);
 /* After p9_client_stop. */
 void srv_stop(struct srv *s);
 

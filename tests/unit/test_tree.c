@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ownclock.h"
 #include "pathsrv.h"
 #include "test.h"
 #include "tree.h"
@@ -31,6 +32,7 @@ static struct world begin(unsigned max_fids)
 static void end(struct world *w)
 {
     tree_free(w->tree);
+    srv_settle(w->srv, w->client);
     p9_client_stop(w->client);
     assert_int_equal(w->srv->bad, 0);
     assert_int_equal(w->srv->live, 0); /* every fid was clunked */
@@ -405,13 +407,18 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     assert_false(opens_kept(&w, a, O_RDONLY));
     tree_evict(w.tree, 1); /* these go first */
     assert_false(opens_kept(&w, a, O_RDONLY));
-    assert_true(tree_close_old(w.tree) > 0);
+    clock_pass((KEPT_OPEN_MS - 1) * 1000);
+    assert_int_equal(tree_close_old(w.tree), 1);
+    assert_true(opens_kept(&w, a, O_RDONLY));
+    clock_pass(KEPT_OPEN_MS * 1000);
+    assert_int_equal(tree_close_old(w.tree), 0);
+    assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
     w.srv->read_size = 2000; /* it has changed */
     pthread_mutex_unlock(&w.srv->mtx);
     assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
-    w.srv->files[1].ctime = (uint64_t)time(NULL); /* its times would not show the next change */
+    w.srv->files[1].ctime = (uint64_t)clock_wall(); /* its times would not show the next change */
     pthread_mutex_unlock(&w.srv->mtx);
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_false(opens_kept(&w, a, O_RDONLY));
