@@ -122,8 +122,9 @@ int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
               const struct p9_fid *afid, struct p9_fid **fid);
 
-/* Gets to know the server's habits by a walk that fails; root is its fid of an attach. Once, before use. */
-void p9_client_learn(struct p9_client *c, struct p9_fid *root);
+/* Gets to know the server's habits by a walk that fails; root is its fid of an attach. Once, before use. -errno if the connection
+ * ends by it. */
+int p9_client_learn(struct p9_client *c, struct p9_fid *root);
 
 /* Walks n names (any number: split in messages of 16) from `from`, which is not open. n = 0
  * clones. ENOENT where the server went only part of the way. walk(5). */

@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-/* Lines are written as "9pfs: ...", one call one line, without a newline in fmt. Safe from any thread. */
+/* Lines are written as "9pfs: ...", one call one line, without a newline in fmt. Control characters, of a server's words or a
+ * file's name, are shown as \xNN. Safe from any thread. */
 __attribute__((format(printf, 1, 2))) void log_error(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *fmt, ...);
 

@@ -78,7 +78,7 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
                                     struct p9_why *why);
 
 /* Ends the connection: the reader then completes every request not answered with -err. Any thread.
- * The reason is logged unless it is NULL. Only the first call counts. */
+ * The reason is logged unless it is NULL, or p9_session_ready comes later. Only the first call counts. */
 void p9_session_fail(struct p9_session *s, int err, const char *reason);
 
 /* Ends the connection if it still lives, joins the threads and frees. Nothing may be in flight but
@@ -87,6 +87,9 @@ void p9_session_stop(struct p9_session *s);
 
 /* How long calls wait for an answer from now on, milliseconds; 0: as long as the server takes. */
 void p9_session_timeout(struct p9_session *s, int ms);
+/* Setup is over, which tells of its errors itself: from now on calls wait as long as the server takes, and the end of the connection
+ * is logged. -errno if it has ended already. */
+int p9_session_ready(struct p9_session *s);
 
 enum p9_dialect p9_session_dialect(const struct p9_session *s);
 /* The agreed size of a message, and the largest payload in one, in bytes. */

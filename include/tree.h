@@ -82,6 +82,7 @@ struct node {
     int uncapped;             /* -errno, if the server said that it has no security.capability, */
     uint64_t uncapped_ms;     /* when it was asked; */
     unsigned capped;          /* and how often we may have given it one */
+    uint64_t told;            /* the tree's count when the kernel was last told other attributes than before */
     uint64_t lacks_until;     /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
     struct p9_attr
@@ -173,10 +174,11 @@ void tree_others_changed(struct tree *t, struct node *node);
 uint64_t tree_content(struct tree *t, struct node *node);
 /* The same of parent/name; UINT64_MAX if there is no such node. */
 uint64_t tree_content_of(struct tree *t, struct node *parent, const char *name);
-/* The same as tree_changes of parent/name; UINT64_MAX if there is no such node. */
-uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name);
+/* Whether what a listing of parent, asked for when tree_all_changes was `since`, says of the name is as new as all that we did to it
+ * and told the kernel of it. Of what is not known (any more), that nothing was done to the directory, or to whatever was forgotten. */
+bool tree_as_listed(struct tree *t, struct node *parent, const char *name, uint64_t since);
 uint64_t tree_changes(struct tree *t, struct node *node);
-/* And of all: what has tree_changes_of beyond that has changed since. */
+/* And of all. */
 uint64_t tree_all_changes(struct tree *t);
 /* The last of those to nodes that are forgotten. */
 uint64_t tree_changes_forgotten(struct tree *t);

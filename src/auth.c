@@ -83,14 +83,16 @@ static pid_t start(const char *command, const char *uname, const char *aname, in
     char *argv[] = {"sh", "-c", (char *)script, (char *)command, (char *)uname, (char *)aname, NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
-    sigset_t defaults;
+    sigset_t defaults, none;
     pid_t pid = -1;
 
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+    sigemptyset(&none); /* a thread that answers the kernel blocks those that end */
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in, 0);
     posix_spawn_file_actions_adddup2(&files, out, 1);

@@ -196,10 +196,12 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
     return fid_make(sc, c, send_attach, &tx, out);
 }
 
-void p9_client_learn(struct p9_client *c, struct p9_fid *root)
+/* What the server answers is a habit, also if it is an error. */
+int p9_client_learn(struct p9_client *c, struct p9_fid *root)
 {
-    if (c->ops->learn != NULL)
-        c->ops->learn(c, root);
+    int rc = c->ops->learn != NULL ? c->ops->learn(c, root) : 0;
+
+    return rc != 0 && p9_session_dead(c->session) ? rc : 0;
 }
 
 /* A walk that ends early does not say why: the name that it failed at is walked alone. */

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "text.h"
+
 struct text {
     char *buf;
     size_t n, used; /* used < n: there is always room for the terminator */
@@ -36,12 +38,14 @@ static struct text text_start(char *buf, size_t n)
 /* Bytes a terminal could choke on are shown as \xx: names come from a stranger. */
 static void say_bytes(struct text *t, const char *s, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c == 0x7f || c == '\\')
-            say(t, "\\x%02x", c);
+    while (n > 0) {
+        size_t shown = *s != '\\' ? text_visible(s, n) : 0, taken = shown > 0 ? shown : 1;
+        if (shown > 0)
+            say(t, "%.*s", (int)shown, s);
         else
-            say(t, "%c", c);
+            say(t, "\\x%02x", (unsigned char)*s);
+        s += taken;
+        n -= taken;
     }
 }
 

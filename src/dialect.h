@@ -37,7 +37,7 @@ struct p9_dialect_ops {
     bool lists_attributes; /* next_dirent fills attr */
     bool may_be_synthetic; /* an empty file may be none on a disk, and its clunk may fail */
     bool counts_links;     /* attributes have the number of names */
-    void (*learn)(struct p9_client *c, struct p9_fid *root); /* of the server's habits; may be NULL */
+    int (*learn)(struct p9_client *c, struct p9_fid *root); /* of the server's habits; 0 or -errno; may be NULL */
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
     int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);

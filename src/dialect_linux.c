@@ -582,18 +582,20 @@ static int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char
 /* nfs-ganesha 4.3 puts replies together in 70,000 bytes on its stack, whatever msize it agreed to. */
 enum { GANESHA_READ_MAX = 65536 };
 
-static void linux_learn(struct p9_client *c, struct p9_fid *root)
+static int linux_learn(struct p9_client *c, struct p9_fid *root)
 {
     const char *name = ".9pfs-no-such-file";
     struct p9_fid *fid = NULL;
+    int rc = p9_walk(NULL, root, 1, &name, &fid);
 
-    if (p9_walk(NULL, root, 1, &name, &fid) == 0)
+    if (rc == 0)
         p9_fid_put(fid);
     if (!p9_session_rerror_is_rlerror(c->session))
-        return;
+        return rc;
     if (c->read_max > GANESHA_READ_MAX)
         c->read_max = GANESHA_READ_MAX;
     atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW | P9_NO_XATTR_OF_OPEN);
+    return rc;
 }
 
 const struct p9_dialect_ops p9_linux_ops = {

@@ -411,8 +411,9 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
     else if (fs->ahead != NULL)
         conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
-    if (fs->ready != NULL)
-        fs->ready();
+    fs->is_ready = fs->ready(fs);
+    if (!fs->is_ready)
+        fuse_session_exit(fs->se);
 }
 
 const struct fuse_lowlevel_ops fs_ops = {

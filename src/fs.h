@@ -53,7 +53,10 @@ struct fs {
     atomic_bool no_capability; /* it has no security.capability */
     atomic_int empty_xattrs;   /* whether an extended attribute can have an empty value: 1, -1, 0 not known */
     struct lock_queue *lock_queue;
-    void (*ready)(void); /* called once, when the kernel has accepted the mount */
+    bool (*ready)(
+        struct fs
+            *fs); /* called once, when the kernel has accepted the mount; false, and the reason told: it is not to be */
+    bool is_ready; /* that was true */
 };
 
 /* One request of the kernel's under way. */

@@ -257,16 +257,36 @@ static bool is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* Whether we have done nothing to dir/name since the reply was asked for. */
+/* How long the reply's attributes hold, milliseconds. */
+static unsigned listed_left(const struct op *op, const struct stream *s)
+{
+    const struct lifetimes *l = &op->fs->lifetimes;
+    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = tree_now_ms() - s->asked_ms;
+
+    return age < lifetime ? (unsigned)(lifetime - age) : 0;
+}
+
+/* Whether we have done nothing to dir/name since the reply was asked for. What is under way is looked at first: when it ends that
+ * is a change. */
 static bool is_as_listed(struct op *op, const struct stream *s, const char *name)
 {
-    struct tree *t = op->fs->tree;
-    uint64_t changes = tree_changes_of(t, s->node, name);
     struct p9_qid qid;
 
-    if (tree_qid(t, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
+    if (tree_qid(op->fs->tree, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
         return false;
-    return changes == UINT64_MAX || changes <= s->changes;
+    return tree_as_listed(op->fs->tree, s->node, name, s->changes);
+}
+
+static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
+                        struct node **node)
+{
+    unsigned left = listed_left(op, s);
+
+    if (left == 0 || !is_as_listed(op, s, name) || enter_known(op, s->node, name, attr, NULL, 0, node) != 0)
+        return -EAGAIN;
+    op->attr_ms = left;
+    tree_confirm(op->fs->tree, *node, s->asked_ms);
+    return 0;
 }
 
 /* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
@@ -294,16 +314,6 @@ static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint6
         plus->dir.fid = NULL;
 }
 
-static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
-                        struct node **node)
-{
-    int rc = enter_known(op, s->node, name, attr, NULL, 0, node);
-
-    if (rc == 0)
-        tree_confirm(op->fs->tree, *node, s->asked_ms);
-    return rc;
-}
-
 /* The node of an entry, if its attributes are to be had. */
 static struct node *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
                                 struct p9_attr *attr)
@@ -313,7 +323,7 @@ static struct node *enter_entry(struct op *op, struct stream *s, const struct pl
 
     if (plus->dir.fid != NULL)
         rc = enter_ahead(op, &plus->dir, name, plus->ask, &node, attr);
-    else if (p9_lists_attributes(op->fs->client) && is_as_listed(op, s, name))
+    else if (p9_lists_attributes(op->fs->client))
         rc = enter_listed(op, s, name, attr, &node);
     return rc == 0 ? node : NULL;
 }

@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "text.h"
+
 static atomic_bool syslogging;
 
 static void log_line(int priority, const char *fmt, va_list ap)
 {
-    char line[1024];
+    char text[1024], line[4 * sizeof text]; /* a byte is four at most */
 
-    vsnprintf(line, sizeof line, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
+    text_escape(line, sizeof line, text);
     if (atomic_load(&syslogging))
         syslog(priority, "%s", line);
     else

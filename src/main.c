@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_log.h>
+#include <limits.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,12 +24,26 @@
 #include "daemon.h"
 #include "fs.h"
 #include "log.h"
+#include "loop.h"
 #include "options.h"
 #include "readahead.h"
 
 enum { MAX_AHEAD_MS = 30000 };    /* for what is asked for ahead fids are held */
 enum { KERNEL_READAHEAD = 1024 }; /* KiB: with more each fault in a mapped file fetches too much */
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
+
+static const char *mounted_at;
+
+/* Until the mount is ready libfuse's last word is kept: it is a part of ours. */
+static struct {
+    bool kept;
+    char line[512];
+} last_word;
+
+static void mount_failed(int err)
+{
+    log_error("cannot mount at %s: %s", mounted_at, last_word.line[0] != 0 ? last_word.line : strerror(-err));
+}
 
 /* libfuse's own messages, in our form. */
 static void fuse_message(enum fuse_log_level level, const char *fmt, va_list ap)
@@ -41,14 +57,30 @@ static void fuse_message(enum fuse_log_level level, const char *fmt, va_list ap)
     if (strchr(line, '\n') == NULL && strlen(line) + 1 < sizeof line)
         return;
     line[strcspn(line, "\n")] = 0;
-    log_error("%s", strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line);
+    const char *text = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
+    if (last_word.kept)
+        snprintf(last_word.line, sizeof last_word.line, "%s", text);
+    else
+        log_error("%s", text);
     line[0] = 0;
+}
+
+/* A mount that was made by another, who gives its descriptor: libfuse's /dev/fd/N. -1: it is none. */
+static int fd_of_mount(const char *path)
+{
+    unsigned fd;
+    int n = 0;
+
+    return sscanf(path, "/dev/fd/%u%n", &fd, &n) == 1 && path[n] == 0 && fd <= INT_MAX ? (int)fd : -1;
 }
 
 /* The mount point, absolute, as it is unmounted from another directory; NULL and a message if it will not do. */
 static char *check_mountpoint(const char *path)
 {
     struct stat st;
+
+    if (fd_of_mount(path) >= 0)
+        return strdup(path);
     char *real = realpath(path, NULL);
     int err = real == NULL || stat(real, &st) < 0 ? errno : 0;
 
@@ -124,14 +156,24 @@ static struct p9_client *connect_client(const struct options *o)
 
 static char agreed[512]; /* what the log says once the mount is there */
 
-static const char *mounted_at;
 static unsigned readahead_kib;
 
-static void on_ready(void)
+static bool on_ready(struct fs *fs)
 {
+    int err = p9_session_ready(p9_client_session(fs->client));
+
+    if (err != 0) {
+        mount_failed(err);
+        return false;
+    }
+    last_word.kept = false;
     readahead_set(mounted_at, readahead_kib);
-    daemon_ready();
-    log_info("%s", agreed);
+    err = daemon_ready();
+    if (err != 0)
+        log_error("not mounted: whoever wanted it has gone");
+    else
+        log_info("%s", agreed);
+    return err == 0;
 }
 
 /* Attaches and looks at the root, so that what is mounted is known to work. */
@@ -156,6 +198,8 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
         err = -ENOTDIR;
     if (err == 0)
         root->qid = attr.qid; /* libixp's Rattach has another */
+    if (err == 0)
+        err = p9_client_learn(c, root);
     struct tree *t = err == 0 ? tree_new(c, o->n_uname, root) : NULL;
     if (t == NULL) {
         log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
@@ -163,46 +207,55 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
         return NULL;
     }
     tree_told(t, &t->root, &attr);
-    p9_client_learn(c, root);
     snprintf(agreed, sizeof agreed, "%s speaks %s, msize %u", o->source,
              p9_dialect_name(p9_session_dialect(p9_client_session(c))), p9_session_msize(p9_client_session(c)));
     return t;
 }
 
-static int serve(const struct options *o, struct fuse_session *se)
+/* Only libfuse itself can give each thread a descriptor. */
+static int serve_cloned(const struct options *o, struct fuse_session *se)
 {
     struct fuse_loop_config *cfg = fuse_loop_cfg_create();
-    int rc;
 
-    if (o->singlethread || cfg == NULL) {
-        rc = fuse_session_loop(se);
-    } else {
-        fuse_loop_cfg_set_clone_fd(cfg, (unsigned)o->clone_fd);
-        fuse_loop_cfg_set_max_threads(cfg, o->max_threads);
-        rc = fuse_session_loop_mt(se, cfg);
-    }
-    if (cfg != NULL)
-        fuse_loop_cfg_destroy(cfg);
-    return rc < 0 ? 1 : 0; /* a signal that ends it, or umount, is the ordinary end */
+    if (cfg == NULL)
+        return -ENOMEM;
+    fuse_loop_cfg_set_clone_fd(cfg, 1);
+    fuse_loop_cfg_set_max_threads(cfg, o->max_threads);
+    int rc = fuse_session_loop_mt(se, cfg);
+    fuse_loop_cfg_destroy(cfg);
+    return rc;
+}
+
+static int serve(const struct options *o, struct fs *fs)
+{
+    int rc = o->clone_fd && !o->singlethread ? serve_cloned(o, fs->se)
+                                             : loop_run(fs->se, o->singlethread ? 1 : o->max_threads);
+
+    if (rc < 0 && fs->is_ready)
+        log_error("cannot serve the mount any more: %s", strerror(-rc));
+    else if (rc < 0)
+        mount_failed(rc);
+    return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal that ends it, or umount, is the ordinary end */
 }
 
 /* Mounts and serves until the end. `fs` is complete but for the session. */
 static int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
+    bool closes_old = fs->ahead != NULL && !fs->passes_cache;
     int status = 1;
 
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
-    p9_session_timeout(p9_client_session(fs->client), 0);
-    if (fs->ahead != NULL && !fs->passes_cache)
+    last_word.kept = true;
+    if (closes_old)
         fs->later = later_new(close_old, fs);
-    if (lock_queue_start(fs) != 0)
+    if (lock_queue_start(fs) != 0 || (closes_old && fs->later == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
-        status = serve(o, fs->se);
+        status = serve(o, fs);
         fuse_session_unmount(fs->se);
     } else {
-        log_error("cannot mount at %s", mountpoint);
+        mount_failed(-EIO);
     }
     lock_queue_stop(fs);
     later_free(fs->later);
@@ -259,8 +312,10 @@ static int run(struct options *o)
         goto out;
     mounted_at = mountpoint;
     readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
-    if (!o->foreground && daemon_fork() != 0) {
-        log_error("cannot go to the background: %s", strerror(errno));
+    const int given[] = {o->rfdno, o->wfdno, fd_of_mount(mountpoint)};
+    int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
+    if (err != 0) {
+        log_error("cannot go to the background: %s", strerror(-err));
         goto out;
     }
     fs.client = connect_client(o);
@@ -298,12 +353,35 @@ static void keep_buffers(void)
     mallopt(M_ARENA_MAX, POOLS);
 }
 
+static void *end_thread(void *arg)
+{
+    pthread_exit(arg);
+}
+
+/* What ends a thread is a library that is loaded when it is first needed, and without which that is the end of all: at a time when there
+ * may be no descriptor left for it. */
+static int load_unwinder(void)
+{
+    pthread_t thread;
+    int err = -pthread_create(&thread, NULL, end_thread, NULL);
+
+    if (err == 0)
+        pthread_join(thread, NULL);
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct p9_why why;
-    int status = 0;
+    int status = 0, err = daemon_begin();
 
+    if (err == 0)
+        err = load_unwinder();
+    if (err != 0) {
+        log_error("cannot start: %s", strerror(-err));
+        return 1;
+    }
     keep_buffers();
     fuse_set_log_func(fuse_message);
     signal(SIGPIPE, SIG_IGN);

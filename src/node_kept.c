@@ -8,9 +8,9 @@
  * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after KEPT_OPEN_MS.
  */
 #include <stdlib.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "clock.h"
 #include "tree.h"
 
 enum { MAX_KEPT = 32 };
@@ -86,11 +86,8 @@ bool node_has_kept(const struct tree *t, const struct node *node, const struct u
 
 bool tree_may_keep(const struct tree *t, const struct p9_attr *attr)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
     return p9_opens_checked(t->client, 1) && S_ISREG(attr->mode) && attr->size > 0 &&
-           !(attr->qid.type & (P9_QTAPPEND | P9_QTEXCL)) && now.tv_sec - attr->ctime.tv_sec > SETTLED_SECONDS;
+           !(attr->qid.type & (P9_QTAPPEND | P9_QTEXCL)) && clock_wall() - attr->ctime.tv_sec > SETTLED_SECONDS;
 }
 
 void tree_keep_open(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked,

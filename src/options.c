@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codec.h"
@@ -190,6 +191,17 @@ static int parse_host(struct options *o, const char *s, const char *source, stru
     return 0;
 }
 
+/* A path: no host has a slash before its colon. A word alone is one if it is there, and a socket, and tcp was not asked for. */
+static bool is_path(const struct options *o, const char *source)
+{
+    struct stat st;
+    const char *end = source + strcspn(source, "/:");
+
+    if (*end != 0)
+        return *end == '/';
+    return (o->trans == NULL || strcmp(o->trans, "tcp") != 0) && stat(source, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int options_parse_source(struct options *o, const char *source, struct p9_why *why)
 {
     size_t word = strcspn(source, "!/:[@");
@@ -200,7 +212,7 @@ int options_parse_source(struct options *o, const char *source, struct p9_why *w
         rc = parse_url(o, source + 5, source, why);
     } else if (source[word] == '!') {
         rc = parse_dial_string(o, source, why);
-    } else if (*source == '/' || strncmp(source, "./", 2) == 0) {
+    } else if (is_path(o, source)) {
         o->dial = DIAL_UNIX;
         set(&o->host, source, strlen(source));
     } else {
@@ -486,7 +498,7 @@ void options_help(void)
            "Mounts a remote 9P export.\n"
            "\n"
            "SOURCE: [USER@]HOST[:ANAME], [USER@][IPV6][:ANAME], 9p://[USER@]HOST[:PORT][/ANAME],\n"
-           "        tcp!HOST!PORT, unix!PATH, or the path of a unix socket\n"
+           "        tcp!HOST!PORT, unix!PATH, or the path of a unix socket (./NAME if it has a colon)\n"
            "\n"
            "    -h   --help            this text\n"
            "    -V   --version         versions of 9pfs and libfuse\n"

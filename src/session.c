@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 enum {
@@ -106,18 +107,10 @@ void session_complete(struct p9_req *req, int rc)
     req->done(req);
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Some requests are slow by themselves: a longer time counts little, a shorter one at once. */
 static void note_latency(struct p9_session *s)
 {
-    uint64_t us = now_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
+    uint64_t us = clock_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
 
     s->timed_us = 0;
     if (us > MOST_LATENCY_US)
@@ -139,7 +132,7 @@ static bool take_tag(struct p9_session *s, struct p9_req *req)
     if (s->nfree <= keep)
         return false;
     s->timed = s->free_tags[s->nfree - 1];
-    s->timed_us = s->nfree == s->max_tags ? now_us() : 0; /* one of several says nothing */
+    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* one of several says nothing */
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     req->head[5] = (uint8_t)req->tag;
@@ -473,9 +466,10 @@ void session_complete_all(struct p9_session *s)
     for (struct p9_req *r = lost.first; r != NULL; r = r->next)
         session_scope_leave(r);
     int err = s->error;
+    bool ready = s->ready;
     pthread_mutex_unlock(&s->mtx);
 
-    if (s->reason[0] != 0 && atomic_load(&s->setup_timeout_ms) == 0)
+    if (s->reason[0] != 0 && ready)
         log_error("connection lost: %s", s->reason);
     for (struct p9_req *r; (r = session_queue_take(&lost)) != NULL;)
         session_complete(r, err);

@@ -21,6 +21,7 @@ struct p9_session {
     uint32_t msize;
     bool trace;
     atomic_int setup_timeout_ms;
+    bool ready; /* p9_session_ready */
     atomic_bool dead;
     atomic_bool rerror_is_rlerror; /* seen: a number in a message of Rerror's type (nfs-ganesha) */
 

@@ -193,6 +193,17 @@ void p9_session_timeout(struct p9_session *s, int ms)
     atomic_store(&s->setup_timeout_ms, ms);
 }
 
+int p9_session_ready(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    int err = s->error;
+    s->ready = err == 0;
+    pthread_mutex_unlock(&s->mtx);
+    if (err == 0)
+        p9_session_timeout(s, 0);
+    return err;
+}
+
 enum p9_dialect p9_session_dialect(const struct p9_session *s)
 {
     return s->dialect;

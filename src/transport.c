@@ -76,10 +76,12 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
         return NULL;
     }
     stop = eventfd(0, EFD_CLOEXEC);
+    *err = stop < 0 ? -errno : 0;
     t = calloc(1, sizeof *t);
     if (stop < 0 || t == NULL) {
-        *err = -ENOMEM;
-        because(why, "cannot set up the connection: %s", strerror(ENOMEM));
+        if (stop >= 0)
+            *err = -ENOMEM;
+        because(why, "cannot set up the connection: %s", strerror(-*err));
         free(t);
         if (stop >= 0)
             close(stop);

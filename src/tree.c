@@ -283,12 +283,14 @@ static struct node *enter(struct tree *t, struct node *parent, const char *name,
     return node;
 }
 
-static bool told(struct node *node, const struct p9_attr *attr)
+static bool told(struct tree *t, struct node *node, const struct p9_attr *attr)
 {
     bool changed = !was_told(node, attr);
 
     node->attr = *attr;
     node->seen += changed;
+    if (changed)
+        node->told = ++t->changes;
     return changed;
 }
 
@@ -299,7 +301,7 @@ struct node *tree_enter(struct tree *t, struct node *parent, const char *name, c
     struct node *node = enter(t, parent, name, attr);
     if (node != NULL) {
         node->nlookup++;
-        told(node, attr);
+        told(t, node, attr);
         node_index(t, node, attr);
         if (fid != NULL)
             node_cache_fid(t, node, user, fid, walked);
@@ -385,7 +387,7 @@ uint64_t tree_clock(struct tree *t)
 bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
 {
     pthread_mutex_lock(&t->mtx);
-    bool changed = told(node, attr);
+    bool changed = told(t, node, attr);
     node_index(t, node, attr);
     pthread_mutex_unlock(&t->mtx);
     return changed;

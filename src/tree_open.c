@@ -5,19 +5,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "clock.h"
 #include "tree.h"
 
 /* ---- attributes that hold for a while ----------------------------------- */
 
 uint64_t tree_now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return clock_us() / 1000;
 }
 
 void tree_changing(struct tree *t, struct node *node)
@@ -125,13 +122,14 @@ uint64_t tree_changes_forgotten(struct tree *t)
     return changes;
 }
 
-uint64_t tree_changes_of(struct tree *t, struct node *parent, const char *name)
+bool tree_as_listed(struct tree *t, struct node *parent, const char *name, uint64_t since)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = tree_find(t, parent, name);
-    uint64_t changes = node != NULL ? node->changes : UINT64_MAX;
+    const struct node *node = tree_find(t, parent, name);
+    bool as_listed = node != NULL ? node->changes <= since && node->told <= since
+                                  : parent->changes <= since && t->changes_forgotten <= since;
     pthread_mutex_unlock(&t->mtx);
-    return changes;
+    return as_listed;
 }
 
 void tree_set_fresh(struct tree *t, struct node *node, uint64_t changes, unsigned ms)
@@ -268,15 +266,14 @@ const struct node *tree_parent(struct tree *t, struct node *node)
 
 bool tree_same_content(struct tree *t, struct node *node, const struct p9_attr *attr, bool ignore_version, bool loose)
 {
-    struct timespec now;
+    time_t now = clock_wall();
 
-    clock_gettime(CLOCK_REALTIME, &now);
     pthread_mutex_lock(&t->mtx);
     const struct p9_attr *old = &node->opened;
     bool same = node->opened_known && old->size == attr->size && same_time(&old->mtime, &attr->mtime) &&
                 same_time(&old->ctime, &attr->ctime) && (ignore_version || old->qid.version == attr->qid.version);
     node->opened = *attr;
-    node->opened_known = loose || now.tv_sec - attr->ctime.tv_sec > SETTLED_SECONDS;
+    node->opened_known = loose || now - attr->ctime.tv_sec > SETTLED_SECONDS;
     pthread_mutex_unlock(&t->mtx);
     return same;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -143,6 +144,71 @@ static void listed_before_written(void)
         snprintf(name, sizeof name, "file-%d", i);
         CHECK(stat(name, &st) == 0 && st.st_size == 3);
         CHECK(unlink(name) == 0);
+    }
+    closedir(d);
+}
+
+/* The kernel lets go of all names and files that are not in use. */
+static void forget_all(void)
+{
+    CHECK(mount(NULL, "..", NULL, MS_REMOUNT, NULL) == 0);
+}
+
+/* What was written counts, also when nobody remembers the file by the time the directory is read on. */
+static void listed_before_forgotten(void)
+{
+    enum { FILES = 2000 };
+    char name[32];
+    struct stat st;
+
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, ""));
+    }
+    DIR *d = opendir(".");
+    CHECK(d != NULL && readdir(d) != NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, "new"));
+    }
+    forget_all();
+    while (readdir(d) != NULL)
+        ;
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        CHECK(stat(name, &st) == 0 && st.st_size == 3);
+        CHECK(unlink(name) == 0);
+    }
+    closedir(d);
+}
+
+/* A name that is still to come in a listing does not come back by that. */
+static void listed_before_removed(void)
+{
+    enum { FILES = 2000 };
+    char name[32];
+    struct stat st;
+
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        close(make(name, ""));
+    }
+    DIR *d = opendir(".");
+    CHECK(d != NULL && readdir(d) != NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        CHECK(unlink(name) == 0);
+        if (i % 2 == 0)
+            close(make(name, "other"));
+    }
+    forget_all();
+    while (readdir(d) != NULL)
+        ;
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "file-%d", i);
+        int rc = stat(name, &st);
+        CHECK(i % 2 == 0 ? rc == 0 && st.st_size == 5 : rc < 0 && errno == ENOENT);
+        CHECK(unlink(name) == rc);
     }
     closedir(d);
 }
@@ -733,6 +799,8 @@ static const struct {
     {"mode_by_directory", mode_by_directory},
     {"emptied", emptied},
     {"listed_before_written", listed_before_written},
+    {"listed_before_forgotten", listed_before_forgotten},
+    {"listed_before_removed", listed_before_removed},
     {"changed_while_listed", changed_while_listed},
     {"maps", maps},
     {"times", times},

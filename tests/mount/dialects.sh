@@ -139,7 +139,7 @@ synthetic_reads() {
     same "$(ls "$mnt/sub")" text
     cat "$mnt/events" > "$work/heard" &
     local reader=$!
-    sleep 0.2
+    wait_until 20 eval '[ "$(cat "$mnt/waits")" -gt 0 ]'
     same "$(cat "$mnt/text")" 'some text' # it waits alone
     echo one > "$mnt/post"
     wait_until 10 test "$(cat "$work/heard")" = one
@@ -175,7 +175,7 @@ case_blocked_read_is_interrupted() { # Tflush is sent, its tag rests until Rflus
     attach
     cat "$mnt/never" &
     local reader=$!
-    sleep 0.3
+    wait_until 20 eval '[ "$(cat "$mnt/waits")" = 1 ]'
     kill -TERM "$reader"
     for i in $(seq 150); do cat "$mnt/text" "$mnt/sub/text"; done > "$work/meanwhile" # 200 requests until Rflush
     wait_until 10 test ! -d "/proc/$reader"

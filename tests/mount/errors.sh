@@ -5,7 +5,7 @@
 # refused PATTERN ARGS...: 9pfs ends with status 1 and one line that has PATTERN
 refused() {
     local pattern=$1 rc=0; shift
-    timeout 30 "$P9FS" "$@" > "$work/out" 2> "$work/err" || rc=$?
+    timeout 60 "$P9FS" "$@" > "$work/out" 2> "$work/err" || rc=$?
     cat "$work/err"
     same "$rc" 1
     same "$(wc -l < "$work/err")" 1

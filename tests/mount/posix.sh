@@ -15,6 +15,8 @@ case_seek_hole_and_data() { calls holes; }
 case_fallocate() { calls allocate; }
 case_copy_file_range() { calls copy_range; }
 case_listed_before_written() { calls listed_before_written; }
+case_listed_before_forgotten() { calls listed_before_forgotten; }
+case_listed_before_removed() { calls listed_before_removed; }
 case_changed_while_listed() { calls changed_while_listed; }
 case_mmap() { calls maps; }
 case_utimensat() { calls "$(able nanoseconds && echo times || echo times_in_seconds)"; }

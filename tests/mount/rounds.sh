@@ -19,11 +19,12 @@ case_open_read_close() {
 case_listing_with_attributes() { # what is looked at after a listing is asked for many at a time
     mkdir "$exp/d"
     (cd "$exp/d" && seq -f 'file-%.0f' 300 | xargs touch)
-    attach
+    attach "$lasting"
     take 7 ls -U "$mnt/d" # names alone: nothing is asked of the files
     grep -vq 'Twalk [0-9][0-9]' <<< "$said_last" || fail "names were walked to"
     take 40 ls -sU "$mnt/d"
-    sleep 1.1
+    detach
+    attach "$lasting"
     take 40 ls -lU "$mnt/d" # extended attributes that it asks for, too
     same "$(ls -lU "$mnt/d" | grep -c '^-rw-r--r-- 1 .* file-')" 300
 }

@@ -402,6 +402,7 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
         struct waiting *w = calloc(1, sizeof *w);
         *w = (struct waiting){.t = *t, .fid = fid_find(c, t->Tread.fid), .next = c->waiting};
         c->waiting = w;
+        synth_waits();
         return;
     }
     if (c->fault == FAULT_SILENT)

@@ -155,6 +155,7 @@ int synth_open(struct sfid *f, uint8_t mode, const char **text);
 int synth_read(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got); /* EAGAIN: it waits */
 int synth_write(struct sfid *f, const uint8_t *data, uint32_t count, uint32_t *put);
 const char *synth_clunk(struct sfid *f); /* an error's text, or NULL */
+void synth_waits(void);                  /* a read has begun to */
 void synth_flushed(bool waited, bool reused);
 
 #endif

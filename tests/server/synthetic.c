@@ -10,6 +10,7 @@
  *   alone     exclusive use: one at a time has it open
  *   commit    what was written is refused when it is clunked
  *   flushes   how many waiting reads were flushed, and how often a tag was used while it was not free
+ *   waits     how many reads have begun to wait
  *   sub/text  the same in a directory
  */
 #include <errno.h>
@@ -42,12 +43,13 @@ static struct synth logfile = {.name = "log", .dm = P9_DMAPPEND | 0666, .parent 
 static struct synth alone = {.name = "alone", .dm = P9_DMEXCL | 0666, .parent = &root, .text = "mine\n", .n = 5};
 static struct synth commit = {.name = "commit", .dm = 0666, .parent = &root};
 static struct synth flushes = {.name = "flushes", .dm = 0444, .parent = &root};
-static struct synth *const all[] = {&root,  &sub,   &text,    &text2, &events, &post,
-                                    &never, &sizes, &logfile, &alone, &commit, &flushes};
+static struct synth waits = {.name = "waits", .dm = 0444, .parent = &root};
+static struct synth *const all[] = {&root,  &sub,     &text,  &text2,  &events,  &post, &never,
+                                    &sizes, &logfile, &alone, &commit, &flushes, &waits};
 enum { ALL = sizeof all / sizeof *all };
 
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards all of it */
-static unsigned flushed, reused;
+static unsigned flushed, reused, waited_for;
 
 struct synth *synth_root(void)
 {
@@ -151,6 +153,8 @@ int synth_read(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, 
         if (s == &flushes)
             s->n = (size_t)snprintf(s->text, sizeof s->text, "flushed %u, tags used again too early %u\n", flushed,
                                     reused);
+        if (s == &waits)
+            s->n = (size_t)snprintf(s->text, sizeof s->text, "%u\n", waited_for);
         if (offset < s->n)
             *got = s->n - offset < count ? (uint32_t)(s->n - offset) : count;
         memcpy(c->data, s->text + (offset < s->n ? offset : 0), *got);
@@ -186,6 +190,13 @@ const char *synth_clunk(struct sfid *f)
         f->synth->users--;
     pthread_mutex_unlock(&mtx);
     return f->synth == &commit && f->wrote ? "i/o error: the commit failed" : NULL;
+}
+
+void synth_waits(void)
+{
+    pthread_mutex_lock(&mtx);
+    waited_for++;
+    pthread_mutex_unlock(&mtx);
 }
 
 void synth_flushed(bool waited, bool too_early)

@@ -3,11 +3,14 @@
  */
 #include "pathsrv.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "ownclock.h"
 #include "test.h"
 
 static struct srv_file *find(struct srv *s, const char *path)
@@ -246,12 +249,10 @@ static void *srv_main(void *arg)
         struct p9_fcall r = {.type = (uint8_t)(t.type + 1), .tag = t.tag};
         pthread_mutex_lock(&s->mtx);
         serve(s, &t, &r, data);
-        unsigned delay_ms = s->delay_ms;
+        clock_pass(s->takes_us);
         bool spoil = s->spoil == t.type, mute = s->mute_clunk && t.type == P9_Tclunk;
         s->spoil = spoil ? 0 : s->spoil;
         pthread_mutex_unlock(&s->mtx);
-        if (delay_ms > 0)
-            usleep(delay_ms * 1000);
         size_t size = p9_convS2M(&r, P9_2000L, out, BYTES) - spoil;
         if (spoil)
             out[0]--;
@@ -269,7 +270,7 @@ static void *srv_main(void *arg)
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root)
 {
     const struct p9_client_options o = {
-        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 20000},
+        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 0},
         .max_fids = max_fids,
         .clunk_wait_ms = s->clunk_wait_ms};
     struct p9_why why;
@@ -288,6 +289,17 @@ struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **ro
     assert_non_null(c);
     assert_int_equal(p9_attach(NULL, c, "root", 0, "", NULL, root), 0);
     return c;
+}
+
+enum { PATIENCE_S = 120 };
+
+void srv_settle(struct srv *s, struct p9_client *c)
+{
+    time_t until = time(NULL) + PATIENCE_S;
+
+    p9_push(p9_client_session(c));
+    while (srv_live(s) > 0 && time(NULL) < until)
+        sched_yield();
 }
 
 void srv_stop(struct srv *s)

@@ -39,7 +39,7 @@ struct srv {
     bool mute_clunk;         /* Tclunk is neither done nor answered */
     uint8_t spoil;           /* the next reply to a request of this type lacks its last byte */
     unsigned clunk_wait_ms;  /* the client's, at srv_start */
-    unsigned delay_ms;       /* before each answer */
+    unsigned takes_us;       /* pass before each answer, by the test's clock */
     unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
     int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
     int fail_read;           /* the same of Tread: EIO */
@@ -50,6 +50,8 @@ struct srv {
 
 /* Starts the server and a client on it, attached. */
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root);
+/* Waits until the server has heard of the end of every fid: before p9_client_stop, which does not wait for long. */
+void srv_settle(struct srv *s, struct p9_client *c);
 /* After p9_client_stop. */
 void srv_stop(struct srv *s);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ahead_impl.h"
+#include "ownclock.h"
 #include "pathsrv.h"
 #include "test.h"
 
@@ -35,6 +36,7 @@ static void end(struct world *w)
 {
     ahead_free(w->ahead);
     tree_free(w->tree);
+    srv_settle(w->srv, w->client);
     p9_client_stop(w->client);
     assert_int_equal(w->srv->bad, 0);
     assert_int_equal(w->srv->live, 0); /* every fid was clunked */
@@ -199,7 +201,7 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
 
     (void)state;
     make_and_list(&w, false);
-    w.srv->delay_ms = 1;
+    w.srv->takes_us = 1000;
     while (p9_session_latency(p9_client_session(w.client)) < 700) /* the server is far away by now */
         assert_int_equal(p9_getattr(NULL, w.tree->users->root, &attr), 0);
     while (asked < FILES) {
@@ -442,6 +444,15 @@ static void a_directory_we_made_is_empty(void **state)
     end(&w);
 }
 
+static void until_refreshed(struct world *w)
+{
+    for (bool done = false; !done; sched_yield()) {
+        pthread_mutex_lock(&w->ahead->mtx);
+        done = !w->ahead->listings->refreshing;
+        pthread_mutex_unlock(&w->ahead->mtx);
+    }
+}
+
 static void a_whole_listing_that_is_used_is_read_again(void **state)
 {
     struct world w = begin(1000);
@@ -451,18 +462,11 @@ static void a_whole_listing_that_is_used_is_read_again(void **state)
     ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
     srv_add(w.srv, "/theirs", false);
     assert_true(absent(&w, "theirs"));
-    do {
-        pthread_mutex_lock(&w.ahead->mtx);
-        w.ahead->listings->asked_ms = 0; /* long ago */
-        pthread_mutex_unlock(&w.ahead->mtx);
-        assert_false(absent(&w, "new"));
-        ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
-        for (bool done = false; !done; sched_yield()) {
-            pthread_mutex_lock(&w.ahead->mtx);
-            done = !w.ahead->listings->refreshing;
-            pthread_mutex_unlock(&w.ahead->mtx);
-        }
-    } while (!absent(&w, "new")); /* if that took a second it is too old again */
+    clock_pass(1000 * 1000);
+    assert_false(absent(&w, "new"));
+    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    until_refreshed(&w);
+    assert_true(absent(&w, "new"));
     assert_false(absent(&w, "theirs"));
     assert_true(absent(&w, "ours"));
     ahead_forget(w.ahead, &w.tree->root, "ours");
@@ -480,14 +484,11 @@ static void a_directory_without_end_is_given_up(void **state)
     w.srv->endless = true;
     ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
     assert_true(absent(&w, "x"));
-    w.ahead->listings->asked_ms = 0;
+    uint64_t asked_ms = w.ahead->listings->asked_ms;
+    clock_pass(1000 * 1000);
     ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
-    for (bool done = false; !done; sched_yield()) {
-        pthread_mutex_lock(&w.ahead->mtx);
-        done = !w.ahead->listings->refreshing;
-        pthread_mutex_unlock(&w.ahead->mtx);
-    }
-    assert_int_equal(w.ahead->listings->asked_ms, 0);
+    until_refreshed(&w);
+    assert_int_equal(w.ahead->listings->asked_ms, asked_ms);
     assert_false(absent(&w, "new"));
     end(&w);
 }
@@ -500,7 +501,7 @@ static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
     (void)state;
     ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
     assert_true(absent(&w, "x"));
-    w.ahead->listings->asked_ms = 0;
+    clock_pass(1000 * 1000);
     ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
     end(&w);
 }

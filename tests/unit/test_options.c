@@ -1,8 +1,11 @@
 /*
  * test_options.c: the command line, sources, and what is wrong with bad ones.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -53,6 +56,42 @@ static void sources(void **state)
         assert_string_equal(o.source, cases[i].source);
         options_free(&o);
     }
+}
+
+/* In a directory where there is a socket of that name. */
+static void a_socket_needs_no_slash(void **state)
+{
+    static const struct {
+        const char *opts, *source;
+        enum dial dial;
+    } cases[] = {{"ro", "ram", DIAL_UNIX},       {"ro", "x/ram", DIAL_UNIX}, {"ro", "nowhere/x:y", DIAL_UNIX},
+                 {"ro", "plain", DIAL_TCP},      {"ro", "none", DIAL_TCP},   {"ro", "ram:", DIAL_TCP},
+                 {"trans=tcp", "ram", DIAL_TCP}, {"ro", "a:b", DIAL_TCP},    {"ro", "./a:b", DIAL_UNIX},
+                 {"ro", "host:x/ram", DIAL_TCP}};
+    struct sockaddr_un ram = {AF_UNIX, "ram"}, colon = {AF_UNIX, "a:b"};
+    char dir[] = "/tmp/9pfs-test.XXXXXX";
+    int s = socket(AF_UNIX, SOCK_STREAM, 0), t = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(bind(s, (struct sockaddr *)&ram, sizeof ram), 0);
+    assert_int_equal(bind(t, (struct sockaddr *)&colon, sizeof colon), 0);
+    close(creat("plain", 0644));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, cases[i].source), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        if (o.dial == DIAL_UNIX)
+            assert_string_equal(o.host, cases[i].source);
+        options_free(&o);
+    }
+    close(s);
+    close(t);
+    assert_int_equal(unlink("ram") | unlink("a:b") | unlink("plain"), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(dir), 0);
 }
 
 static void bad_ones_are_named(void **state)
@@ -166,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources),
+        cmocka_unit_test(a_socket_needs_no_slash),
         cmocka_unit_test(bad_ones_are_named),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ownclock.h"
 #include "pathsrv.h"
 #include "test.h"
 #include "tree.h"
@@ -31,6 +32,7 @@ static struct world begin(unsigned max_fids)
 static void end(struct world *w)
 {
     tree_free(w->tree);
+    srv_settle(w->srv, w->client);
     p9_client_stop(w->client);
     assert_int_equal(w->srv->bad, 0);
     assert_int_equal(w->srv->live, 0); /* every fid was clunked */
@@ -640,13 +642,18 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     assert_false(opens_kept(&w, a, O_RDONLY));
     tree_evict(w.tree, 1); /* these go first */
     assert_false(opens_kept(&w, a, O_RDONLY));
-    assert_true(tree_close_old(w.tree) > 0);
+    clock_pass((KEPT_OPEN_MS - 1) * 1000);
+    assert_int_equal(tree_close_old(w.tree), 1);
+    assert_true(opens_kept(&w, a, O_RDONLY));
+    clock_pass(KEPT_OPEN_MS * 1000);
+    assert_int_equal(tree_close_old(w.tree), 0);
+    assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
     w.srv->read_size = 2000; /* it has changed */
     pthread_mutex_unlock(&w.srv->mtx);
     assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
-    w.srv->files[1].ctime = (uint64_t)time(NULL); /* its times would not show the next change */
+    w.srv->files[1].ctime = (uint64_t)clock_wall(); /* its times would not show the next change */
     pthread_mutex_unlock(&w.srv->mtx);
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_false(opens_kept(&w, a, O_RDONLY));
@@ -710,6 +717,37 @@ static void spares_are_for_the_directory_as_it_was(void **state)
     end(&w);
 }
 
+static void what_was_listed_before_a_change_is_old(void **state)
+{
+    struct world w = begin(100);
+    struct node *root = &w.tree->root;
+    struct p9_attr attr;
+
+    (void)state;
+    srv_add(w.srv, "/a", false);
+    uint64_t since = tree_all_changes(w.tree);
+    assert_true(tree_as_listed(w.tree, root, "a", since)); /* nobody knows it */
+    struct node *a = look(&w, root, "a");
+    assert_false(tree_as_listed(w.tree, root, "a", since)); /* the kernel was told something newer */
+    since = tree_all_changes(w.tree);
+    assert_int_equal(ask(&w, a, &attr), 0);
+    assert_false(tree_told(w.tree, a, &attr));
+    assert_true(tree_as_listed(w.tree, root, "a", since));
+    attr.size++;
+    assert_true(tree_told(w.tree, a, &attr));
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    since = tree_all_changes(w.tree);
+    tree_changing(w.tree, a);
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    tree_forget(w.tree, a, 1);
+    assert_false(tree_as_listed(w.tree, root, "a", since)); /* nobody remembers that we changed it */
+    since = tree_all_changes(w.tree);
+    assert_true(tree_as_listed(w.tree, root, "a", since));
+    tree_changing(w.tree, root); /* as if it were removed */
+    assert_false(tree_as_listed(w.tree, root, "a", since));
+    end(&w);
+}
+
 static void told_attributes_hold_until_a_change(void **state)
 {
     struct world w = begin(100);
@@ -763,6 +801,7 @@ int main(void)
         cmocka_unit_test(few_files_are_kept_open),
         cmocka_unit_test(spares_are_for_the_directory_as_it_was),
         cmocka_unit_test(told_attributes_hold_until_a_change),
+        cmocka_unit_test(what_was_listed_before_a_change_is_old),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,219 @@
+#!/bin/bash
+# command.sh: how the command starts and ends: descriptors, the parent that waits, little memory, and what it shows of a server's words.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+is_mounted() { mountpoint -q "$mnt"; }
+not_mounted() { ! is_mounted; }
+
+# dies COMMAND...: status 1, one line of ours, no mount
+dies() {
+    local rc=0
+    "$@" 2> "$work/err" || rc=$?
+    cat "$work/err"
+    same "$rc" 1
+    same "$(wc -l < "$work/err")" 1
+    grep -q '^9pfs: ' "$work/err" || fail "not in the form of an error of ours"
+    same "$(mounts)" ''
+}
+
+# ---- status 0 is a mount that works -----------------------------------------
+
+case_server_gone_before_the_mount() {
+    local rule
+    for rule in 'Twalk close' 'Twalk silent' 'Twalk cut=5' 'Tgetattr close' 'Tattach close'; do
+        serve -f "$rule" PORT "$exp"
+        dies attach
+        stop
+    done
+}
+case_server_gone_while_a_command_speaks() { # it is not said twice
+    serve -a sesame -f 'Tread close' PORT "$exp"
+    dies attach "auth=cat > /dev/null"
+    stop
+}
+
+# ---- descriptors ------------------------------------------------------------
+
+case_closed_descriptors() {
+    : > "$exp/file"
+    local rc=0
+    timeout 20 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port" <&- >&- 2>&- || rc=$?
+    same "$rc" 0
+    same "$(ls "$mnt")" file
+    umount "$mnt"
+    timeout 20 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port" 2>&- || rc=$?
+    same "$(ls "$mnt")" file
+    umount "$mnt"
+    timeout 20 "$P9FS" "127.0.0.1:$exp" "$mnt/nowhere" -o "port=$port" <&- >&- 2>&- || rc=$?
+    same "$rc" 1
+}
+case_inherited_descriptors_are_closed() {
+    exec 9> "$work/lock"
+    flock -n 9
+    attach
+    exec 9>&-
+    flock -n "$work/lock" true || fail "the lock is still held"
+    umount "$mnt"
+    exec 9> "$work/lock"
+    flock -n 9
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> /dev/null &
+    wait_until 20 is_mounted
+    exec 9>&-
+    fails flock -n "$work/lock" true # the foreground has what it was given
+    umount "$mnt"
+    wait $!
+}
+# A command that says what it has, and then the secret
+see_descriptors='l=; for i in 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ ! -e /proc/$$/fd/$i ] || l="$l $i"; done
+    echo "$l" $(sed -n "s/^SigBlk:[^0]*//p" /proc/self/status) > $LIST; printf sesame'
+case_a_command_gets_no_descriptors() {
+    serve -a sesame PORT "$exp"
+    exec 7<> "/dev/tcp/127.0.0.1/$port" 9> "$work/lock"
+    LIST=$work/list "$P9FS" x "$mnt" -o "rfdno=7,wfdno=7,aname=$exp,auth=$see_descriptors,allow_other,access=user"
+    exec 7>&- 9>&-
+    same "$(cat "$work/list")" ' 0000000000000000'
+    rm "$work/list"
+    chmod 777 "$work"
+    setpriv --reuid 12345 --clear-groups ls "$mnt" > "$work/out"
+    same "$(cat "$work/list")" ' 0000000000000000'
+    umount "$mnt"
+    rm "$work/list"
+    chmod 755 "$work"
+    stop
+}
+case_few_descriptors() { # one clear line, or a mount that works, and ends
+    local n rc works=
+    : > "$exp/file"
+    for n in 4 5 6 7 8 9 10; do
+        (ulimit -n $n; exec "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port") 2> "$work/err" &
+        rc=0
+        if wait_until 20 eval "is_mounted || gone $!" && is_mounted; then
+            same "$(ls "$mnt")" file
+            umount "$mnt"
+            wait $! || rc=$?
+            same "$rc" 0
+            works=y
+        else
+            wait $! || rc=$?
+            same "$rc" 1
+            same "$(grep -c '^9pfs: .*Too many open files$' "$work/err")" 1
+        fi
+        same "$(grep -c . "$work/err")" 1
+        rc=0
+        (ulimit -n $n; exec "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port") 2> "$work/err" || rc=$?
+        if [ $rc = 0 ]; then
+            same "$(ls "$mnt")" file
+            umount "$mnt"
+        else
+            same "$rc" 1
+            same "$(grep -c '^9pfs: .*Too many open files$' "$work/err")" 1
+        fi
+    done
+    same "$works" y
+}
+case_a_mount_made_by_another() { # mount.fuse3 gives its descriptor
+    command -v mount.fuse3 > /dev/null || return 0
+    : > "$exp/file"
+    mount.fuse3 "$P9FS#127.0.0.1:$exp" "$mnt" -o "port=$port,drop_privileges"
+    same "$(ls "$mnt")" file
+    umount "$mnt"
+}
+
+# ---- the parent -------------------------------------------------------------
+
+# A mount in the background that waits for $work/go to be made, by a command that authenticates; sets parent, child
+start_slowly() {
+    rm -f "$work/go" "$work/asked"
+    attach "auth=: > $work/asked; until [ -e $work/go ]; do sleep 0.1; done; printf sesame" &
+    parent=$!
+    wait_until 20 test -e "$work/asked"
+    parent=$(pgrep -P $parent -f "$mnt" || echo $parent)
+    child=$(pgrep -P "$parent")
+}
+case_killed_while_it_mounts() {
+    serve -a sesame PORT "$exp"
+    start_slowly
+    kill -KILL "$parent"
+    wait_until 20 gone "$child"
+    : > "$work/go"
+    not_mounted
+    stop
+}
+case_killed_while_it_mounts_and_nothing_heard() { # a child that does not hear the signal finds out in the end
+    serve -a sesame PORT "$exp"
+    trap '' TERM
+    start_slowly
+    trap - TERM
+    kill -KILL "$parent"
+    gone "$child" && fail "it should not have heard"
+    : > "$work/go"
+    wait_until 20 gone "$child"
+    not_mounted
+    stop
+}
+
+# ---- memory -----------------------------------------------------------------
+
+case_no_memory_for_requests() { # what is mounted stays, and goes on
+    ! grep -q '__[at]san_init' "$P9FS" || return 0 # which have a malloc of their own
+    local i readers=
+    serve -f "Tlopen silent when=$work/hang" PORT "$exp"
+    for i in 1 2 3 4 5 6; do echo x > "$exp/$i"; done
+    : > "$work/nomem"
+    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so dies timeout 30 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port"
+    rm "$work/nomem"
+    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so attach
+    same "$(cat "$mnt/1")" x
+    : > "$work/nomem"
+    : > "$work/hang"
+    for i in 1 2 3 4 5 6; do cat "$mnt/$i" 2> /dev/null & readers+=" $!"; done
+    wait_until 20 eval '! timeout 1 ls "$mnt" > /dev/null 2>&1' # nobody is left to answer
+    rm "$work/nomem" "$work/hang"
+    is_mounted
+    same "$(timeout 20 ls "$mnt" | tr '\n' ' ')" '1 2 3 4 5 6 '
+    kill -KILL $readers
+    umount -l "$mnt"
+    stop
+}
+
+# ---- words ------------------------------------------------------------------
+
+case_a_servers_words_are_shown_escaped() {
+    local esc=$'\e[31m'
+    serve -v u -f "Tattach error=0 text=${esc}no" PORT "$exp"
+    fails attach 2> "$work/err"
+    cat -v "$work/err"
+    fails grep -q $'\e' "$work/err"
+    grep -qF '\x1b[31mno' "$work/err"
+    stop
+    serve -v u PORT "$exp"
+    : > "$exp/$esc"
+    "$P9FS" -d "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/err" &
+    wait_until 20 is_mounted
+    ls "$mnt" > /dev/null
+    cat "$mnt/$esc"
+    umount "$mnt"
+    wait $!
+    fails grep -q $'\e' "$work/err"
+    grep -qF '\x1b[31m' "$work/err"
+    stop
+}
+case_a_socket_without_a_slash() {
+    mkdir "$work/ns"
+    : > "$exp/file"
+    (trap '' PIPE; exec diod -f -n -N -e "$exp" -l "$work/ns/ram" -L stderr) 2> "$work/diod.log" &
+    trap "kill $!" EXIT
+    wait_until 20 test -S "$work/ns/ram"
+    (cd "$work" && "$P9FS" ns/ram mnt -o "aname=$exp")
+    same "$(ls "$mnt")" file
+    umount "$mnt"
+    (cd "$work/ns" && "$P9FS" ram ../mnt -o "aname=$exp")
+    same "$(ls "$mnt")" file
+    umount "$mnt"
+    rm -r "$work/ns"
+}
+
+start_server diod
+server=
+run_cases
