@@ -336,8 +336,10 @@ void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct
 void tree_want_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *dirfid, const char *name,
                    uint64_t walked);
 
-/* How long a file stays open that nobody has open, milliseconds. */
+/* How long a file stays open that nobody has open, milliseconds: at least; longer where the server is so far that as many as are
+ * opened together are not used up by then. */
 enum { KEPT_OPEN_MS = 1000 };
+unsigned tree_keep_ms(const struct tree *t);
 
 /* Whether these flags of open(2) mean to read the file as it is. */
 bool tree_reads_only(int flags);

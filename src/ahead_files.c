@@ -52,9 +52,9 @@ static bool is_in_turn(struct listing *l, struct entry *e, bool *sorted)
     return ++l->in_turn > 1;
 }
 
-static bool was_opened(const struct entry *e, uint64_t now)
+static bool was_opened(const struct ahead *a, const struct entry *e, uint64_t now)
 {
-    return e->opened_ms != 0 && now - e->opened_ms < KEPT_OPEN_MS;
+    return e->opened_ms != 0 && now - e->opened_ms < tree_keep_ms(a->tree);
 }
 
 /* Takes the fid of the entry, or of its node. */
@@ -66,7 +66,7 @@ static void add(struct ahead *a, struct listing *l, struct entry *e, struct ahea
     if (file == NULL)
         return;
     *file = (struct ahead_file){.entry = e};
-    if (e->state == THERE && ahead_is_fresh(a, e, now) && tree_may_keep(a->tree, &e->attr)) {
+    if (e->state == THERE && !e->open && ahead_is_fresh(a, e, now) && tree_may_keep(a->tree, &e->attr)) {
         fid = e->fid;
         e->state = ASKED;
         l->held--;
@@ -101,7 +101,7 @@ void ahead_files_begin(struct ahead *a, struct node *dir, struct user *user, con
         for (e = next_of(e, sorted); e != NULL && n++ < P9_OPEN_TOO; e = next_of(e, sorted)) {
             if (e->is_dir)
                 continue;
-            if (was_opened(e, now))
+            if (was_opened(a, e, now))
                 break;
             add(a, l, e, f, now);
         }
@@ -168,9 +168,9 @@ unsigned ahead_close_old(struct ahead *a)
     uint64_t now = tree_now_ms();
     for (struct listing *l = a->open > 0 ? a->listings : NULL; l != NULL; l = l->next)
         for (struct entry *e = l->held > 0 ? l->first : NULL; e != NULL; e = e->next)
-            if (e->open && !was_opened(e, now))
+            if (e->open && !was_opened(a, e, now))
                 ahead_let_go(a, l, e, UNASKED);
-    unsigned left = a->open > 0 ? KEPT_OPEN_MS : 0;
+    unsigned left = a->open > 0 ? tree_keep_ms(a->tree) : 0;
     pthread_mutex_unlock(&a->mtx);
     return left;
 }

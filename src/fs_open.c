@@ -132,7 +132,7 @@ static int open_at_once(struct op *op, struct node_use *u, struct file *f, struc
     memcpy(next.fids, o->too, sizeof next.fids);
     if (next.n > 0) {
         ahead_files_end(op->fs->ahead, &next);
-        later_in(op->fs->later, KEPT_OPEN_MS);
+        later_in(op->fs->later, tree_keep_ms(op->fs->tree));
     }
     return rc;
 }
@@ -257,7 +257,7 @@ static void keep_open(struct op *op, struct file *f)
         tree_locks(fs->tree, h->node, false) != NULL || tree_content(fs->tree, h->node) != f->content)
         return;
     tree_keep_open(fs->tree, h->node, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
-    later_in(fs->later, KEPT_OPEN_MS);
+    later_in(fs->later, tree_keep_ms(fs->tree));
 }
 
 void close_kept(struct op *op, struct node *dir, const char *name)

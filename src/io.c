@@ -137,6 +137,8 @@ static void start(struct p9_io *io)
         io->part = io->fid->client->read_max;
     if (io->count == 0)
         end(io, 0);
+    else if (io->part == 0) /* it is not open */
+        end(io, -EBADF);
     else
         send_round(io);
 }

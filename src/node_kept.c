@@ -5,7 +5,7 @@
  * with the attributes that the file had before it was opened: whoever opens it asks for them again, beside its name, and takes
  * the fid if they agree. So it must be a file that had not changed just before, which times would not tell.
  *
- * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after KEPT_OPEN_MS.
+ * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after tree_keep_ms.
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -13,7 +13,11 @@
 #include "clock.h"
 #include "tree.h"
 
-enum { MAX_KEPT = 32 };
+enum {
+    MAX_KEPT = 32,
+    KEPT_ROUNDS = 4 * P9_OPEN_TOO, /* round trips that files which are opened together are used up in, and more */
+    KEPT_MOST_MS = 10000,
+};
 
 struct node_kept {
     struct node_kept *prev, *next;
@@ -123,16 +127,23 @@ void tree_close_kept(struct tree *t, struct node *parent, const char *name)
     pthread_mutex_unlock(&t->mtx);
 }
 
+unsigned tree_keep_ms(const struct tree *t)
+{
+    unsigned ms = p9_session_latency(p9_client_session(t->client)) / 1000 * KEPT_ROUNDS;
+
+    return ms < KEPT_OPEN_MS ? KEPT_OPEN_MS : ms < KEPT_MOST_MS ? ms : KEPT_MOST_MS;
+}
+
 unsigned tree_close_old(struct tree *t)
 {
-    unsigned left = 0;
+    unsigned left = 0, keep_ms = tree_keep_ms(t);
 
     pthread_mutex_lock(&t->mtx);
     uint64_t now = tree_now_ms();
-    while (t->kept != NULL && now - t->kept->since_ms >= KEPT_OPEN_MS)
+    while (t->kept != NULL && now - t->kept->since_ms >= keep_ms)
         p9_fid_put(kept_remove(t, t->kept));
     if (t->kept != NULL)
-        left = (unsigned)(KEPT_OPEN_MS - (now - t->kept->since_ms));
+        left = (unsigned)(keep_ms - (now - t->kept->since_ms));
     pthread_mutex_unlock(&t->mtx);
     return left;
 }

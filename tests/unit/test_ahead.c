@@ -532,8 +532,10 @@ static size_t open_in_turn(struct world *w, const char *name)
     struct ahead_files next = {.n = 0};
 
     ahead_files_begin(w->ahead, &w->tree->root, w->tree->users, name, &next);
-    for (size_t i = 0; i < next.n; i++)
+    for (size_t i = 0; i < next.n; i++) {
+        assert_int_equal(next.fids[i]->iounit, 0); /* once */
         assert_int_equal(p9_open(NULL, next.fids[i], 0), 0);
+    }
     size_t n = next.n;
     ahead_files_end(w->ahead, &next);
     return n;
@@ -568,6 +570,29 @@ static void files_opened_in_turn_are_opened_ahead(void **state)
     ahead_forget(w.ahead, &w.tree->root, name_of(21));
     assert_false(look(&w, name_of(21), &found));
     assert_true(ahead_close_old(w.ahead) > 0);
+    end(&w);
+}
+
+static void what_was_open_for_long_is_not_opened_twice(void **state)
+{
+    struct world w = begin(LONG);
+    struct ahead_found found;
+
+    (void)state;
+    w.srv->read_size = 100;
+    make_and_list(&w, true);
+    for (int i = 0; i < 3; i++) {
+        if (look(&w, name_of(i), &found))
+            p9_fid_put(found.fid);
+        open_in_turn(&w, name_of(i));
+    }
+    clock_pass(KEPT_OPEN_MS * 1000);
+    for (int i = 3; i < 3 + P9_OPEN_TOO; i++) {
+        assert_true(look(&w, name_of(i), &found));
+        assert_int_equal(found.open, found.fid->iounit > 0);
+        p9_fid_put(found.fid);
+        open_in_turn(&w, name_of(i));
+    }
     end(&w);
 }
 
@@ -642,6 +667,7 @@ int main(void)
         cmocka_unit_test(names_of_a_directory_that_has_moved_are_not_taken),
         cmocka_unit_test(listings_are_bounded),
         cmocka_unit_test(files_opened_in_turn_are_opened_ahead),
+        cmocka_unit_test(what_was_open_for_long_is_not_opened_twice),
         cmocka_unit_test(files_opened_here_and_there_are_not),
         cmocka_unit_test(what_is_forgotten_while_it_is_opened_ahead_is_not_taken),
     };
