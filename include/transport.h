@@ -32,8 +32,9 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
  * non-blocking. Closed with the transport. As above. */
 struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why);
 
-/* Waits for bytes and reads them. Returns their number, 0 at end or after shutdown, -errno. */
-ssize_t transport_read(struct transport *t, const struct iovec *iov, int n);
+/* Waits for bytes and reads them. Returns their number, 0 at end or after shutdown, -errno. several: the peer has more than one
+ * message to send, and is not to wait with the second until the first is acknowledged. */
+ssize_t transport_read(struct transport *t, const struct iovec *iov, int n, bool several);
 
 /* Writes what can be written without waiting. Returns the number of bytes, -EAGAIN if
  * none could, -errno. */

@@ -135,6 +135,8 @@ static bool take_tag(struct p9_session *s, struct p9_req *req)
     s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* one of several says nothing */
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
+    if (s->max_tags - s->nfree == 2)
+        atomic_store(&s->several, true);
     req->head[5] = (uint8_t)req->tag;
     req->head[6] = (uint8_t)(req->tag >> 8);
     return true;
@@ -144,6 +146,8 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
 {
     s->pending[tag] = NULL;
     s->free_tags[s->nfree++] = tag;
+    if (s->nfree == s->max_tags)
+        atomic_store(&s->several, false);
     if (s->timed_us != 0 && tag == s->timed)
         note_latency(s);
 }

@@ -38,6 +38,7 @@ struct p9_session {
     uint64_t sent, answered; /* the numbers of the last request, and of the last one that was answered in its turn */
     unsigned in_turn;        /* answers while other requests were under way, */
     bool out_of_turn;        /* but for one, or more */
+    atomic_bool several;     /* requests were under way together since last none was */
     bool lost_count;         /* a request will not be answered: until none is under way */
     struct queue waiting, out;
     struct queue cancelled; /* interrupted while they waited: for the reader to complete */

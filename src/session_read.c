@@ -31,7 +31,7 @@ static int fill(struct p9_session *s, size_t need)
         if (want < READ_AHEAD)
             want = READ_AHEAD;
         struct iovec iov = {s->in + s->in_end, want < room ? want : room};
-        ssize_t r = transport_read(s->t, &iov, 1);
+        ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
         s->in_end += (size_t)r;
@@ -50,7 +50,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
     while (have < n) {
         s->in_start = s->in_end = 0;
         struct iovec iov[2] = {{dst + have, n - have}, {s->in, READ_AHEAD}};
-        ssize_t r = transport_read(s->t, iov, 2);
+        ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
         if ((size_t)r > n - have)

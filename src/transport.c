@@ -229,10 +229,10 @@ static ssize_t read_tcp(int fd, const struct iovec *iov, int n)
     return readv(fd, iov, n);
 }
 
-ssize_t transport_read(struct transport *t, const struct iovec *iov, int n)
+ssize_t transport_read(struct transport *t, const struct iovec *iov, int n, bool several)
 {
     for (;;) {
-        ssize_t r = t->tcp ? read_tcp(t->rfd, iov, n) : readv(t->rfd, iov, n);
+        ssize_t r = t->tcp && several ? read_tcp(t->rfd, iov, n) : readv(t->rfd, iov, n);
         if (r >= 0)
             return r;
         if (errno == EINTR)
