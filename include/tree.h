@@ -213,6 +213,11 @@ bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_q
 bool tree_name(struct tree *t, const struct node *node, char *name);
 /* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
+/* The users who have the file open, one after the other: the first with after NULL; NULL at the end. */
+struct user *tree_next_opener(struct tree *t, const struct node *node, const struct user *after);
+/* All nodes but the root, one after the other: the first with NULL, whose reference is counted, while that of the node before is
+ * dropped; NULL at the end. */
+struct node *tree_next(struct tree *t, struct node *node);
 /* The fid of an open file, as a reference, if it still stands for the file; else NULL. May ask the server. */
 struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h);
 

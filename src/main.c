@@ -194,7 +194,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     p9_session_timeout(p9_client_session(fs->client), 0);
     if (fs->ahead != NULL && !fs->passes_cache)
         fs->later = later_new(close_old, fs);
-    if (lock_queue_start(fs) != 0)
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0)
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs->se);
@@ -202,7 +202,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     } else {
         log_error("cannot mount at %s", mountpoint);
     }
-    lock_queue_stop(fs);
+    notifier_stop(fs);
+    locks_stop(fs);
     later_free(fs->later);
     fs->later = NULL;
     fuse_remove_signal_handlers(fs->se);
@@ -255,7 +256,7 @@ static int run(struct options *o)
     mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
     if (mountpoint == NULL)
         goto out;
-    mounted_at = mountpoint;
+    mounted_at = fs.mountpoint = mountpoint;
     readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
     if (!o->foreground && daemon_fork() != 0) {
         log_error("cannot go to the background: %s", strerror(errno));
@@ -276,6 +277,8 @@ static int run(struct options *o)
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
     behind_free(fs.behind);
     prefetcher_free(fs.prefetcher);
+    locks_free_all(&fs);
+    connection_free(&fs);
 out:
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);

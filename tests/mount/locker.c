@@ -9,7 +9,8 @@
  * (F_GETLK), ofd-wr:START:LEN (F_OFD_SETLK), sh, ex, wait-ex (flock), say:TEXT, read (a line from stdin), alarm:MS (a
  * signal that interrupts). Prints for each lock "ok", "held" (EAGAIN), "interrupted", or the error; get prints
  * "free" or "held by PID". closed:N, ofd-closed:N: so often a lock is taken by one descriptor, that is closed, and the lock is taken
- * by another; in:FILE: the next words are for that file; dup:N: the same, but of the first descriptor only a copy is closed. Prints how often the second got it.
+ * by another; dup:N: the same, but of the first descriptor only a copy is closed. Prints how often the second got it.
+ * in:FILE: the next words are for that file; see:OFFSET prints the three bytes there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,16 @@ static void close_and_take(const char *file, int times, bool ofd, bool copy)
             close(a);
     }
     printf("%d\n", got);
+    fflush(stdout);
+}
+
+static void see(int fd, off_t offset)
+{
+    char bytes[4] = "";
+
+    if (pread(fd, bytes, 3, offset) != 3)
+        perror("see");
+    puts(bytes);
     fflush(stdout);
 }
 
@@ -123,6 +134,8 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "read") == 0) {
             if (fgets(line, sizeof line, stdin) == NULL)
                 return 0;
+        } else if (strncmp(argv[i], "see:", 4) == 0) {
+            see(fd, atol(argv[i] + 4));
         } else if (strncmp(argv[i], "in:", 3) == 0) {
             fd = open(argv[i] + 3, O_RDWR);
         } else if (strncmp(argv[i], "closed:", 7) == 0) {
