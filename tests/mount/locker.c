@@ -10,7 +10,8 @@
  * signal that interrupts). Prints for each lock "ok", "held" (EAGAIN), "interrupted", or the error; get prints
  * "free" or "held by PID". closed:N, ofd-closed:N: so often a lock is taken by one descriptor, that is closed, and the lock is taken
  * by another; dup:N: the same, but of the first descriptor only a copy is closed. Prints how often the second got it.
- * in:FILE: the next words are for that file; see:OFFSET prints the three bytes there.
+ * in:FILE: the next words are for that file; see:OFFSET prints the three bytes there; write puts three at the
+ * start, sync is fsync(2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +137,10 @@ int main(int argc, char **argv)
                 return 0;
         } else if (strncmp(argv[i], "see:", 4) == 0) {
             see(fd, atol(argv[i] + 4));
+        } else if (strcmp(argv[i], "write") == 0) {
+            tell(pwrite(fd, "xxx", 3, 0) == 3 ? 0 : -1);
+        } else if (strcmp(argv[i], "sync") == 0) {
+            tell(fsync(fd));
         } else if (strncmp(argv[i], "in:", 3) == 0) {
             fd = open(argv[i] + 3, O_RDWR);
         } else if (strncmp(argv[i], "closed:", 7) == 0) {

@@ -265,6 +265,7 @@ ended() { timeout 20 tail --pid="$1" -f /dev/null; }
 declare -A pid input
 # begin NAME WORDS...: a locker that says what it does in $work/NAME.out, and goes on (go NAME) where it reads
 begin() {
+    rm -f "$work/$1".{in,out}
     mkfifo "$work/$1.in"
     "$TOOLS/locker" "$mnt/f" "${@:2}" < "$work/$1.in" > "$work/$1.out" &
     local fd
@@ -274,28 +275,44 @@ begin() {
 }
 go() { local fd=${input[$1]}; echo >&"$fd"; exec {fd}>&-; }
 
-case_one_thread_tells_of_old_pages() { # while the kernel waits for a page that the same thread is to bring
-    serve PORT "$exp"
-    head -c 30000000 /dev/zero | tr '\0' o > "$exp/f"
-    sleep 3 # so that its times tell of the next change
-    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port"
-    begin locker see:0 read wait-ex see:0
-    begin reader see:0 read see:20000000
-    wait_until 10 grep -q ooo "$work/locker.out"
-    wait_until 10 grep -q ooo "$work/reader.out"
-    printf new | dd of="$exp/f" conv=notrunc status=none
+# What the locker `first` goes on with is asked of the mount before a page is that is not known yet: the kernel waits for that page when it is
+# to drop them all.
+before_a_page() {
     daemon=$(daemon_of "$mnt" 2>/dev/null) || true # the status is that of the last process it looked at
     kill -STOP "$daemon"
-    trap 'kill -CONT "$daemon"; stop' EXIT
-    go locker
-    wait_until 10 waits_for_mount ${pid[locker]}
-    go reader # it asks after the other
+    trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
+    go first
+    wait_until 10 waits_for_mount ${pid[first]}
+    go reader
     wait_until 10 waits_for_mount ${pid[reader]}
     kill -CONT "$daemon"
-    ended ${pid[locker]} && ended ${pid[reader]} || { umount -f "$mnt"; fail "they wait for each other"; }
-    same "$(tr '\n' ' ' < "$work/locker.out")" 'ooo ok new '
+    ended ${pid[first]} && ended ${pid[reader]} || { umount -f "$mnt" || true; fail "they wait for each other"; }
     same "$(tr '\n' ' ' < "$work/reader.out")" 'ooo ooo '
-    rm "$work"/{locker,reader}.{in,out}
+}
+one_thread() { # SERVER'S OPTIONS...
+    serve "$@" PORT "$exp"
+    head -c 30000000 /dev/zero | tr '\0' o > "$exp/f"
+    sleep 3 # so that its times tell of the next change
+    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,actimeo=60" # the reader asks for no attributes first
+    begin reader see:0 read see:20000000
+    wait_until 10 grep -q ooo "$work/reader.out"
+}
+
+case_one_thread_gets_a_lock() {
+    one_thread
+    begin first see:0 read wait-ex see:0
+    wait_until 10 grep -q ooo "$work/first.out"
+    printf new | dd of="$exp/f" conv=notrunc status=none
+    before_a_page
+    same "$(tr '\n' ' ' < "$work/first.out")" 'ooo ok new '
+}
+
+case_one_thread_tells_of_a_failed_write() {
+    one_thread -o fail-write=1
+    begin first write see:100 read sync see:0
+    wait_until 10 grep -q ooo "$work/first.out"
+    before_a_page
+    same "$(tr '\n' ' ' < "$work/first.out")" 'ok ooo No space left on device ooo '
 }
 
 run_cases
