@@ -260,19 +260,40 @@ int p9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t
 int p9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
 int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
 
-/* Takes (P9_LOCK_RDLCK, P9_LOCK_WRLCK) or gives back (P9_LOCK_UNLCK) bytes of a file, length 0: to the end. Owners are 0, for all
- * that matters, and 1, to try things out. EAGAIN where another has them; EOPNOTSUPP where the server has no locks. Tlock. */
-int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
-
 /* A lock that somebody else holds. */
 struct p9_lock_held {
     uint8_t type; /* P9_LOCK_UNLCK: nobody does */
     uint64_t start, length;
     uint32_t proc_id;
 };
-/* What would be in the way of such a lock. Tgetlock. */
-int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
-               struct p9_lock_held *held);
+enum { P9_HOST_BYTES = 65 };
+
+/* A lock to be taken (P9_LOCK_RDLCK, P9_LOCK_WRLCK), given back (P9_LOCK_UNLCK), or asked after. Owned by the caller from start to
+ * done(). */
+struct p9_locking {
+    /* Set by the caller; the rest zero. */
+    struct p9_fid *fid; /* open; the caller's reference */
+    uint32_t owner;     /* 0, for all that matters, or 1, to try things out */
+    uint8_t type;
+    bool query;             /* what would be in the way of it? Tgetlock */
+    uint64_t start, length; /* bytes; 0: to the end */
+    struct p9_scope *scope;
+    void (*done)(struct p9_locking *l);
+    void *arg;
+
+    /* Set when done() is called. rc: EAGAIN where another has them; ENOLCK where the server says that it cannot; EOPNOTSUPP where it has
+     * no locks. */
+    int rc;
+    struct p9_lock_held held; /* of a query */
+
+    char host[P9_HOST_BYTES];
+    struct p9_req req;
+};
+/* Does not wait, not even for a server that waits until the lock is free: done() may be called before this returns, or by the reader.
+ * Tlock. */
+void p9_lock_start(struct p9_locking *l);
+/* Whether the dialect has locks. */
+bool p9_may_lock(const struct p9_client *c);
 
 /* The value of an extended attribute, or with name "" the list of names, each terminated. Returns its size in bytes and,
  * if it fits buf[n], puts it there; with n = 0 only the size is asked for. ERANGE if it does not fit. Others are asked for in the

@@ -8,7 +8,6 @@
 #ifndef LOCKS_H
 #define LOCKS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,13 +38,18 @@ void locks_free(struct lock_range **list);
 
 struct p9_fid;
 
-/* All locks on one file. */
+/* All locks on one file. Guarded by whoever keeps them (fs_lock.h). */
 struct file_locks {
-    pthread_mutex_t
-        mtx; /* guards what follows; held over the server's replies: one change of a file's locks at a time */
     struct lock_range *posix, *flock;
     struct lock_range *server; /* what the server holds for us, as one owner */
-    struct p9_fid *fid;        /* by which it does; NULL when it holds nothing */
+    struct p9_fid *fid;        /* by which it does, their own; NULL when it holds nothing */
+    bool fid_writes;           /* that is open to read and write */
+    bool busy;                 /* someone is changing what the server holds */
+    bool wanted;               /* and others wait for that */
+    bool owed;                 /* the server may hold more than is needed here */
+    bool gained;               /* the server gave something since someone was told to have a lock */
+    bool overdue;              /* a request is not answered in time: no other is made until it is, */
+    bool overdue_gives;        /* which gives back */
 };
 
 #endif

@@ -255,6 +255,11 @@ struct file_locks *tree_locks(struct tree *t, struct node *node, bool make);
 struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h, bool stays);
 /* The fid of a handle of it that is open to read, as a reference, or NULL. */
 struct p9_fid *tree_reading_fid(struct tree *t, struct node *node);
+/* The users who have the file open, one after the other: the first with after NULL; NULL at the end. */
+struct user *tree_next_opener(struct tree *t, const struct node *node, const struct user *after);
+/* All nodes but the root, one after the other: the first with NULL, whose reference is counted, while that of the node before is
+ * dropped; NULL at the end. */
+struct node *tree_next(struct tree *t, struct node *node);
 
 /* ---- files that lose their name while they are open --------------------- */
 

@@ -519,15 +519,14 @@ int p9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return fid->client->ops->fsync(sc, fid, datasync);
 }
 
-int p9_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length)
+bool p9_may_lock(const struct p9_client *c)
 {
-    return fid->client->ops->lock(sc, fid, owner, type, start, length);
+    return c->ops->lock_start != NULL;
 }
 
-int p9_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
-               struct p9_lock_held *held)
+void p9_lock_start(struct p9_locking *l)
 {
-    return fid->client->ops->getlock(sc, fid, type, start, length, held);
+    l->fid->client->ops->lock_start(l);
 }
 
 ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,

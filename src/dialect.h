@@ -40,9 +40,7 @@ struct p9_dialect_ops {
     int (*learn)(struct p9_client *c, struct p9_fid *root); /* of the server's habits; 0 or -errno; may be NULL */
     int (*statfs)(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st);
     int (*fsync)(struct p9_scope *sc, struct p9_fid *fid, bool datasync);
-    int (*lock)(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start, uint64_t length);
-    int (*getlock)(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
-                   struct p9_lock_held *held);
+    void (*lock_start)(struct p9_locking *l); /* NULL: there are no locks */
     ssize_t (*getxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
                         struct p9_xattrs_too *too);
     int (*setxattr)(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);

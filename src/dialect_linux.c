@@ -379,36 +379,48 @@ static int linux_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
 
 /* ---- locks -------------------------------------------------------------- */
 
-enum { HOST_BYTES = 65 };
-
-static void lock_client_id(struct p9_client *c, char *id)
+static void lock_host(struct p9_client *c, char *host)
 {
-    id[0] = 0;
+    host[0] = 0;
     if (!p9_lacks(c, P9_NO_FOREIGN_HOSTS))
-        gethostname(id, HOST_BYTES - 1);
-    id[HOST_BYTES - 1] = 0;
-    if (id[0] == 0)
-        strcpy(id, "localhost");
+        gethostname(host, P9_HOST_BYTES - 1);
+    host[P9_HOST_BYTES - 1] = 0;
+    if (host[0] == 0)
+        strcpy(host, "localhost");
 }
 
-static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start,
-                     uint64_t length)
+static struct p9_fcall lock_request(const struct p9_locking *l, uint32_t proc_id)
 {
-    char id[HOST_BYTES];
-    struct p9_req req = {0};
+    if (l->query)
+        return (struct p9_fcall){.type = P9_Tgetlock,
+                                 .Tgetlock = {.fid = l->fid->num,
+                                              .type = l->type,
+                                              .start = l->start,
+                                              .length = l->length,
+                                              .proc_id = proc_id,
+                                              .client_id = p9_str(l->host)}};
+    return (struct p9_fcall){.type = P9_Tlock,
+                             .Tlock = {.fid = l->fid->num,
+                                       .type = l->type,
+                                       .start = l->start,
+                                       .length = l->length,
+                                       .proc_id = proc_id,
+                                       .client_id = p9_str(l->host)}};
+}
 
-    lock_client_id(fid->client, id);
-    struct p9_fcall tx = {.type = P9_Tlock,
-                          .Tlock = {.fid = fid->num,
-                                    .type = type,
-                                    .start = start,
-                                    .length = length,
-                                    .proc_id = (uint32_t)getpid() ^ owner << 31,
-                                    .client_id = p9_str(id)}};
-    int rc = p9_rpc(sc, fid->client, &req, &tx);
-    if (rc != 0)
-        return rc == -ENOSYS ? -EOPNOTSUPP : rc;
-    switch (req.rx.Rlock.status) {
+static void lock_answered(struct p9_req *req);
+
+static void lock_send(struct p9_locking *l)
+{
+    lock_host(l->fid->client, l->host);
+    const struct p9_fcall tx = lock_request(l, (uint32_t)getpid() ^ l->owner << 31);
+    l->req = (struct p9_req){.done = lock_answered, .arg = l, .scope = l->scope};
+    p9_submit(l->fid->client->session, &l->req, &tx);
+}
+
+static int lock_status(uint8_t status)
+{
+    switch (status) {
     case P9_LOCK_SUCCESS:
         return 0;
     case P9_LOCK_BLOCKED:
@@ -418,46 +430,39 @@ static int lock_once(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, ui
     return -ENOLCK;
 }
 
-static int linux_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start,
-                      uint64_t length)
+static struct p9_lock_held lock_found(const struct p9_locking *l)
 {
-    int rc = lock_once(sc, fid, owner, type, start, length);
+    const struct p9_fcall *rx = &l->req.rx;
+    struct p9_lock_held held = {.type = rx->Rgetlock.type,
+                                .start = rx->Rgetlock.start,
+                                .length = rx->Rgetlock.length,
+                                .proc_id = rx->Rgetlock.proc_id};
 
-    /* nfs-ganesha looks the client's name up. */
-    if (rc == -EINVAL && !p9_lacks(fid->client, P9_NO_FOREIGN_HOSTS)) {
-        atomic_fetch_or(&fid->client->missing, P9_NO_FOREIGN_HOSTS);
-        rc = lock_once(sc, fid, owner, type, start, length);
-    }
-    return rc;
+    /* nfs-ganesha answers with the question whether or not the bytes are free: it knows of nobody else. */
+    if (p9_session_rerror_is_rlerror(l->fid->client->session) && held.proc_id == (uint32_t)getpid() &&
+        p9_str_eq(rx->Rgetlock.client_id, l->host))
+        held.type = P9_LOCK_UNLCK;
+    return held;
 }
 
-static int linux_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
-                         struct p9_lock_held *held)
+/* From the reader thread, or before p9_submit returns. */
+static void lock_answered(struct p9_req *req)
 {
-    char id[HOST_BYTES];
-    uint8_t body[512];
-    struct p9_req req = {.body = body, .body_size = sizeof body};
+    struct p9_locking *l = req->arg;
+    struct p9_client *c = l->fid->client;
 
-    lock_client_id(fid->client, id);
-    struct p9_fcall tx = {.type = P9_Tgetlock,
-                          .Tgetlock = {.fid = fid->num,
-                                       .type = type,
-                                       .start = start,
-                                       .length = length,
-                                       .proc_id = (uint32_t)getpid(),
-                                       .client_id = p9_str(id)}};
-    int rc = p9_rpc(sc, fid->client, &req, &tx);
-    if (rc != 0)
-        return rc == -ENOSYS ? -EOPNOTSUPP : rc;
-    *held = (struct p9_lock_held){.type = req.rx.Rgetlock.type,
-                                  .start = req.rx.Rgetlock.start,
-                                  .length = req.rx.Rgetlock.length,
-                                  .proc_id = req.rx.Rgetlock.proc_id};
-    /* nfs-ganesha answers with the question whether or not the bytes are free: it knows of nobody else. */
-    if (p9_session_rerror_is_rlerror(fid->client->session) && held->proc_id == (uint32_t)getpid() &&
-        p9_str_eq(req.rx.Rgetlock.client_id, id))
-        held->type = P9_LOCK_UNLCK;
-    return 0;
+    /* nfs-ganesha looks the client's name up. */
+    if (req->rc == -EINVAL && !l->query && !p9_lacks(c, P9_NO_FOREIGN_HOSTS)) {
+        atomic_fetch_or(&c->missing, P9_NO_FOREIGN_HOSTS);
+        lock_send(l);
+        return;
+    }
+    l->rc = req->rc == -ENOSYS ? -EOPNOTSUPP : req->rc;
+    if (l->rc == 0 && l->query)
+        l->held = lock_found(l);
+    else if (l->rc == 0)
+        l->rc = lock_status(req->rx.Rlock.status);
+    l->done(l);
 }
 
 /* ---- extended attributes ------------------------------------------------ */
@@ -619,8 +624,7 @@ const struct p9_dialect_ops p9_linux_ops = {
     .learn = linux_learn,
     .statfs = linux_statfs,
     .fsync = linux_fsync,
-    .lock = linux_lock,
-    .getlock = linux_getlock,
+    .lock_start = lock_send,
     .getxattr = linux_getxattr,
     .setxattr = linux_setxattr,
     .removexattr = linux_removexattr,

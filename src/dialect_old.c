@@ -508,20 +508,6 @@ static int old_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return rc == -EPERM || rc == -EACCES || rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL ? 0 : rc;
 }
 
-static int old_lock(struct p9_scope *sc, struct p9_fid *fid, uint32_t owner, uint8_t type, uint64_t start,
-                    uint64_t length)
-{
-    (void)sc, (void)fid, (void)owner, (void)type, (void)start, (void)length;
-    return -EOPNOTSUPP;
-}
-
-static int old_getlock(struct p9_scope *sc, struct p9_fid *fid, uint8_t type, uint64_t start, uint64_t length,
-                       struct p9_lock_held *held)
-{
-    (void)sc, (void)fid, (void)type, (void)start, (void)length, (void)held;
-    return -EOPNOTSUPP;
-}
-
 static ssize_t old_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
                             struct p9_xattrs_too *too)
 {
@@ -560,8 +546,6 @@ const struct p9_dialect_ops p9_old_ops = {
     .may_be_synthetic = true,
     .statfs = old_statfs,
     .fsync = old_fsync,
-    .lock = old_lock,
-    .getlock = old_getlock,
     .getxattr = old_getxattr,
     .setxattr = old_setxattr,
     .removexattr = old_removexattr,

@@ -51,12 +51,24 @@ bool op_caller_exits(struct op *op)
     return (flags & PF_EXITING) != 0;
 }
 
+bool op_should_end(const struct op *op)
+{
+    return op->any_signal || is_being_killed(fuse_req_ctx(op->req)->pid);
+}
+
+void op_interrupt(struct op *op)
+{
+    p9_interrupt(p9_client_session(op->fs->client), &op->scope);
+    locks_interrupt(op->fs);
+}
+
 static void on_interrupt(fuse_req_t req, void *arg)
 {
     struct op *op = arg;
 
-    if (op->any_signal || is_being_killed(fuse_req_ctx(req)->pid))
-        p9_interrupt(p9_client_session(op->fs->client), &op->scope);
+    (void)req;
+    if (op_should_end(op))
+        op_interrupt(op);
     behind_wake(op->fs->behind);
     prefetch_interrupt(op->prefetch);
 }
@@ -65,8 +77,17 @@ void op_begin(struct op *op, fuse_req_t req)
 {
     struct fs *fs = fuse_req_userdata(req);
 
-    *op = (struct op){.req = req, .fs = fs};
+    *op = (struct op){.req = req, .fs = fs, .counted = true};
+    atomic_fetch_add(&fs->begun, 1);
     fuse_req_interrupt_func(req, on_interrupt, op);
+}
+
+/* Before the answer: what the kernel counts is then never less than what is begun and not answered. */
+static void count_answered(struct op *op)
+{
+    if (op->counted)
+        atomic_fetch_add(&op->fs->answered, 1);
+    op->counted = false;
 }
 
 /* What this machine knows of a user. */
@@ -125,6 +146,13 @@ int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid)
 void op_end(struct op *op)
 {
     fuse_req_interrupt_func(op->req, NULL, NULL);
+    count_answered(op);
+}
+
+void op_reply_interrupted(struct op *op)
+{
+    count_answered(op);
+    fuse_reply_err(op->req, EINTR);
 }
 
 void op_reply_err(struct op *op, int rc)
@@ -411,6 +439,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
     else if (fs->ahead != NULL)
         conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+    connection_find(fs);
     fs->is_ready = fs->ready(fs);
     if (!fs->is_ready)
         fuse_session_exit(fs->se);

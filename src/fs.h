@@ -52,7 +52,12 @@ struct fs {
     atomic_bool lost;          /* something that was written is, and no program was told */
     atomic_bool no_capability; /* it has no security.capability */
     atomic_int empty_xattrs;   /* whether an extended attribute can have an empty value: 1, -1, 0 not known */
-    struct lock_queue *lock_queue;
+    atomic_bool lock_waits;    /* it was seen to answer late */
+    struct locks *locks;
+    struct notifier *notifier;
+    atomic_uint_least64_t begun, answered; /* operations so far */
+    const char *mountpoint;
+    struct connection *connection; /* what the kernel says of the mount's */
     bool (*ready)(
         struct fs
             *fs); /* called once, when the kernel has accepted the mount; false, and the reason told: it is not to be */
@@ -69,6 +74,7 @@ struct op {
     unsigned attr_ms;          /* how long the entry that is replied holds; 0: as ever */
     bool attr_unsure;          /* its attributes are made up: the kernel is to ask before it believes them */
     bool any_signal;           /* interrupts, not only one that kills */
+    bool counted;              /* as begun, and not as answered */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
 
@@ -79,8 +85,9 @@ struct file {
     bool was_there;
     bool direct; /* synthetic: no cache */
     atomic_bool wrote, read_start;
-    struct p9_attr opened; /* its attributes then */
-    uint64_t content;      /* tree_content before that */
+    atomic_bool closed_once; /* a descriptor of it was closed: perhaps the last one */
+    struct p9_attr opened;   /* its attributes then */
+    uint64_t content;        /* tree_content before that */
     struct writer writer;
     struct prefetch *prefetch; /* NULL: it is not read ahead */
 };
@@ -103,6 +110,11 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 /* ---- fs.c --------------------------------------------------------------- */
 
 void op_begin(struct op *op, fuse_req_t req);
+/* Whether a signal that came is a reason to give it up; does so. */
+bool op_should_end(const struct op *op);
+void op_interrupt(struct op *op);
+/* Answers EINTR, from a function of fuse_req_interrupt_func. */
+void op_reply_interrupted(struct op *op);
 /* Interrupts no longer reach the operation. Every op_reply does this first. */
 void op_end(struct op *op);
 void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
@@ -193,6 +205,37 @@ void drop_file(struct op *op, struct file *f);
 /* tree_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);
 
+/* fs_notify.c: what the kernel is told of its own accord: to drop what it has of a file. That waits until its pages are not being read
+ * any more, and so may wait for us: a thread of its own does it, and nobody waits for that. */
+
+/* An answer that waits until the kernel has dropped what it has. Whoever is being killed is answered EINTR before. */
+struct notice {
+    struct op *op;     /* on the heap, as this is */
+    struct node *node; /* which the operation's request keeps */
+    bool pages;        /* else its attributes alone */
+    /* Called by the notifier's thread; waits: it is not answered yet. Frees both. */
+    void (*then)(struct notice *n, bool waits);
+    bool answered; /* guarded by the notifier */
+    struct notice *next;
+};
+void notify_then(struct notice *n);
+/* op_reply_err when the kernel has dropped the attributes, or the pages as well, of the node. */
+void op_reply_err_dropped(struct op *op, struct node *node, bool pages, int rc);
+/* The kernel drops all that it has, some time: where there is no memory to say what. */
+void notify_all(struct fs *fs);
+int notifier_start(struct fs *fs);
+/* When the mount is gone. */
+void notifier_stop(struct fs *fs);
+
+/* fs_unread.c: whether there are requests of the kernel's that no operation has begun for. */
+enum unread { UNREAD_NONE, UNREAD_SOME, UNREAD_UNKNOWN };
+enum unread unread_requests(struct fs *fs);
+/* Once the mount is there. */
+void connection_find(struct fs *fs);
+/* Ends the connection for the kernel: what waits in it is answered. Where that cannot be, nothing. */
+void connection_abort(struct fs *fs);
+void connection_free(struct fs *fs);
+
 extern const struct fuse_lowlevel_ops fs_ops;
 
 /* ---- callbacks, by family ----------------------------------------------- */
@@ -221,12 +264,19 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino);
 void fs_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
 void fs_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
 void fs_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int how);
-/* A descriptor of the file was closed by `owner`; the last one was. */
-void locks_closed(struct op *op, struct node *node, uint64_t owner);
+/* A descriptor of the file was closed by `owner`: what is his is given back. */
+void locks_closed(struct op *op, struct file *f, uint64_t owner);
+/* The last one was: what was taken by it is free here. Before the operation counts as begun. */
+void locks_let_go(struct fs *fs, struct file *f);
+/* And on the server. */
 void locks_released(struct op *op, struct file *f);
-/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. */
-int lock_queue_start(struct fs *fs);
-void lock_queue_stop(struct fs *fs);
+/* An operation is interrupted: if it waits here it ends. */
+void locks_interrupt(struct fs *fs);
+/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. Answers of the server may come until the client is
+ * stopped: locks_free_all is for after that. */
+int locks_start(struct fs *fs);
+void locks_stop(struct fs *fs);
+void locks_free_all(struct fs *fs);
 
 /* fs_xattr.c */
 extern const char capability[]; /* security.capability */

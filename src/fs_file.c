@@ -174,12 +174,13 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write(req, (size_t)n);
 }
 
-/* What was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
-static int settle_own(struct op *op, struct file *f, bool is_sync)
+/* What was written is acknowledged, or has failed: then the kernel has pages that the server has not (*old). */
+static int settle_own(struct op *op, struct file *f, bool is_sync, bool *old)
 {
     struct behind *b = op->fs->behind;
     int rc = op_settle(op, f->handle.node);
 
+    *old = false;
     if (rc != 0 && !is_sync)
         behind_told(b, &f->writer, false);
     if (rc != 0)
@@ -187,22 +188,31 @@ static int settle_own(struct op *op, struct file *f, bool is_sync)
     rc = is_sync ? behind_sync(b, &f->writer) : behind_error(b, &f->writer);
     if (rc != 0 && !is_sync)
         behind_told(b, &f->writer, !op_caller_exits(op));
-    if (rc != 0)
-        fuse_lowlevel_notify_inval_inode(op->fs->se, ino_of(op->fs, f->handle.node), 0, 0);
+    *old = rc != 0;
     return rc;
+}
+
+static void reply_settled(struct op *op, struct file *f, int rc, bool old)
+{
+    if (old)
+        op_reply_err_dropped(op, f->handle.node, true, rc);
+    else
+        op_reply_err(op, rc);
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
 
+    (void)ino;
     op_begin(&op, req);
     struct file *f = file_of(fi);
     op.user = f->handle.user;
-    int rc = settle_own(&op, f, false);
-    locks_closed(&op, node_of(op.fs, ino), fi->lock_owner);
+    bool old;
+    int rc = settle_own(&op, f, false, &old);
+    locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
-    op_reply_err(&op, rc != 0 ? rc : closed);
+    reply_settled(&op, f, rc != 0 ? rc : closed, old);
 }
 
 void log_lost(struct fs *fs, const struct file *f, int rc)
@@ -220,6 +230,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct op op;
 
     (void)ino;
+    locks_let_go(fuse_req_userdata(req), file_of(fi));
     op_begin(&op, req);
     op.user = file_of(fi)->handle.user;                                 /* the kernel does not say who closes */
     behind_settle(op.fs->behind, NULL, &file_of(fi)->handle.node->qid); /* what an interrupted FLUSH has left */
@@ -235,8 +246,9 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     (void)ino;
     op_begin(&op, req);
     struct file *f = file_of(fi);
-    int rc = settle_own(&op, f, true);
+    bool old;
+    int rc = settle_own(&op, f, true, &old);
     if (rc == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
-    op_reply_err(&op, rc);
+    reply_settled(&op, f, rc, old);
 }

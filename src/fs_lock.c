@@ -1,407 +1,306 @@
 /*
  * fs_lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
  *
- * The processes of this mount are kept apart here (locks.h); the server is told the strongest lock of any of them
- * for each byte, through one fid a file, so that it keeps other clients away. So it also works with a server that
- * locks whole files by fid (diod 1.0.24): there the lock is given back only when none is left.
+ * The processes of this mount are kept apart here (locks.h), other clients by the server (fs_lock_server.c).
  *
- * Who has to wait is left to one thread, which tries again when a lock of this mount goes, and at growing
- * intervals of at most a second for those of other clients: no thread of the kernel's requests is held.
+ * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that. What belongs to an open file, as of
+ * flock(2), goes with its RELEASE, which nobody waits for: it may be on its way when the same program asks for the lock by another
+ * descriptor. So a lock by a file of which a descriptor was closed is in the way for sure only when the kernel has no
+ * request left that we do not know (fs_unread.c).
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/file.h>
 
-#include "fs.h"
-#include "log.h"
+#include "fs_lock.h"
 
-enum { FIRST_WAIT_MS = 10, LAST_WAIT_MS = 1000 };
+enum {
+    UNSURE_MS = 200, /* a kernel that is never without requests is not waited for longer, */
+    BLIND_MS = 20,   /* nor one that does not say */
+    GIVING_S = 5,    /* how long a lock waits for an unlocking that the server has not answered */
+};
 
-static const uint64_t probe_at = (uint64_t)1 << 62; /* a byte that nobody locks */
+/* ---- taking ------------------------------------------------------------- */
 
-/* ---- what the server holds; all called with the file's locks held ------- */
+enum in_the_way { FREE, PERHAPS, TAKEN };
 
-static uint8_t on_wire(enum lock_type type)
+/* Called with the lock. */
+static enum in_the_way what_is_in_the_way(const struct lock_range *list, const struct lock_range *want)
 {
-    return type == LK_NONE ? P9_LOCK_UNLCK : type == LK_READ ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
-}
+    enum in_the_way found = FREE;
 
-static int lock_on_server(struct op *op, struct file_locks *fl, enum lock_type type, uint64_t start, uint64_t end)
-{
-    struct fs *fs = op->fs;
-    int rc = 0;
-
-    if (!atomic_load(&fs->no_locks))
-        rc = p9_lock(type == LK_NONE ? NULL : &op->scope, fl->fid, 0, on_wire(type), start,
-                     end == LK_TO_END ? 0 : end - start + 1);
-    if (rc == -EOPNOTSUPP) {
-        if (!atomic_exchange(&fs->no_locks, true))
-            log_info("the server has no locks: they hold among the processes of this mount only");
-        rc = 0;
+    for (const struct lock_range *r = locks_conflict(list, want); r != NULL; r = locks_conflict(r->next, want)) {
+        const struct file *f = r->via;
+        if (!atomic_load(&f->closed_once))
+            return TAKEN;
+        found = PERHAPS;
     }
-    if (rc == 0)
-        rc = locks_set(&fl->server, &(struct lock_range){.start = start, .end = end, .type = type});
-    return rc;
+    return found;
 }
 
-static enum lock_type strongest(const struct lock_range *list)
+/* 0 if nothing here is in the way; EAGAIN, with a->unsure if that is not certain. Called with the lock, which is given up for a moment. */
+static int free_here(struct lock_ask *a, struct lock_range *const *list)
 {
-    enum lock_type type = LK_NONE;
+    struct fs *fs = a->op.fs;
+    enum in_the_way found = what_is_in_the_way(*list, &a->want);
+    uint64_t now = tree_now_ms();
 
-    for (; list != NULL; list = list->next)
-        type = list->type > type ? list->type : type;
-    return type;
+    a->unsure = false;
+    if (found != PERHAPS || a->wait)
+        return found == FREE ? 0 : -EAGAIN;
+    pthread_mutex_unlock(&fs->locks->mtx);
+    enum unread unread = unread_requests(fs);
+    pthread_mutex_lock(&fs->locks->mtx);
+    found = what_is_in_the_way(*list, &a->want);
+    if (a->unsure_ms == 0)
+        a->unsure_ms = now + (unread == UNREAD_UNKNOWN ? BLIND_MS : UNSURE_MS);
+    a->unsure = found == PERHAPS && unread != UNREAD_NONE && now < a->unsure_ms;
+    return found == FREE ? 0 : -EAGAIN;
 }
 
-static enum lock_type needed_in_all(const struct file_locks *fl)
+static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
 {
-    enum lock_type a = strongest(fl->posix), b = strongest(fl->flock);
-
-    return a > b ? a : b;
+    return (struct locking){
+        .op = &a->op, .locks = a->op.fs->locks, .node = a->f->handle.node, .fl = fl, .f = a->f, .patient = a->wait};
 }
 
-/* Whether a byte of ours is still kept from another owner. */
-static bool still_held(struct p9_fid *fid, const struct lock_range *ours)
+/* A file's last unlocking may be on its way to the server. Called with the lock. */
+static void wait_for_giving(struct lock_ask *a, struct file_locks *fl)
 {
-    const uint8_t other = ours->type == LK_WRITE ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
-    int rc = p9_lock(NULL, fid, 1, other, ours->start, 1);
+    struct locks *q = a->op.fs->locks;
+    struct timespec until;
 
-    if (rc == 0)
-        p9_lock(NULL, fid, 1, P9_LOCK_UNLCK, ours->start, 1);
-    return rc == -EAGAIN;
-}
-
-/* Tries by another fid whether a byte far from ours can be locked: a server of files refuses (diod 1.0.24). Then by
- * ours, and gives it back: nfs-ganesha 4.3 takes that for giving back all. */
-static int try_ranges(struct file_locks *fl, struct p9_fid *fid)
-{
-    const uint8_t other = strongest(fl->server) == LK_WRITE ? P9_LOCK_RDLCK : P9_LOCK_WRLCK;
-
-    if (p9_lock(NULL, fid, 0, other, probe_at, 1) != 0)
-        return -1;
-    p9_lock(NULL, fid, 0, P9_LOCK_UNLCK, probe_at, 1);
-    if (p9_lock(NULL, fl->fid, 0, on_wire(strongest(fl->server)), probe_at, 1) != 0)
-        return -1;
-    p9_lock(NULL, fl->fid, 0, P9_LOCK_UNLCK, probe_at, 1);
-    if (still_held(fid, fl->server))
-        return 1;
-    for (const struct lock_range *r = fl->server; r != NULL; r = r->next) /* taken again at once */
-        p9_lock(NULL, fl->fid, 0, on_wire(r->type), r->start, r->end == LK_TO_END ? 0 : r->end - r->start + 1);
-    return -1;
-}
-
-static bool locks_ranges(struct op *op, struct node *node, struct file_locks *fl)
-{
-    struct fs *fs = op->fs;
-    struct node_use u = op_use(op, node);
-    int known = atomic_load(&fs->lock_ranges);
-
-    if (known != 0 || atomic_load(&fs->no_locks))
-        return known >= 0;
-    if (node_take(NULL, &u) != 0)
-        return false;
-    if (p9_open(NULL, u.fid, O_RDWR) == 0) {
-        known = try_ranges(fl, u.fid);
-        atomic_store(&fs->lock_ranges, known);
-    }
-    p9_fid_put(u.fid);
-    return known > 0;
-}
-
-/* The strongest lock that any process here has on the byte `at`; *end as in locks_at. */
-static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
-{
-    enum lock_type a = locks_at(fl->posix, at, end), b = locks_at(fl->flock, at, end);
-
-    return a > b ? a : b;
-}
-
-/* Takes on the server what it lacks of `type` in the range; *gained: there was something. */
-static int raise_to(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last,
-                    enum lock_type type, bool *gained)
-{
-    enum lock_type held = strongest(fl->server);
-    int rc = 0;
-
-    if (held > type && !locks_ranges(op, node, fl)) /* a weaker one would replace it */
-        type = held;
-    for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
-        end = last;
-        if (locks_at(fl->server, at, &end) < type) {
-            rc = lock_on_server(op, fl, type, at, end);
-            *gained = true;
-        }
-        if (end == last)
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += GIVING_S;
+    while (fl->overdue && fl->overdue_gives && !a->queued && !atomic_load(&a->op.scope.interrupted))
+        if (pthread_cond_timedwait(&q->settled, &q->mtx, &until) != 0)
             break;
-    }
-    return rc;
 }
 
-/* Gives back on the server what nobody here needs any more of the range. */
-static int lower(struct op *op, struct node *node, struct file_locks *fl, uint64_t start, uint64_t last)
+/* The lock, or the unlocking, without waiting for who has it. */
+static int set(struct lock_ask *a, struct file_locks *fl)
 {
-    enum lock_type needed = needed_in_all(fl);
-    int rc = 0;
+    struct locking k = locking_of(a, fl);
+    const struct lock_range *want = &a->want;
+    struct lock_range **list = a->flock ? &fl->flock : &fl->posix;
+    int rc = lock_begin(&k, !a->queued);
 
-    if (needed == LK_NONE)
-        return fl->server != NULL ? lock_on_server(op, fl, LK_NONE, 0, LK_TO_END) : 0;
-    for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
-        end = last;
-        enum lock_type want = needed_at(fl, at, &end);
-        if (want < locks_at(fl->server, at, &end)) {
-            if (!locks_ranges(op, node, fl)) /* all or nothing */
-                return needed < strongest(fl->server) ? lock_on_server(op, fl, needed, 0, LK_TO_END) : 0;
-            rc = lock_on_server(op, fl, want, at, end);
-        }
-        if (end == last)
-            break;
+    if (rc != 0)
+        return rc;
+    if (want->type != LK_NONE) {
+        wait_for_giving(a, fl);
+        rc = free_here(a, list);
+        if (rc == 0)
+            rc = lock_raise(&k, want);
     }
-    return rc;
-}
-
-/* ---- taking and giving back --------------------------------------------- */
-
-static void queue_wake(struct fs *fs);
-
-/* What others wrote until they gave their lock back is to be seen: what was read before is kept only if the file is the same. */
-static void see_changes(struct op *op, struct node *node)
-{
-    struct fs *fs = op->fs;
-    struct p9_attr attr;
-
-    if (node_getattr(op, node, &attr) == 0 && tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
-        return;
-    tree_others_changed(fs->tree, node);
-    fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), 0, 0);
-}
-
-/* The lock, without waiting: -EAGAIN if another has it. */
-static int try_lock(struct op *op, struct file *f, const struct lock_range *want, bool flock)
-{
-    struct node *node = f->handle.node;
-    struct file_locks *fl = tree_locks(op->fs->tree, node, true);
-    bool gained = false;
-    int rc = 0;
-
-    if (fl == NULL)
-        return -ENOMEM;
-    pthread_mutex_lock(&fl->mtx);
-    struct lock_range **list = flock ? &fl->flock : &fl->posix;
-    if (want->type != LK_NONE && locks_conflict(*list, want) != NULL) {
-        pthread_mutex_unlock(&fl->mtx);
-        return -EAGAIN;
-    }
-    if (fl->fid == NULL)
-        fl->fid = p9_fid_get(f->handle.fid);
-    if (want->type != LK_NONE)
-        rc = raise_to(op, node, fl, want->start, want->end, want->type, &gained);
     if (rc == 0)
         rc = locks_set(list, want);
-    int lowered = lower(op, node, fl, want->start, want->end);
-    if (fl->server == NULL) {
-        p9_fid_put(fl->fid);
-        fl->fid = NULL;
+    if (rc == 0 && want->type != LK_NONE) {
+        a->gained = fl->gained;
+        fl->gained = false;
     }
-    pthread_mutex_unlock(&fl->mtx);
-    if (rc == 0 && gained && !atomic_load(&op->fs->no_locks))
-        see_changes(op, node);
+    int lowered = lock_lower(&k, want->start, want->end);
     if (rc == 0 && want->type != LK_WRITE) /* something may have become free */
-        queue_wake(op->fs);
-    return rc != 0 ? rc : want->type == LK_NONE ? lowered : 0;
+        lock_wake(k.locks);
+    lock_end(&k);
+    if (rc == 0 && want->type == LK_NONE)
+        rc = lowered == -ETIMEDOUT ? 0 : lowered; /* it is on its way */
+    return rc;
 }
 
-static void drop(struct op *op, struct node *node, uint64_t owner, bool any_owner, const struct file *via)
+/* ---- asking ------------------------------------------------------------- */
+
+static void found_here(struct flock *found, const struct lock_range *r)
 {
-    struct file_locks *fl = tree_locks(op->fs->tree, node, false);
+    found->l_type = r->type == LK_READ ? F_RDLCK : F_WRLCK;
+    found->l_start = (off_t)r->start;
+    found->l_len = r->end == LK_TO_END ? 0 : (off_t)(r->end - r->start + 1);
+    found->l_pid = r->pid;
+}
+
+static void found_there(struct flock *found, const struct p9_lock_held *held)
+{
+    found->l_type = held->type == P9_LOCK_RDLCK ? F_RDLCK : F_WRLCK;
+    found->l_start = (off_t)held->start;
+    found->l_len = (off_t)held->length;
+    found->l_pid = 0; /* of another client: no process here */
+}
+
+static int query(struct lock_ask *a, struct file_locks *fl)
+{
+    struct locking k = locking_of(a, fl);
+    struct p9_lock_held held = {.type = P9_LOCK_UNLCK};
+    struct fs *fs = a->op.fs;
+    int rc = lock_begin(&k, !a->queued);
+
+    if (rc != 0)
+        return rc;
+    a->found.l_type = F_UNLCK;
+    if (free_here(a, &fl->posix) != 0) {
+        found_here(&a->found, locks_conflict(fl->posix, &a->want));
+        rc = a->unsure ? -EAGAIN : 0;
+    } else if (p9_may_lock(fs->client) && !atomic_load(&fs->no_locks) && !fl->overdue) {
+        rc = lock_ask_other(&k, &a->want, &held);
+    }
+    lock_end(&k);
+    if (rc == 0 && held.type != P9_LOCK_UNLCK)
+        found_there(&a->found, &held);
+    return rc == -EOPNOTSUPP ? 0 : rc == -ETIMEDOUT ? -ENOLCK : rc;
+}
+
+int lock_try(struct lock_ask *a)
+{
+    struct file_locks *fl = tree_locks(a->op.fs->tree, a->f->handle.node, true);
+
+    return fl == NULL ? -ENOMEM : a->query ? query(a, fl) : set(a, fl);
+}
+
+/* ---- giving back at a close --------------------------------------------- */
+
+static void settle(struct op *op, struct node *node, struct file_locks *fl)
+{
+    struct locking k = {.op = op, .locks = op->fs->locks, .node = node, .fl = fl};
+
+    if (lock_begin(&k, true) == 0) /* else who has the file gives it back */
+        lock_end(&k);
+}
+
+void locks_closed(struct op *op, struct file *f, uint64_t owner)
+{
+    struct locks *q = op->fs->locks;
+    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
+
+    atomic_store(&f->closed_once, true);
+    if (fl == NULL)
+        return;
+    pthread_mutex_lock(&q->mtx);
+    bool any = locks_drop(&fl->posix, owner, false, NULL);
+    fl->owed = fl->owed || any;
+    if (any)
+        lock_wake(q);
+    pthread_mutex_unlock(&q->mtx);
+    if (any)
+        settle(op, f->handle.node, fl);
+}
+
+void locks_let_go(struct fs *fs, struct file *f)
+{
+    struct file_locks *fl = tree_locks(fs->tree, f->handle.node, false);
 
     if (fl == NULL)
         return;
-    pthread_mutex_lock(&fl->mtx);
-    bool any = locks_drop(&fl->posix, owner, any_owner, via);
-    if (via != NULL)
-        any = locks_drop(&fl->flock, owner, any_owner, via) || any;
+    pthread_mutex_lock(&fs->locks->mtx);
+    bool any = locks_drop(&fl->posix, 0, true, f);
+    any = locks_drop(&fl->flock, 0, true, f) || any;
+    fl->owed = fl->owed || any;
     if (any)
-        lower(op, node, fl, 0, LK_TO_END);
-    if (fl->server == NULL) {
-        p9_fid_put(fl->fid);
-        fl->fid = NULL;
-    }
-    pthread_mutex_unlock(&fl->mtx);
-    if (any)
-        queue_wake(op->fs);
-}
-
-void locks_closed(struct op *op, struct node *node, uint64_t owner)
-{
-    drop(op, node, owner, false, NULL);
+        lock_wake(fs->locks);
+    pthread_mutex_unlock(&fs->locks->mtx);
 }
 
 void locks_released(struct op *op, struct file *f)
 {
-    drop(op, f->handle.node, 0, true, f);
-}
+    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
 
-/* ---- waiting ------------------------------------------------------------ */
-
-struct waiter {
-    struct op op;
-    struct file *f;
-    struct lock_range want;
-    bool flock;
-    atomic_bool interrupted;
-    struct waiter *next;
-};
-
-struct lock_queue {
-    pthread_t thread;
-    pthread_mutex_t mtx; /* guards all below */
-    pthread_cond_t changed;
-    struct waiter *waiters;
-    bool woken, stop;
-};
-
-static void queue_wake(struct fs *fs)
-{
-    struct lock_queue *q = fs->lock_queue;
-
-    pthread_mutex_lock(&q->mtx);
-    q->woken = true;
-    pthread_cond_signal(&q->changed);
-    pthread_mutex_unlock(&q->mtx);
-}
-
-static void on_interrupt(fuse_req_t req, void *arg)
-{
-    struct waiter *w = arg;
-
-    (void)req;
-    atomic_store(&w->interrupted, true);
-    queue_wake(w->op.fs);
-}
-
-static void queue_add(struct fs *fs, struct waiter *w)
-{
-    struct lock_queue *q = fs->lock_queue;
-
-    pthread_mutex_lock(&q->mtx);
-    w->next = q->waiters;
-    q->waiters = w;
-    q->woken = true;
-    pthread_cond_signal(&q->changed);
-    pthread_mutex_unlock(&q->mtx);
-}
-
-/* Waits for a reason to try again. Called with the lock. */
-static void queue_sleep(struct lock_queue *q, unsigned *ms)
-{
-    struct timespec until;
-
-    if (q->waiters == NULL) {
-        while (q->waiters == NULL && !q->stop)
-            pthread_cond_wait(&q->changed, &q->mtx);
-        *ms = FIRST_WAIT_MS;
+    if (fl == NULL)
         return;
-    }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += *ms * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    while (!q->woken && !q->stop && pthread_cond_timedwait(&q->changed, &q->mtx, &until) == 0)
-        ;
-    *ms = q->woken ? FIRST_WAIT_MS : *ms * 2 < LAST_WAIT_MS ? *ms * 2 : LAST_WAIT_MS;
-}
-
-static void *queue_main(void *arg)
-{
-    struct fs *fs = arg;
-    struct lock_queue *q = fs->lock_queue;
-    unsigned ms = FIRST_WAIT_MS;
-
-    pthread_mutex_lock(&q->mtx);
-    while (!q->stop || q->waiters != NULL) {
-        queue_sleep(q, &ms);
-        struct waiter *all = q->waiters, *w;
-        bool stop = q->stop;
-        q->waiters = NULL;
-        q->woken = false;
-        pthread_mutex_unlock(&q->mtx);
-        while ((w = all) != NULL) {
-            all = w->next;
-            int rc = stop || atomic_load(&w->interrupted) ? -EINTR : try_lock(&w->op, w->f, &w->want, w->flock);
-            if (rc == -EAGAIN) {
-                pthread_mutex_lock(&q->mtx);
-                w->next = q->waiters;
-                q->waiters = w;
-                pthread_mutex_unlock(&q->mtx);
-            } else {
-                op_reply_err(&w->op, rc);
-                free(w);
-            }
-        }
-        pthread_mutex_lock(&q->mtx);
-    }
-    pthread_mutex_unlock(&q->mtx);
-    return NULL;
-}
-
-int lock_queue_start(struct fs *fs)
-{
-    struct lock_queue *q = calloc(1, sizeof *q);
-
-    if (q == NULL)
-        return -ENOMEM;
-    pthread_mutex_init(&q->mtx, NULL);
-    pthread_cond_init(&q->changed, NULL);
-    fs->lock_queue = q;
-    int err = pthread_create(&q->thread, NULL, queue_main, fs);
-    if (err != 0) {
-        fs->lock_queue = NULL;
-        free(q);
-    }
-    return -err;
-}
-
-void lock_queue_stop(struct fs *fs)
-{
-    struct lock_queue *q = fs->lock_queue;
-
-    if (q == NULL)
-        return;
-    pthread_mutex_lock(&q->mtx);
-    q->stop = true;
-    pthread_cond_signal(&q->changed);
-    pthread_mutex_unlock(&q->mtx);
-    pthread_join(q->thread, NULL);
-    pthread_cond_destroy(&q->changed);
-    pthread_mutex_destroy(&q->mtx);
-    free(q);
-    fs->lock_queue = NULL;
+    pthread_mutex_lock(&op->fs->locks->mtx);
+    bool owed = fl->owed;
+    pthread_mutex_unlock(&op->fs->locks->mtx);
+    if (owed)
+        settle(op, f->handle.node, fl);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */
 
-static void set_lock(fuse_req_t req, struct fuse_file_info *fi, struct lock_range *want, bool flock, bool wait)
+static void reply(struct lock_ask *a, int rc)
 {
-    struct file *f = file_of(fi);
-    struct op op;
+    if (rc == 0 && a->query) {
+        op_end(&a->op);
+        fuse_reply_lock(a->op.req, &a->found);
+    } else {
+        op_reply_err(&a->op, rc == -ETIMEDOUT ? -EAGAIN : rc);
+    }
+    free(a);
+}
 
-    op_begin(&op, req);
-    want->owner = fi->lock_owner;
-    want->via = f;
-    want->pid = fuse_req_ctx(req)->pid;
-    int rc = op_settle(&op, f->handle.node); /* who gets the lock next is to see what was written under it */
-    if (rc == 0)
-        rc = try_lock(&op, f, want, flock);
-    struct waiter *w = rc == -EAGAIN && wait ? calloc(1, sizeof *w) : NULL;
-    if (w == NULL) {
-        op_reply_err(&op, rc == -EAGAIN && wait ? -ENOLCK : rc);
+static void dropped(struct notice *n, bool waits)
+{
+    struct lock_ask *a = (struct lock_ask *)((char *)n - offsetof(struct lock_ask, notice));
+
+    if (waits)
+        reply(a, 0);
+    else /* killed: the lock goes when its files are closed */
+        free(a);
+}
+
+/* What others wrote until they gave their lock back is to be seen: what was read before is kept only if the file is the same. */
+static bool is_as_it_was(struct lock_ask *a)
+{
+    struct fs *fs = a->op.fs;
+    struct node *node = a->f->handle.node;
+    struct p9_attr attr;
+
+    if (node_getattr(&a->op, node, &attr) == 0 &&
+        tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
+        return true;
+    tree_others_changed(fs->tree, node);
+    return false;
+}
+
+void lock_done(struct lock_ask *a, int rc)
+{
+    if (rc != 0 || a->query || !a->gained || is_as_it_was(a)) {
+        reply(a, rc);
         return;
     }
-    op_end(&op);
-    *w = (struct waiter){.op = op, .f = f, .want = *want, .flock = flock};
-    fuse_req_interrupt_func(req, on_interrupt, w);
-    queue_add(op.fs, w);
+    a->notice = (struct notice){.op = &a->op, .node = a->f->handle.node, .pages = true, .then = dropped};
+    notify_then(&a->notice);
+}
+
+bool lock_goes_on(const struct lock_ask *a, int rc)
+{
+    return rc == -EBUSY || ((rc == -EAGAIN || rc == -ETIMEDOUT) && (a->wait || a->unsure));
+}
+
+static void answer(struct lock_ask *a, int rc)
+{
+    if (lock_goes_on(a, rc))
+        lock_wait(a);
+    else
+        lock_done(a, rc);
+}
+
+static struct lock_ask *ask_begin(fuse_req_t req, struct fuse_file_info *fi, const struct lock_range *want)
+{
+    struct lock_ask *a = calloc(1, sizeof *a);
+
+    if (a == NULL) {
+        fuse_reply_err(req, ENOLCK);
+        return NULL;
+    }
+    op_begin(&a->op, req);
+    a->f = file_of(fi);
+    a->want = *want;
+    a->want.owner = fi->lock_owner;
+    a->want.via = a->f;
+    a->want.pid = fuse_req_ctx(req)->pid;
+    atomic_store(&a->f->closed_once, false); /* it is open now */
+    return a;
+}
+
+static void set_lock(fuse_req_t req, struct fuse_file_info *fi, const struct lock_range *want, bool flock, bool wait)
+{
+    struct lock_ask *a = ask_begin(req, fi, want);
+
+    if (a == NULL)
+        return;
+    a->flock = flock;
+    a->wait = a->op.any_signal = wait;
+    int rc = op_settle(&a->op, a->f->handle.node); /* who gets the lock next is to see what was written under it */
+    answer(a, rc == 0 ? lock_try(a) : rc);
 }
 
 static enum lock_type type_of(short l_type)
@@ -419,7 +318,7 @@ static struct lock_range range_of(const struct flock *lock)
 
 void fs_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
-    struct lock_range want = range_of(lock);
+    const struct lock_range want = range_of(lock);
 
     (void)ino;
     set_lock(req, fi, &want, false, sleep != 0);
@@ -437,51 +336,15 @@ void fs_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int how
     set_lock(req, fi, &want, true, !(how & LOCK_NB));
 }
 
-static int find_holder(struct op *op, struct file *f, const struct lock_range *want, struct flock *lock)
-{
-    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, true);
-    struct p9_lock_held held = {.type = P9_LOCK_UNLCK};
-    int rc = 0;
-
-    if (fl == NULL)
-        return -ENOMEM;
-    lock->l_type = F_UNLCK;
-    pthread_mutex_lock(&fl->mtx);
-    const struct lock_range *ours = locks_conflict(fl->posix, want);
-    if (ours != NULL) {
-        lock->l_type = ours->type == LK_READ ? F_RDLCK : F_WRLCK;
-        lock->l_start = (off_t)ours->start;
-        lock->l_len = ours->end == LK_TO_END ? 0 : (off_t)(ours->end - ours->start + 1);
-        lock->l_pid = ours->pid;
-    } else if (!atomic_load(&op->fs->no_locks)) {
-        /* By the fid that holds ours, which are not in our way. */
-        rc = p9_getlock(&op->scope, fl->fid != NULL ? fl->fid : f->handle.fid,
-                        want->type == LK_READ ? P9_LOCK_RDLCK : P9_LOCK_WRLCK, want->start,
-                        want->end == LK_TO_END ? 0 : want->end - want->start + 1, &held);
-    }
-    pthread_mutex_unlock(&fl->mtx);
-    if (rc == 0 && held.type != P9_LOCK_UNLCK) {
-        lock->l_type = held.type == P9_LOCK_RDLCK ? F_RDLCK : F_WRLCK;
-        lock->l_start = (off_t)held.start;
-        lock->l_len = (off_t)held.length;
-        lock->l_pid = 0; /* of another client: no process here */
-    }
-    return rc == -EOPNOTSUPP ? 0 : rc;
-}
-
 void fs_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
 {
-    struct lock_range want = range_of(lock);
-    struct op op;
+    const struct lock_range want = range_of(lock);
+    struct lock_ask *a = ask_begin(req, fi, &want);
 
     (void)ino;
-    op_begin(&op, req);
-    want.owner = fi->lock_owner;
-    int rc = find_holder(&op, file_of(fi), &want, lock);
-    if (rc != 0) {
-        op_reply_err(&op, rc);
+    if (a == NULL)
         return;
-    }
-    op_end(&op);
-    fuse_reply_lock(req, lock);
+    a->query = true;
+    a->found = *lock;
+    answer(a, lock_try(a));
 }

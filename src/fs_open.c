@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,7 +227,8 @@ static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_at
     return access != O_RDWR || !(f->handle.flags & O_TRUNC);
 }
 
-static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
+/* Whether the kernel knows other attributes. */
+static bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
 {
     struct fs *fs = op->fs;
 
@@ -239,10 +241,59 @@ static void reply_opened(struct op *op, struct file *f, struct fuse_file_info *f
     if (!fi->direct_io && (f->handle.flags & O_ACCMODE) != O_WRONLY)
         f->prefetch = prefetch_open(fs->prefetcher, f->handle.node, f->handle.fid);
     fi->fh = (uintptr_t)f;
-    if (tree_told(fs->tree, f->handle.node, attr))
-        fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, f->handle.node), -1, 0);
     tree_add_handle(fs->tree, &f->handle);
-    op_end(op);
+    return tree_told(fs->tree, f->handle.node, attr);
+}
+
+/* The answer to an OPEN or a CREATE. */
+struct opened {
+    struct notice notice;
+    struct op op;
+    struct file *f;
+    struct fuse_file_info fi;
+    bool created;
+    struct fuse_entry_param entry;
+};
+
+/* Where the kernel has given up waiting it will not release the file. */
+static void reply_opened(struct opened *o, bool waits)
+{
+    struct node *node = o->f->handle.node;
+    int rc = -ENOENT;
+
+    if (waits) {
+        op_end(&o->op);
+        rc = o->created ? fuse_reply_create(o->op.req, &o->entry, &o->fi) : fuse_reply_open(o->op.req, &o->fi);
+    }
+    if (rc != -ENOENT)
+        return;
+    drop_file(&o->op, o->f);
+    if (o->created)
+        tree_forget(o->op.fs->tree, node, 1);
+}
+
+static void reply_notified(struct notice *n, bool waits)
+{
+    struct opened *o = (struct opened *)((char *)n - offsetof(struct opened, notice));
+
+    reply_opened(o, waits);
+    free(o);
+}
+
+/* Whoever opens a file sees its attributes as they are: others are dropped before he is answered. */
+static void answer_opened(struct opened *like, bool other_attributes)
+{
+    struct opened *o = other_attributes ? malloc(sizeof *o) : NULL;
+
+    if (o == NULL) {
+        if (other_attributes)
+            notify_all(like->op.fs);
+        reply_opened(like, true);
+        return;
+    }
+    *o = *like;
+    o->notice = (struct notice){.op = &o->op, .node = o->f->handle.node, .then = reply_notified};
+    notify_then(&o->notice);
 }
 
 /* ---- what is open without an owner -------------------------------------- */
@@ -339,13 +390,12 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     if (f->handle.flags & O_TRUNC)
         tree_changing(op.fs->tree, node);
-    reply_opened(&op, f, fi, &o.attr);
+    bool other_attributes = note_opened(&op, f, fi, &o.attr);
     if (o.first_got > 0 && (uint64_t)o.first_got == o.attr.size)
         prefetch_give(f->prefetch, o.first, (uint32_t)o.first_got, f->content);
     free(o.first);
     tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
-    if (fuse_reply_open(req, fi) == -ENOENT) /* the kernel gave up waiting: it will not release */
-        drop_file(&op, f);
+    answer_opened(&(struct opened){.op = op, .f = f, .fi = *fi}, other_attributes);
 }
 
 /* ---- create ------------------------------------------------------------- */
@@ -467,7 +517,6 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
     struct op op;
     struct p9_attr attr;
-    struct fuse_entry_param e;
     bool plain;
 
     op_begin(&op, req);
@@ -480,11 +529,10 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         return;
     }
     op.attr_unsure = plain;
-    fill_entry(&op, f->handle.node, &attr, &e);
-    reply_opened(&op, f, fi, &attr);
-    if (fuse_reply_create(req, &e, fi) == -ENOENT) {
-        struct node *node = f->handle.node;
-        drop_file(&op, f);
-        tree_forget(op.fs->tree, node, 1);
-    }
+    struct opened o = {.f = f, .created = true};
+    fill_entry(&op, f->handle.node, &attr, &o.entry);
+    bool other_attributes = note_opened(&op, f, fi, &attr);
+    o.op = op;
+    o.fi = *fi;
+    answer_opened(&o, other_attributes);
 }

@@ -215,8 +215,6 @@ static int change_and_tell(struct op *op, struct node *node, const char *name, c
     if (rc == 0 && may_take_sgid(op, name, value))
         rc = take_sgid(op, node);
     tree_changing(t, node);
-    if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
-        fuse_lowlevel_notify_inval_inode(op->fs->se, ino_of(op->fs, node), -1, 0);
     return rc;
 }
 
@@ -234,7 +232,10 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
         flags &= ~XATTR_REPLACE; /* it would be the removal */
     if (rc == 0)
         rc = change_and_tell(&op, node, name, value, size, flags);
-    op_reply_err(&op, rc);
+    if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
+        op_reply_err_dropped(&op, node, false, rc);
+    else
+        op_reply_err(&op, rc);
 }
 
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)

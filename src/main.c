@@ -249,7 +249,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     last_word.kept = true;
     if (closes_old)
         fs->later = later_new(close_old, fs);
-    if (lock_queue_start(fs) != 0 || (closes_old && fs->later == NULL))
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->later == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs);
@@ -257,7 +257,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     } else {
         mount_failed(-EIO);
     }
-    lock_queue_stop(fs);
+    notifier_stop(fs);
+    locks_stop(fs);
     later_free(fs->later);
     fs->later = NULL;
     fuse_remove_signal_handlers(fs->se);
@@ -310,7 +311,7 @@ static int run(struct options *o)
     mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
     if (mountpoint == NULL)
         goto out;
-    mounted_at = mountpoint;
+    mounted_at = fs.mountpoint = mountpoint;
     readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
     const int given[] = {o->rfdno, o->wfdno, fd_of_mount(mountpoint)};
     int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
@@ -335,6 +336,8 @@ static int run(struct options *o)
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
     behind_free(fs.behind);
     prefetcher_free(fs.prefetcher);
+    locks_free_all(&fs);
+    connection_free(&fs);
 out:
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);

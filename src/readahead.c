@@ -29,8 +29,7 @@ void readahead_unescape(char *s)
     *to = 0;
 }
 
-/* The device of what is mounted there last, "MAJOR:MINOR". */
-static bool find_device(const char *mountpoint, char device[32])
+bool readahead_device(const char *mountpoint, char device[32])
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");
     char *line = NULL, *where;
@@ -58,7 +57,7 @@ void readahead_set(const char *mountpoint, unsigned kib)
 {
     char device[32], path[80], text[16];
 
-    if (kib == 0 || !find_device(mountpoint, device))
+    if (kib == 0 || !readahead_device(mountpoint, device))
         return;
     snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", device);
     int fd = open(path, O_WRONLY | O_CLOEXEC);

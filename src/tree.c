@@ -129,7 +129,6 @@ static void node_free(struct tree *t, struct node *node)
         locks_free(&fl->flock);
         locks_free(&fl->server);
         p9_fid_put(fl->fid);
-        pthread_mutex_destroy(&fl->mtx);
         free(fl);
     }
     free(node);

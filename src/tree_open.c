@@ -381,11 +381,38 @@ bool tree_qid(struct tree *t, struct node *parent, const char *name, struct p9_q
 struct file_locks *tree_locks(struct tree *t, struct node *node, bool make)
 {
     pthread_mutex_lock(&t->mtx);
-    if (node->locks == NULL && make && (node->locks = calloc(1, sizeof *node->locks)) != NULL)
-        pthread_mutex_init(&node->locks->mtx, NULL);
+    if (node->locks == NULL && make)
+        node->locks = calloc(1, sizeof *node->locks);
     struct file_locks *locks = node->locks;
     pthread_mutex_unlock(&t->mtx);
     return locks;
+}
+
+struct user *tree_next_opener(struct tree *t, const struct node *node, const struct user *after)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct user *user = after != NULL ? after->next : t->users;
+    const struct handle *h = NULL;
+    for (; user != NULL; user = user->next) {
+        for (h = node->handles; h != NULL && h->user != user;)
+            h = h->next;
+        if (h != NULL)
+            break;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    return user;
+}
+
+struct node *tree_next(struct tree *t, struct node *node)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *next = node != NULL ? node->next : t->all;
+    if (next != NULL)
+        next->nlookup++;
+    pthread_mutex_unlock(&t->mtx);
+    if (node != NULL)
+        tree_forget(t, node, 1);
+    return next;
 }
 
 /* ---- hidden names ------------------------------------------------------- */

@@ -168,6 +168,19 @@ fail() { echo "$*"; exit 1; }
 fails() { if "$@"; then echo "it should have failed: $*"; return 1; fi; }
 same() { [ "$1" = "$2" ] || fail "expected '$2', got '$1'"; }
 
+# hold FILE WORDS...: a locker that keeps what it takes until its input ends (release)
+hold() {
+    coproc HOLDER { exec "$TOOLS/locker" "$@" read; }
+    holder_pid=$!
+}
+hold_as() { # UID FILE WORDS...
+    coproc HOLDER { exec setpriv --reuid="$1" --regid="$1" --clear-groups "$TOOLS/locker" "${@:2}" read; }
+    holder_pid=$!
+}
+told() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
+release() { eval "exec ${HOLDER[1]}>&-"; wait "$holder_pid"; }
+locks() { "$TOOLS/locker" "$@" | tr '\n' ' '; }
+
 # nfs-ganesha remembers what it has seen: what is removed behind its back haunts the next case.
 clean_export() {
     [ "${server:-}" != ganesha ] || { mountpoint -q "$mnt" || attach; find "$mnt" -mindepth 1 -delete; } 2>/dev/null

@@ -1,16 +1,22 @@
 /*
  * locker.c: takes locks for the mount tests.
  *
- *   locker FILE WORD...
+ *   locker [-r] FILE WORD...
+ *
+ * -r: the file is opened to read alone.
  *
  * Words are done in turn: rd:START:LEN wr:START:LEN un:START:LEN (F_SETLK), wait-wr:START:LEN (F_SETLKW), get:START:LEN
  * (F_GETLK), ofd-wr:START:LEN (F_OFD_SETLK), sh, ex, wait-ex (flock), say:TEXT, read (a line from stdin), alarm:MS (a
  * signal that interrupts). Prints for each lock "ok", "held" (EAGAIN), "interrupted", or the error; get prints
- * "free" or "held by PID".
+ * "free" or "held by PID". closed:N, ofd-closed:N: so often a lock is taken by one descriptor, that is closed, and the lock is taken
+ * by another; dup:N: the same, but of the first descriptor only a copy is closed. Prints how often the second got it.
+ * in:FILE: the next words are for that file; see:OFFSET prints the three bytes there; write puts three at the
+ * start, sync is fsync(2).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +34,41 @@ static void tell(int rc)
         puts("interrupted");
     else
         puts(strerror(errno));
+    fflush(stdout);
+}
+
+static int take(int fd, bool ofd)
+{
+    struct flock l = {.l_type = F_WRLCK};
+
+    return ofd ? fcntl(fd, F_OFD_SETLK, &l) : flock(fd, LOCK_EX | LOCK_NB);
+}
+
+static void close_and_take(const char *file, int times, bool ofd, bool copy)
+{
+    int got = 0;
+
+    for (int i = 0; i < times; i++) {
+        int a = open(file, O_RDWR), b = open(file, O_RDWR), c = copy ? dup(a) : -1;
+        if (take(a, ofd) != 0)
+            perror("the first");
+        close(copy ? c : a);
+        got += take(b, ofd) == 0;
+        close(b);
+        if (copy)
+            close(a);
+    }
+    printf("%d\n", got);
+    fflush(stdout);
+}
+
+static void see(int fd, off_t offset)
+{
+    char bytes[4] = "";
+
+    if (pread(fd, bytes, 3, offset) != 3)
+        perror("see");
+    puts(bytes);
     fflush(stdout);
 }
 
@@ -69,8 +110,12 @@ static void do_range(int fd, const char *word)
 int main(int argc, char **argv)
 {
     const struct sigaction sa = {.sa_handler = on_alarm};
-    int fd = open(argc > 1 ? argv[1] : "", O_RDWR);
+    const bool reads = argc > 1 && strcmp(argv[1], "-r") == 0;
     char line[64];
+
+    argv += reads;
+    argc -= reads;
+    int fd = open(argc > 1 ? argv[1] : "", reads ? O_RDONLY : O_RDWR);
 
     if (fd < 0) {
         perror("locker");
@@ -90,6 +135,20 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "read") == 0) {
             if (fgets(line, sizeof line, stdin) == NULL)
                 return 0;
+        } else if (strncmp(argv[i], "see:", 4) == 0) {
+            see(fd, atol(argv[i] + 4));
+        } else if (strcmp(argv[i], "write") == 0) {
+            tell(pwrite(fd, "xxx", 3, 0) == 3 ? 0 : -1);
+        } else if (strcmp(argv[i], "sync") == 0) {
+            tell(fsync(fd));
+        } else if (strncmp(argv[i], "in:", 3) == 0) {
+            fd = open(argv[i] + 3, O_RDWR);
+        } else if (strncmp(argv[i], "closed:", 7) == 0) {
+            close_and_take(argv[1], atoi(argv[i] + 7), false, false);
+        } else if (strncmp(argv[i], "ofd-closed:", 11) == 0) {
+            close_and_take(argv[1], atoi(argv[i] + 11), true, false);
+        } else if (strncmp(argv[i], "dup:", 4) == 0) {
+            close_and_take(argv[1], atoi(argv[i] + 4), false, true);
         } else if (strncmp(argv[i], "alarm:", 6) == 0) {
             struct itimerval t = {.it_value = {.tv_usec = atol(argv[i] + 6) * 1000}};
             setitimer(ITIMER_REAL, &t, NULL);

@@ -636,15 +636,6 @@ case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local
     rm -rf "$work/local" "$work/e"
 }
 
-# hold FILE WORDS...: a locker that keeps what it takes until its input ends (release)
-hold() {
-    coproc HOLDER { exec "$TOOLS/locker" "$@" read; }
-    holder_pid=$!
-}
-told() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
-release() { eval "exec ${HOLDER[1]}>&-"; wait "$holder_pid"; }
-locks() { "$TOOLS/locker" "$@" | tr '\n' ' '; }
-
 case_locks_of_ranges() {
     attach
     : > "$mnt/f"

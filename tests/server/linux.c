@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -197,8 +198,16 @@ static struct flock range_of(uint8_t type, uint64_t start, uint64_t length)
         .l_type = types[type % 3], .l_whence = SEEK_SET, .l_start = (off_t)start, .l_len = (off_t)length};
 }
 
-static int do_lock(const struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
+int linux_lock_whole(const struct sfid *f, struct p9_fcall *r)
 {
+    r->Rlock.status = P9_LOCK_SUCCESS;
+    return flock(f->file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+static int do_lock(const struct conn *c, const struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
+{
+    if (c->set->blocking_locks)
+        return linux_lock_whole(f, r); /* it has no unlocking either */
     struct flock l = range_of(t->Tlock.type, t->Tlock.start, t->Tlock.length);
 
     if (fcntl(f->file, F_OFD_SETLK, &l) == 0)
@@ -382,7 +391,7 @@ int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
     case P9_Tfsync:
         return do_fsync(f, t);
     case P9_Tlock:
-        return do_lock(f, t, r);
+        return do_lock(c, f, t, r);
     case P9_Tgetlock:
         return do_getlock(f, t, r);
     case P9_Txattrwalk:

@@ -5,7 +5,8 @@
  *
  * -v: the highest dialect; -r: the answer to a higher one (plain: 9P2000, whatever is known); -a: who attaches must write SECRET to an afid;
  * -f: a fault, as rules.c has them;
- * -o: no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime, empty-xattrs, no-links, other-root, nagle, one-version,
+ * -o: blocking-locks, stubborn-locks, no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime,
+ * empty-xattrs, no-links, other-root, nagle, one-version,
  * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
  */
 #include <arpa/inet.h>
@@ -57,9 +58,23 @@ static void close_files(struct sfid *f)
         close(f->path);
 }
 
+static void drop_waiting(struct conn *c, const struct sfid *f)
+{
+    for (struct waiting **p = &c->waiting, *w; (w = *p) != NULL;) {
+        if (w->fid != f) {
+            p = &w->next;
+            continue;
+        }
+        *p = w->next;
+        free(w);
+    }
+}
+
 void fid_drop(struct conn *c, struct sfid *f)
 {
     struct sfid **p = &c->fids;
+
+    drop_waiting(c, f);
 
     while (*p != f)
         p = &(*p)->next;
@@ -101,20 +116,34 @@ void reply_error(struct conn *c, uint16_t tag, int err, const char *text)
     reply(c, &r);
 }
 
+/* Whether it could be answered now. */
+static bool answer_one(struct conn *c, const struct waiting *w)
+{
+    struct p9_fcall r = {.type = (uint8_t)(w->t.type + 1), .tag = w->t.tag};
+    struct p9_fcall flushed = {.type = P9_Rflush, .tag = w->flush_tag};
+    uint32_t got = 0;
+
+    if (w->t.type == P9_Tlock ? linux_lock_whole(w->fid, &r) != 0
+                              : synth_read(c, w->fid, w->t.Tread.offset, w->t.Tread.count, &got) != 0)
+        return false;
+    if (w->t.type == P9_Tread)
+        r.Rread.count = (struct p9_blob){got, c->data};
+    reply(c, &r);
+    if (w->flushed)
+        reply(c, &flushed);
+    return true;
+}
+
 void answer_waiting(void)
 {
     pthread_mutex_lock(&conns_mtx);
     for (struct conn *c = conns; c != NULL; c = c->next) {
         pthread_mutex_lock(&c->mtx);
         for (struct waiting **p = &c->waiting, *w; (w = *p) != NULL;) {
-            struct p9_fcall r = {.type = P9_Rread, .tag = w->t.tag};
-            uint32_t got;
-            if (synth_read(c, w->fid, w->t.Tread.offset, w->t.Tread.count, &got) != 0) {
+            if (!answer_one(c, w)) {
                 p = &w->next;
                 continue;
             }
-            r.Rread.count = (struct p9_blob){got, c->data};
-            reply(c, &r);
             *p = w->next;
             free(w);
         }
@@ -314,7 +343,7 @@ static int do_remove(struct conn *c, const struct p9_fcall *t)
 
 enum { REQUESTS_BEFORE_RFLUSH = 200 };
 
-/* The read that is flushed is never answered; nothing else can be under way. */
+/* What is flushed is never answered; nothing but what waits can be under way. */
 static void do_flush(struct conn *c, const struct p9_fcall *t)
 {
     struct p9_fcall r = {.type = P9_Rflush, .tag = t->tag};
@@ -325,6 +354,11 @@ static void do_flush(struct conn *c, const struct p9_fcall *t)
         if (w->t.tag != t->Tflush.oldtag) {
             p = &w->next;
             continue;
+        }
+        if (w->t.type == P9_Tlock && c->set->stubborn_locks) {
+            w->flushed = true;
+            w->flush_tag = t->tag;
+            return;
         }
         *p = w->next;
         free(w);
@@ -398,9 +432,10 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
     }
     int err = common_request(c, t, &r, &text);
     become(0, 0);
-    if (err == EAGAIN && t->type == P9_Tread) {
+    if (err == EAGAIN && (t->type == P9_Tread || t->type == P9_Tlock)) {
         struct waiting *w = calloc(1, sizeof *w);
-        *w = (struct waiting){.t = *t, .fid = fid_find(c, t->Tread.fid), .next = c->waiting};
+        *w = (struct waiting){
+            .t = *t, .fid = fid_find(c, t->Tread.fid), .next = c->waiting}; /* the first field of both */
         c->waiting = w;
         synth_waits();
         return;
@@ -437,7 +472,7 @@ static void *serve(void *arg)
             fprintf(stderr, "a malformed message of type %u\n", c->in[4]);
             break;
         }
-        if (t.type == P9_Twrite)
+        if (t.type == P9_Twrite || t.type == P9_Tclunk)
             answer_waiting();
     }
     pthread_mutex_lock(&conns_mtx);
@@ -453,6 +488,7 @@ static void *serve(void *arg)
         c->waiting = w->next;
         free(w);
     }
+    answer_waiting();
     close(c->sock);
     free(c->in);
     free(c->out);
@@ -529,6 +565,8 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         set->secret = arg;
         return true;
     case 'o':
+        set->stubborn_locks |= strcmp(arg, "stubborn-locks") == 0;
+        set->blocking_locks |= strcmp(arg, "blocking-locks") == 0 || set->stubborn_locks;
         set->no_rename_over |= strcmp(arg, "no-rename-over") == 0;
         set->no_chown |= strcmp(arg, "no-chown") == 0;
         set->no_wstat_sync |= strcmp(arg, "no-wstat-sync") == 0;

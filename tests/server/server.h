@@ -2,7 +2,7 @@
  * server.h: a 9P server for tests. It exports a folder in any of the three dialects, or a small synthetic tree,
  * and can be told to behave as awkwardly as real servers do.
  *
- * One thread serves one connection, one request after another; only reads of synthetic files may wait
+ * One thread serves one connection, one request after another; only reads of synthetic files and locks may wait
  * (struct waiting). Every handler returns 0 or a positive errno, and fills the reply.
  */
 #ifndef SERVER_H
@@ -33,6 +33,8 @@ struct settings {
     bool other_root;     /* Rattach's qid is not that of the root */
     bool nagle;          /* TCP_NODELAY is not set */
     bool one_version;    /* a second Tversion is an error */
+    bool blocking_locks; /* as hugelgupf/p9's: every Tlock is a flock(2) of the whole file, and waits for it */
+    bool stubborn_locks; /* the same, and Rflush waits as well */
     bool mask_by_parent; /* new files get no permission that their directory has not */
 };
 
@@ -78,10 +80,12 @@ struct sfid {
     int xattr_flags;
 };
 
-/* A read that is not answered yet. */
+/* A read of a synthetic file, or a lock, that is not answered yet. */
 struct waiting {
     struct p9_fcall t;
     struct sfid *fid;
+    bool flushed; /* then comes the answer to that */
+    uint16_t flush_tag;
     struct waiting *next;
 };
 
@@ -117,7 +121,7 @@ struct sfid *fid_new(struct conn *c, uint32_t num, uid_t uid); /* NULL: it is in
 void fid_drop(struct conn *c, struct sfid *f);
 void reply(struct conn *c, struct p9_fcall *r);
 void reply_error(struct conn *c, uint16_t tag, int err, const char *text);
-/* Sends the answers to reads of synthetic files that can be answered now, on every connection. */
+/* Sends the answers to what waits that can be answered now, on every connection. */
 void answer_waiting(void);
 
 /* ---- rules.c ---- */
@@ -144,6 +148,7 @@ const char *cstr(struct p9_str s); /* terminated; one of a few static buffers fo
 /* ---- linux.c, old.c, synthetic.c: -1 if the message is not theirs ---- */
 int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
 int linux_clunk(const struct conn *c, struct sfid *f);
+int linux_lock_whole(const struct sfid *f, struct p9_fcall *r); /* EAGAIN: it waits */
 int old_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
 int old_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got);
 

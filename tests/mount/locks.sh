@@ -1,0 +1,318 @@
+#!/bin/bash
+# locks.sh: locks on servers that have them in ways of their own, and among the processes of a mount.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
+# twice [OPTIONS]: the export mounted two times, as two clients
+twice() {
+    mkdir -p "$work/mnt2"
+    attach "${1:-}"
+    attach "${1:-}" "$work/mnt2"
+}
+other() { "$TOOLS/locker" "$work/mnt2/f" "$@" | tr '\n' ' '; }
+other_reader() { "$TOOLS/locker" -r "$work/mnt2/f" "$@" | tr '\n' ' '; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+free_for() { [ "$(timeout -s KILL 60 "$TOOLS/locker" "$@")" = ok ]; }
+
+# on_each CASE: on the test server, diod and nfs-ganesha
+on_each() {
+    local kind
+    for kind in test_l diod ganesha; do
+        port=$(free_port)
+        server=$kind
+        "start_$kind" "$exp" "$port"
+        wait_until 30 listening "$port"
+        : > "$exp/f"
+        chmod 666 "$exp/f"
+        "$1" || fail "on $kind"
+        unmount_all
+        clean_export
+        stop
+    done
+    server=
+}
+
+# ---- who opens the file, and how ------------------------------------------
+
+a_reader_is_first() {
+    twice
+    hold -r "$mnt/f" rd:0:10; told ok
+    same "$(locks "$mnt/f" wr:20:10)" 'ok '
+    same "$(locks "$mnt/f" wr:5:1)" 'held '
+    same "$(other wr:5:1 rd:5:1)" 'held ok '
+    release
+    wait_until 10 free_for "$work/mnt2/f" wr:0:0
+}
+case_a_reader_is_first() { on_each a_reader_is_first; }
+
+flock_by_a_reader() {
+    twice
+    exec 9< "$mnt/f"
+    flock -n -x 9
+    same "$(other sh)" 'held '
+    fails flock -n -s "$mnt/f" true
+    exec 9<&-
+    flock -n "$mnt/f" true
+    flock "$mnt/f" true
+    wait_until 10 flock -n "$work/mnt2/f" true
+}
+case_flock_by_a_reader() { on_each flock_by_a_reader; }
+
+nobody_may_write() { # then it is the lock to read that can be had, where the server wants a file open to write for the other
+    chmod 644 "$exp/f"
+    twice allow_other
+    hold_as 1 -r "$mnt/f" ex; told ok
+    same "$(as 1 "$TOOLS/locker" -r "$mnt/f" sh ex | tr '\n' ' ')" 'held held '
+    same "$(other_reader sh)" "$([ "$server" = diod ] && echo held || echo ok) "
+    same "$(other ex)" 'held '
+    release
+    wait_until 10 free_for "$work/mnt2/f" ex
+}
+case_nobody_may_write() { on_each nobody_may_write; }
+
+another_user_may_write() { # who has it open, too
+    chmod 644 "$exp/f"
+    twice allow_other
+    exec 8< "$mnt/f"
+    as 1 flock -n -x "$mnt/f" "$TOOLS/locker" -r "$work/mnt2/f" sh > "$work/said"
+    same "$(cat "$work/said")" held
+    exec 8<&-
+}
+case_another_user_may_write() { on_each another_user_may_write; }
+
+who_may_write_comes_later() { # what the reader has is kept meanwhile
+    chmod 644 "$exp/f"
+    twice allow_other
+    hold_as 1 -r "$mnt/f" rd:0:10; told ok
+    same "$(locks "$mnt/f" wr:20:10 say:next wr:5:1)" 'ok next held '
+    same "$(other wr:5:1 rd:5:1)" 'held ok '
+    release
+    wait_until 10 free_for "$work/mnt2/f" wr:0:0
+}
+case_who_may_write_comes_later() { on_each who_may_write_comes_later; }
+
+case_a_writer_beside_a_reader() { # what both have is kept from others, and what one gives back is free
+    serve PORT "$exp"
+    : > "$exp/f"
+    twice
+    hold -r "$mnt/f" rd:0:10; told ok
+    coproc WRITER { exec "$TOOLS/locker" "$mnt/f" wr:20:10 read; }
+    local l; read -r -t 20 l <&"${WRITER[0]}"; same "$l" ok
+    same "$(other rd:5:1 wr:5:1 rd:25:1 wr:15:1)" 'ok held held ok '
+    release
+    wait_until 10 free_for "$work/mnt2/f" wr:0:10
+    same "$(other rd:25:1)" 'held '
+    eval "exec ${WRITER[1]}>&-"
+    wait_until 10 free_for "$work/mnt2/f" wr:0:0
+}
+
+# ---- servers that make who asks wait --------------------------------------
+
+sqlite_works() {
+    timeout -s KILL 100 sqlite3 "$mnt/db" 'create table t(i); insert into t values (1), (2);' 'insert into t values (3);'
+    same "$(timeout -s KILL 100 sqlite3 "$mnt/db" 'select sum(i) from t; pragma integrity_check;')" "$(printf '6\nok')"
+}
+case_a_server_that_waits_until_a_lock_is_free() { # hugelgupf/p9
+    local quirk
+    for quirk in blocking-locks stubborn-locks; do
+        serve -o $quirk PORT "$exp"
+        attach
+        sqlite_works
+        detach
+        rm "$exp/db"
+        stop
+    done
+}
+
+case_such_a_server_has_it_for_another() {
+    local quirk pid
+    for quirk in blocking-locks stubborn-locks; do
+        serve -o $quirk PORT "$exp"
+        : > "$exp/f"
+        twice
+        hold "$work/mnt2/f" ex; told ok
+        "$TOOLS/locker" "$mnt/f" wait-ex > "$work/killed" &
+        pid=$!
+        "$TOOLS/locker" "$mnt/f" wait-wr:0:1 > "$work/waited" &
+        same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" ex | tr '\n' ' ')" 'held '
+        kill -KILL $pid
+        wait_until 20 gone $pid
+        same "$(cat "$work/waited" "$work/killed")" ''
+        release
+        wait_until 20 grep -q ok "$work/waited"
+        wait_until 20 free_for "$work/mnt2/f" ex # nothing is left behind
+        wait_until 20 free_for "$mnt/f" ex
+        unmount_all
+        stop
+    done
+}
+
+case_a_lock_that_is_never_answered() {
+    local pid
+    serve -f 'Tlock ignore' PORT "$exp"
+    : > "$exp/f"
+    attach
+    "$TOOLS/locker" "$mnt/f" wait-wr:0:1 &
+    pid=$!
+    same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" wr:0:1)" held
+    kill -KILL $pid
+    wait_until 20 gone $pid
+    same "$(cat "$mnt/f")" ''
+    detach
+    wait_until 20 test -z "$(daemon_of "$mnt")"
+}
+
+case_an_unlocking_that_is_never_answered() { # who is killed goes, and so does the mount
+    serve -f 'Tlock first=2 count=1 silent' PORT "$exp"
+    : > "$exp/f"
+    attach
+    hold "$mnt/f" wr:0:1; told ok
+    kill -KILL "$holder_pid"
+    wait_until 20 gone "$holder_pid"
+    same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" wr:0:1)" held # nobody knows whether it is free
+    same "$(cat "$mnt/f")" ''
+    detach
+    wait_until 20 test -z "$(daemon_of "$mnt")"
+}
+
+case_a_query_that_is_never_answered() {
+    serve -f 'Tgetlock ignore' PORT "$exp"
+    : > "$exp/f"
+    attach
+    same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" get:0:1 2>&1)" 'No locks available'
+}
+
+# ---- closed descriptors ---------------------------------------------------
+
+case_what_is_closed_is_free() { # the kernel does not wait for a RELEASE
+    : > "$exp/f"
+    local how
+    serve PORT "$exp"
+    for how in '' clone_fd; do
+        attach "$how"
+        same "$("$TOOLS/locker" "$mnt/f" closed:2000 ofd-closed:2000 dup:500 | tr '\n' ' ')" '2000 2000 0 '
+        detach
+    done
+}
+
+case_what_is_closed_while_much_is_asked() {
+    : > "$exp/f"
+    serve PORT "$exp"
+    attach
+    local i pids=''
+    for i in 1 2 3 4; do
+        (while [ ! -e "$work/enough" ]; do [ -e "$mnt/f$i" ] || cat "$mnt/f"; done) &
+        pids+=" $!"
+    done
+    same "$("$TOOLS/locker" "$mnt/f" closed:1000 dup:20 | tr '\n' ' ')" '1000 0 '
+    : > "$work/enough"
+    wait $pids
+    rm "$work/enough"
+}
+
+case_a_copy_that_is_closed_lets_nothing_go() { # as flock(1) does it
+    : > "$exp/f"
+    serve PORT "$exp"
+    attach
+    exec 9> "$mnt/f"
+    flock -n 9
+    local i
+    for i in $(seq 50); do
+        fails flock -n "$mnt/f" true
+    done
+    exec 9>&-
+    flock -n "$mnt/f" true
+}
+
+# ---- cycles ---------------------------------------------------------------
+
+# ring FILE...: of as many processes each has a byte in his file, and waits for that of the next
+ring() {
+    local i n=$# files=("$@") go=() fd pids=()
+    for i in $(seq 0 $((n - 1))); do
+        mkfifo "$work/go$i"
+        "$TOOLS/locker" "${files[i]}" "wr:$i:1" read "in:${files[(i + 1) % n]}" "wait-wr:$(((i + 1) % n)):1" \
+            < "$work/go$i" > "$work/ring$i" &
+        pids+=($!)
+        exec {fd}> "$work/go$i"
+        go+=("$fd")
+        wait_until 10 grep -q ok "$work/ring$i"
+    done
+    for fd in "${go[@]}"; do
+        echo >&"$fd"
+        exec {fd}>&-
+    done
+    timeout 20 tail --pid="${pids[0]}" -f /dev/null
+    wait "${pids[@]}"
+    same "$(cat "$work"/ring* | sort | uniq -c | tr -s ' \n' ' ')" " 1 Resource deadlock avoided $((2 * n - 1)) ok "
+    rm "$work"/go* "$work"/ring*
+}
+case_cycles() { # one of them is told, and all others go on when he has ended
+    serve PORT "$exp"
+    : > "$exp/f"
+    : > "$exp/g"
+    attach
+    ring "$mnt/f" "$mnt/f"
+    ring "$mnt/f" "$mnt/f" "$mnt/f" "$mnt/f"
+    ring "$mnt/f" "$mnt/g" "$mnt/f"
+}
+
+# ---- one thread -----------------------------------------------------------
+
+waits_for_mount() { grep -q 'fuse\|folio\|request_wait' "/proc/$1/wchan"; }
+ended() { timeout 20 tail --pid="$1" -f /dev/null; }
+
+declare -A pid input
+# begin NAME WORDS...: a locker that says what it does in $work/NAME.out, and goes on (go NAME) where it reads
+begin() {
+    rm -f "$work/$1".{in,out}
+    mkfifo "$work/$1.in"
+    "$TOOLS/locker" "$mnt/f" "${@:2}" < "$work/$1.in" > "$work/$1.out" &
+    local fd
+    pid[$1]=$!
+    exec {fd}> "$work/$1.in"
+    input[$1]=$fd
+}
+go() { local fd=${input[$1]}; echo >&"$fd"; exec {fd}>&-; }
+
+# What the locker `first` goes on with is asked of the mount before a page is that is not known yet: the kernel waits for that page when it is
+# to drop them all.
+before_a_page() {
+    daemon=$(daemon_of "$mnt" 2>/dev/null) || true # the status is that of the last process it looked at
+    kill -STOP "$daemon"
+    trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
+    go first
+    wait_until 10 waits_for_mount ${pid[first]}
+    go reader
+    wait_until 10 waits_for_mount ${pid[reader]}
+    kill -CONT "$daemon"
+    ended ${pid[first]} && ended ${pid[reader]} || { umount -f "$mnt" || true; fail "they wait for each other"; }
+    same "$(tr '\n' ' ' < "$work/reader.out")" 'ooo ooo '
+}
+one_thread() { # SERVER'S OPTIONS...
+    serve "$@" PORT "$exp"
+    head -c 30000000 /dev/zero | tr '\0' o > "$exp/f"
+    sleep 3 # so that its times tell of the next change
+    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,actimeo=60" # the reader asks for no attributes first
+    begin reader see:0 read see:20000000
+    wait_until 10 grep -q ooo "$work/reader.out"
+}
+
+case_one_thread_gets_a_lock() {
+    one_thread
+    begin first see:0 read wait-ex see:0
+    wait_until 10 grep -q ooo "$work/first.out"
+    printf new | dd of="$exp/f" conv=notrunc status=none
+    before_a_page
+    same "$(tr '\n' ' ' < "$work/first.out")" 'ooo ok new '
+}
+
+case_one_thread_tells_of_a_failed_write() {
+    one_thread -o fail-write=1
+    begin first write see:100 read sync see:0
+    wait_until 10 grep -q ooo "$work/first.out"
+    before_a_page
+    same "$(tr '\n' ' ' < "$work/first.out")" 'ok ooo No space left on device ooo '
+}
+
+run_cases
