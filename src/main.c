@@ -257,8 +257,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     } else {
         mount_failed(-EIO);
     }
-    notifier_stop(fs);
     locks_stop(fs);
+    notifier_stop(fs); /* who got a lock may have left an answer to it */
     later_free(fs->later);
     fs->later = NULL;
     fuse_remove_signal_handlers(fs->se);
