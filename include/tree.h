@@ -73,17 +73,20 @@ struct node {
     uint64_t moved;           /* the clock when it last got another path */
     struct node *prev, *next; /* of all but the root */
     bool hidden;              /* its one name is a hidden one, to be removed at the last close */
-    bool indexed;             /* in the tree's index of files with several names */
-    UT_hash_handle hh;        /* that index: by qid.path */
-    struct p9_attr attr;      /* what the kernel was last told */
-    uint64_t changes;         /* the tree's count when we last did something to it that changes attributes */
-    uint64_t touched;         /* the same, of what leaves it its names */
-    uint64_t seen;            /* changes of others that attributes, or a lock's owner, told of */
-    int uncapped;             /* -errno, if the server said that it has no security.capability, */
-    uint64_t uncapped_ms;     /* when it was asked; */
-    unsigned capped;          /* and how often we may have given it one */
-    uint64_t told;            /* the tree's count when the kernel was last told other attributes than before */
-    uint64_t lacks_until;     /* lacks holds: as for fresh_until */
+    UT_hash_handle hh;        /* the tree's index by qid.path, of which one of several with the same is in it, */
+    struct node *twin_prev, *twin_next; /* and these are a ring; NULL: it is not in the index */
+    uint32_t space; /* which st_ino it is of: 0, or that of a place where the server begins anew with qid.path */
+    bool is_stale;  /* in the tree's list of those */
+    struct node *next_stale;
+    struct p9_attr attr;  /* what the kernel was last told */
+    uint64_t changes;     /* the tree's count when we last did something to it that changes attributes */
+    uint64_t touched;     /* the same, of what leaves it its names */
+    uint64_t seen;        /* changes of others that attributes, or a lock's owner, told of */
+    int uncapped;         /* -errno, if the server said that it has no security.capability, */
+    uint64_t uncapped_ms; /* when it was asked; */
+    unsigned capped;      /* and how often we may have given it one */
+    uint64_t told;        /* the tree's count when the kernel was last told other attributes than before */
+    uint64_t lacks_until; /* lacks holds: as for fresh_until */
     int lacks[P9_XATTRS]; /* -errno where the server said that it has no such extended attribute, by ahead's numbers */
     struct p9_attr
         opened; /* attributes at the last open; good to tell by whether what the kernel has read since is still so */
@@ -103,7 +106,11 @@ struct tree {
     struct user *users;
     struct link *links; /* hash */
     struct node *all;
-    struct node *by_qid; /* hash: files with several names */
+    struct node *by_qid;  /* hash: directories, and what has several names or may have */
+    struct place *places; /* directories whose qid was found elsewhere, too: the server repeats qid.path */
+    uint32_t nplaces;
+    atomic_bool has_stale;
+    struct node *stale; /* files that were changed by another name: what the kernel has of them is not to be believed */
     struct node_fid *oldest, *newest;
     struct node_kept *kept; /* the oldest first */
     unsigned nkept;
@@ -132,6 +139,16 @@ struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root);
  * of it for `user`, walked when the clock was `walked`: taken in any case. NULL without memory. */
 struct node *tree_enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr,
                         struct p9_fid *fid, struct user *user, uint64_t walked);
+/* Before tree_enter of a directory: one with its qid that has another name. If both are there qid.path is not unique: tree_add_place; else
+ * what has gone from there is cut off by tree_cut. The reference that comes with it is dropped by tree_forget. NULL if there is none. */
+struct node *tree_other_place(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr);
+/* parent/name is where the server begins anew with qid.path: from now on no names share a node, and what is below there has numbers
+ * of its own. */
+void tree_add_place(struct tree *t, const struct node *parent, const char *name);
+/* A directory is not where its name says any more. */
+void tree_cut(struct tree *t, struct node *dir);
+/* The next of the files that were changed by another name than theirs, one reference counted, to be dropped by tree_forget; NULL. */
+struct node *tree_next_stale(struct tree *t);
 /* Before tree_enter of a file with several names: a node with its qid whose attributes are not those, as it
  * may only have been told old ones. Its attributes should be asked for and told, and the reference that comes
  * with it dropped by tree_forget. NULL if there is none. */
@@ -315,6 +332,8 @@ struct node_use {
 };
 /* 0 or -errno: ESTALE if the path is another file now, or the node has none. */
 int node_use(struct p9_scope *sc, struct node_use *u);
+/* Whether the node is where its name says: 0, or as node_use. It is walked to from the root. */
+int node_walk_again(struct p9_scope *sc, struct node_use *u);
 /* Ends a use. Whether to do it again. */
 bool node_again(struct node_use *u, int rc);
 

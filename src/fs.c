@@ -147,6 +147,8 @@ void op_end(struct op *op)
 {
     fuse_req_interrupt_func(op->req, NULL, NULL);
     count_answered(op);
+    if (atomic_load(&op->fs->tree->has_stale))
+        notify_stale(op->fs);
 }
 
 void op_reply_interrupted(struct op *op)
@@ -155,31 +157,52 @@ void op_reply_interrupted(struct op *op)
     fuse_reply_err(op->req, EINTR);
 }
 
+void op_send(struct op *op, const struct answer *a, bool waits)
+{
+    int rc = -ENOENT;
+
+    if (waits)
+        op_end(op);
+    if (waits && a->kind == ANSWER_ERR)
+        fuse_reply_err(op->req, -a->rc);
+    else if (waits && a->kind == ANSWER_ATTR)
+        fuse_reply_attr(op->req, &a->attr, a->attr_ms / 1000.0);
+    else if (waits)
+        rc = fuse_reply_entry(op->req, &a->entry);
+    if (a->kind == ANSWER_ENTRY && rc == -ENOENT)
+        tree_forget(op->fs->tree, a->node, 1);
+}
+
+/* Whoever is answered that something has changed does not find the old under another name. */
+static void answer(struct op *op, const struct answer *a)
+{
+    if (atomic_load(&op->fs->tree->has_stale))
+        op_answer_dropped(op, NULL, false, a);
+    else
+        op_send(op, a, true);
+}
+
 void op_reply_err(struct op *op, int rc)
 {
-    op_end(op);
     if (rc == -ENOSYS && !op->nosys_ok)
         rc = -EOPNOTSUPP;
-    fuse_reply_err(op->req, -rc);
+    answer(op, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
 }
 
 void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr)
 {
-    struct fuse_entry_param e;
+    struct answer a = {.kind = ANSWER_ENTRY, .node = node};
 
-    fill_entry(op, node, attr, &e);
-    op_end(op);
-    if (fuse_reply_entry(op->req, &e) == -ENOENT)
-        tree_forget(op->fs->tree, node, 1);
+    fill_entry(op, node, attr, &a.entry);
+    answer(op, &a);
 }
 
-void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms)
+void op_reply_attr(struct op *op, const struct node *node, const struct p9_attr *attr, unsigned ms)
 {
-    struct stat st;
+    struct answer a = {.kind = ANSWER_ATTR, .attr_ms = ms};
 
-    fill_stat(attr, &st);
-    op_end(op);
-    fuse_reply_attr(op->req, &st, ms / 1000.0);
+    fill_stat(node, attr, &a.attr);
+    answer(op, &a);
 }
 
 int op_settle(struct op *op, const struct node *node)
@@ -195,15 +218,25 @@ struct node_use op_use(struct op *op, struct node *node)
 
 /* ---- attributes --------------------------------------------------------- */
 
-uint64_t inode_number(const struct p9_qid *qid)
+/* So that a number of one space is hardly ever one of another. */
+static uint64_t spread(uint64_t x)
 {
-    return qid->path != 0 ? qid->path : UINT64_MAX; /* 0 means "no file" to many programs */
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
 }
 
-void fill_stat(const struct p9_attr *attr, struct stat *st)
+uint64_t inode_number(uint32_t space, const struct p9_qid *qid)
+{
+    uint64_t n = space == 0 ? qid->path : spread(qid->path + spread(space));
+
+    return n != 0 ? n : UINT64_MAX; /* 0 means "no file" to many programs */
+}
+
+void fill_stat(const struct node *node, const struct p9_attr *attr, struct stat *st)
 {
     *st = (struct stat){
-        .st_ino = inode_number(&attr->qid),
+        .st_ino = inode_number(node->space, &attr->qid),
         .st_mode = attr->mode,
         .st_nlink = attr->nlink,
         .st_uid = attr->uid,
@@ -227,7 +260,7 @@ void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, st
                                    .entry_timeout = (op->attr_ms != 0 ? op->attr_ms : l->entry) / 1000.0};
     if (op->attr_unsure)
         e->attr_timeout = 0;
-    fill_stat(attr, &e->attr);
+    fill_stat(node, attr, &e->attr);
 }
 
 /* Whether the file has a byte there, as far as reading it tells. */
@@ -375,12 +408,58 @@ void name_changed(struct op *op, struct node *dir, const char *name)
 
 /* ---- names to nodes ----------------------------------------------------- */
 
+/* Whether dir/name is the file with this qid now. */
+static bool is_there(struct op *op, struct node *dir, const char *name, const struct p9_qid *qid)
+{
+    struct node_use u = op_use(op, dir);
+    struct p9_fid *fid = NULL;
+    int rc = node_use(&op->scope, &u);
+
+    if (rc == 0)
+        rc = p9_walk(&op->scope, u.fid, 1, &name, &fid);
+    bool same = rc == 0 && qid_same_file(&fid->qid, qid);
+    p9_fid_put(fid);
+    node_again(&u, 0);
+    return same;
+}
+
+static int walk_again(struct op *op, struct node *node)
+{
+    struct node_use u = op_use(op, node);
+
+    return node == &op->fs->tree->root ? 0 : node_walk_again(&op->scope, &u);
+}
+
+/* A directory has one name. One with its qid elsewhere has been moved from there; or both are there, as the server exports another
+ * device, and repeats its numbers. What is there is walked to before and after the other: it may be moving just now. */
+static void look_elsewhere(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr)
+{
+    struct tree *t = op->fs->tree;
+    struct node *other = tree_other_place(t, dir, name, attr);
+
+    if (other == NULL)
+        return;
+    int rc = walk_again(op, other);
+    if (rc == 0 && is_there(op, dir, name, &attr->qid))
+        rc = walk_again(op, other);
+    else if (rc == 0)
+        rc = -EAGAIN;
+    if (rc == 0)
+        tree_add_place(t, dir, name);
+    else if (rc == -ENOENT || rc == -ESTALE)
+        tree_cut(t, other);
+    tree_forget(t, other, 1);
+}
+
 int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
                 uint64_t walked, struct node **node)
 {
     struct tree *t = op->fs->tree;
-    struct node *twin = tree_outdated_twin(t, attr);
     struct p9_attr now;
+
+    if (S_ISDIR(attr->mode))
+        look_elsewhere(op, dir, name, attr);
+    struct node *twin = tree_outdated_twin(t, attr);
 
     if (twin != NULL) {
         node_getattr(op, twin, &now);

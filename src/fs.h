@@ -118,10 +118,21 @@ void op_reply_interrupted(struct op *op);
 /* Interrupts no longer reach the operation. Every op_reply does this first. */
 void op_end(struct op *op);
 void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
+/* What an operation is answered. */
+struct answer {
+    enum { ANSWER_ERR, ANSWER_ENTRY, ANSWER_ATTR } kind;
+    int rc;            /* 0 or -errno */
+    struct node *node; /* of an entry */
+    struct fuse_entry_param entry;
+    struct stat attr;
+    unsigned attr_ms;
+};
+/* Answers; not waits: nobody is to be answered any more, and what was counted for it is not. */
+void op_send(struct op *op, const struct answer *a, bool waits);
 /* Answers with an entry that tree_enter gave; takes the reference back if it does not arrive. */
 void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr);
 /* ms: how long the kernel may believe it. */
-void op_reply_attr(struct op *op, const struct p9_attr *attr, unsigned ms);
+void op_reply_attr(struct op *op, const struct node *node, const struct p9_attr *attr, unsigned ms);
 
 /* Whether the process that asks is ending: then what it is told nobody hears. */
 bool op_caller_exits(struct op *op);
@@ -144,8 +155,9 @@ struct node_use op_use(struct op *op, struct node *node);
 
 /* An entry for the kernel: the node's reference must have been counted. */
 void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e);
-void fill_stat(const struct p9_attr *attr, struct stat *st);
-uint64_t inode_number(const struct p9_qid *qid);
+void fill_stat(const struct node *node, const struct p9_attr *attr, struct stat *st);
+/* st_ino of what has this qid in a space of numbers, as a node's. */
+uint64_t inode_number(uint32_t space, const struct p9_qid *qid);
 
 /* The attributes of a node as they are now on the server; remembered as told. */
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr);
@@ -211,7 +223,7 @@ void drop_handle(struct op *op, struct handle *h);
 /* An answer that waits until the kernel has dropped what it has. Whoever is being killed is answered EINTR before. */
 struct notice {
     struct op *op;     /* on the heap, as this is */
-    struct node *node; /* which the operation's request keeps */
+    struct node *node; /* which the operation's request keeps; NULL: what was changed by another name alone */
     bool pages;        /* else its attributes alone */
     /* Called by the notifier's thread; waits: it is not answered yet. Frees both. */
     void (*then)(struct notice *n, bool waits);
@@ -219,8 +231,10 @@ struct notice {
     struct notice *next;
 };
 void notify_then(struct notice *n);
-/* op_reply_err when the kernel has dropped the attributes, or the pages as well, of the node. */
-void op_reply_err_dropped(struct op *op, struct node *node, bool pages, int rc);
+/* The answer when the kernel has dropped the attributes, or the pages as well, of the node, as in a notice. */
+void op_answer_dropped(struct op *op, struct node *node, bool pages, const struct answer *a);
+/* The kernel is told of what was changed by another name. */
+void notify_stale(struct fs *fs);
 /* The kernel drops all that it has, some time: where there is no memory to say what. */
 void notify_all(struct fs *fs);
 int notifier_start(struct fs *fs);

@@ -20,7 +20,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (rc == 0 && left == 0)
         rc = node_getattr(&op, node, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr, left > 0 ? left : op.fs->lifetimes.attr);
+        op_reply_attr(&op, node, &attr, left > 0 ? left : op.fs->lifetimes.attr);
     else
         op_reply_err(&op, rc);
 }
@@ -206,7 +206,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
         as_made(&op, node, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, &attr, sure ? op.fs->lifetimes.attr : 0);
+        op_reply_attr(&op, node, &attr, sure ? op.fs->lifetimes.attr : 0);
     else
         op_reply_err(&op, rc);
 }

@@ -87,7 +87,8 @@ int close_written(struct op *op, struct file *f)
 
     if (!f->direct || !atomic_load(&f->wrote) || f->handle.fid == NULL || !p9_may_be_synthetic(op->fs->client))
         return 0;
-    if (!tree_name(t, f->handle.node, name) || is_still_open(name, inode_number(&f->handle.node->qid)))
+    if (!tree_name(t, f->handle.node, name) ||
+        is_still_open(name, inode_number(f->handle.node->space, &f->handle.node->qid)))
         return 0;
     struct p9_fid *fid = tree_detach_handle(t, &f->handle);
     if (atomic_load(&fid->refs) == 1)

@@ -333,7 +333,8 @@ static struct node *enter_entry(struct op *op, struct stream *s, const struct pl
 static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char *buf, size_t size, const char *name,
                        const struct p9_dirent *de, struct p9_attr *attr)
 {
-    struct fuse_entry_param e = {.attr = {.st_ino = inode_number(&de->qid), .st_mode = DTTOIF(de->type)}};
+    struct fuse_entry_param e = {
+        .attr = {.st_ino = inode_number(s->node->space, &de->qid), .st_mode = DTTOIF(de->type)}};
 
     size_t need = fuse_add_direntry_plus(op->req, NULL, 0, name, &e, (off_t)de->offset);
     if (need > size)
@@ -347,9 +348,10 @@ static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char 
     return fuse_add_direntry_plus(op->req, buf, size, name, &e, (off_t)de->offset);
 }
 
-static size_t add(struct op *op, char *buf, size_t size, const char *name, const struct p9_dirent *de)
+static size_t add(struct op *op, const struct stream *s, char *buf, size_t size, const char *name,
+                  const struct p9_dirent *de)
 {
-    struct stat st = {.st_ino = inode_number(&de->qid), .st_mode = DTTOIF(de->type)};
+    struct stat st = {.st_ino = inode_number(s->node->space, &de->qid), .st_mode = DTTOIF(de->type)};
 
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
@@ -376,7 +378,7 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
             memcpy(name, de.name.s, de.name.len);
             name[de.name.len] = 0;
             size_t room = size - used, need = plus != NULL ? add_plus(op, s, plus, buf + used, room, name, &de, &attr)
-                                                           : add(op, buf + used, room, name, &de);
+                                                           : add(op, s, buf + used, room, name, &de);
             if (need > room)
                 break;
             used += need;

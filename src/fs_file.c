@@ -195,7 +195,7 @@ static int settle_own(struct op *op, struct file *f, bool is_sync, bool *old)
 static void reply_settled(struct op *op, struct file *f, int rc, bool old)
 {
     if (old)
-        op_reply_err_dropped(op, f->handle.node, true, rc);
+        op_answer_dropped(op, f->handle.node, true, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
     else
         op_reply_err(op, rc);
 }

@@ -16,7 +16,7 @@ struct notifier {
     pthread_mutex_t mtx; /* guards all below, and `answered` of every notice */
     pthread_cond_t changed;
     struct notice *notices; /* the first first */
-    bool all, stop;
+    bool all, stale, stop;
 };
 
 /* ---- the thread --------------------------------------------------------- */
@@ -30,12 +30,23 @@ static void tell_and_answer(struct fs *fs, struct notice *n)
 {
     struct notifier *nf = fs->notifier;
 
-    tell(fs, n->node, n->pages);
+    if (n->node != NULL)
+        tell(fs, n->node, n->pages);
     pthread_mutex_lock(&nf->mtx);
     bool waits = !n->answered;
     n->answered = true;
     pthread_mutex_unlock(&nf->mtx);
     n->then(n, waits);
+}
+
+static void tell_stale(struct fs *fs)
+{
+    struct node *node;
+
+    while ((node = tree_next_stale(fs->tree)) != NULL) {
+        tell(fs, node, true);
+        tree_forget(fs->tree, node, 1);
+    }
 }
 
 static void tell_all(struct fs *fs)
@@ -55,8 +66,9 @@ static void work(struct fs *fs)
 
     if (n != NULL)
         LL_DELETE(nf->notices, n);
-    nf->all = false;
+    nf->all = nf->stale = false;
     pthread_mutex_unlock(&nf->mtx);
+    tell_stale(fs);
     if (all)
         tell_all(fs);
     if (n != NULL)
@@ -71,7 +83,7 @@ static void *notifier_main(void *arg)
 
     pthread_mutex_lock(&nf->mtx);
     while (!nf->stop || nf->notices != NULL) {
-        if (nf->notices != NULL || nf->all)
+        if (nf->notices != NULL || nf->all || nf->stale)
             work(fs);
         else
             pthread_cond_wait(&nf->changed, &nf->mtx);
@@ -120,32 +132,41 @@ void notify_all(struct fs *fs)
     pthread_mutex_unlock(&nf->mtx);
 }
 
-struct late_err {
+void notify_stale(struct fs *fs)
+{
+    struct notifier *nf = fs->notifier;
+
+    pthread_mutex_lock(&nf->mtx);
+    nf->stale = true;
+    pthread_cond_signal(&nf->changed);
+    pthread_mutex_unlock(&nf->mtx);
+}
+
+struct late {
     struct notice notice;
     struct op op;
-    int rc;
+    struct answer answer;
 };
 
 static void reply_late(struct notice *n, bool waits)
 {
-    struct late_err *l = (struct late_err *)((char *)n - offsetof(struct late_err, notice));
+    struct late *l = (struct late *)((char *)n - offsetof(struct late, notice));
 
-    if (waits)
-        op_reply_err(&l->op, l->rc);
+    op_send(&l->op, &l->answer, waits);
     free(l);
 }
 
-void op_reply_err_dropped(struct op *op, struct node *node, bool pages, int rc)
+void op_answer_dropped(struct op *op, struct node *node, bool pages, const struct answer *a)
 {
-    struct late_err *l = calloc(1, sizeof *l);
+    struct late *l = calloc(1, sizeof *l);
 
     if (l == NULL) {
         notify_all(op->fs);
-        op_reply_err(op, rc);
+        op_send(op, a, true);
         return;
     }
     l->op = *op;
-    l->rc = rc;
+    l->answer = *a;
     l->notice = (struct notice){.op = &l->op, .node = node, .pages = pages, .then = reply_late};
     notify_then(&l->notice);
 }

@@ -233,7 +233,7 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
     if (rc == 0)
         rc = change_and_tell(&op, node, name, value, size, flags);
     if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
-        op_reply_err_dropped(&op, node, false, rc);
+        op_answer_dropped(&op, node, false, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
     else
         op_reply_err(&op, rc);
 }

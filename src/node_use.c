@@ -167,6 +167,16 @@ int node_use(struct p9_scope *sc, struct node_use *u)
     return 0;
 }
 
+int node_walk_again(struct p9_scope *sc, struct node_use *u)
+{
+    struct p9_fid *fid;
+    int rc = u->user != NULL ? walk_to(sc, u, true, &fid, NULL) : -EACCES;
+
+    if (rc == 0)
+        p9_fid_put(fid);
+    return rc;
+}
+
 /* Puts the first name of a file with several last. Called with the lock. */
 static bool try_other_name(struct node_use *u)
 {

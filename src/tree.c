@@ -79,12 +79,50 @@ struct link *link_find(struct tree *t, struct node *parent, const char *name)
     return l;
 }
 
-void node_changing(struct tree *t, struct node *node)
+static void changing(struct tree *t, struct node *node)
 {
     node->changes = ++t->changes;
     node->fresh_until = node->lacks_until = 0;
     if (t->kept != NULL) /* it would be found to be another */
         node_drop_kept(t, node);
+}
+
+/* The kernel has what was so before. */
+static void add_stale(struct tree *t, struct node *node)
+{
+    if (node->is_stale || node->nlookup == 0)
+        return;
+    node->is_stale = true;
+    node->nlookup++;
+    LL_PREPEND2(t->stale, node, next_stale);
+    atomic_store(&t->has_stale, true);
+}
+
+/* Where names have nodes of their own the file is the same. */
+void node_changing(struct tree *t, struct node *node)
+{
+    changing(t, node);
+    for (struct node *twin = node->twin_next; twin != NULL && twin != node; twin = twin->twin_next) {
+        if (!qid_same_file(&twin->qid, &node->qid) || (twin->qid.type & P9_QTDIR))
+            continue;
+        changing(t, twin);
+        twin->touched = twin->changes;
+        twin->seen++;
+        add_stale(t, twin);
+    }
+}
+
+struct node *tree_next_stale(struct tree *t)
+{
+    pthread_mutex_lock(&t->mtx);
+    struct node *node = t->stale;
+    if (node != NULL) {
+        t->stale = node->next_stale;
+        node->is_stale = false;
+    }
+    atomic_store(&t->has_stale, t->stale != NULL);
+    pthread_mutex_unlock(&t->mtx);
+    return node;
 }
 
 struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)
@@ -107,9 +145,20 @@ struct link *link_add(struct tree *t, struct node *parent, const char *name, str
 
 static void node_unindex(struct tree *t, struct node *node)
 {
-    if (node->indexed)
+    struct node *in_index = NULL, *next = node->twin_next;
+
+    if (next == NULL)
+        return;
+    HASH_FIND(hh, t->by_qid, &node->qid.path, sizeof node->qid.path, in_index);
+    if (in_index == node)
         HASH_DEL(t->by_qid, node);
-    node->indexed = false;
+    if (next != node) {
+        node->twin_prev->twin_next = next;
+        next->twin_prev = node->twin_prev;
+    }
+    if (in_index == node && next != node)
+        HASH_ADD(hh, t->by_qid, qid.path, sizeof next->qid.path, next);
+    node->twin_prev = node->twin_next = NULL;
 }
 
 static bool node_unused(const struct tree *t, const struct node *node)
@@ -211,16 +260,24 @@ static bool was_told(const struct node *node, const struct p9_attr *attr)
            old->nlink == attr->nlink;
 }
 
-/* What has this qid and several names, one of which we know. Servers repeat a
- * qid.path on another device: it is the same file only if all attributes agree. */
-static struct node *find_by_qid(struct tree *t, const struct p9_attr *attr)
+static struct node *in_index(const struct tree *t, uint64_t qid_path)
 {
     struct node *node;
 
-    if (S_ISDIR(attr->mode) || attr->nlink < 2)
+    HASH_FIND(hh, t->by_qid, &qid_path, sizeof qid_path, node);
+    return node;
+}
+
+/* What has this qid and several names, one of which we know. Servers repeat a
+ * qid.path on another device: it is the same file only if all attributes agree, and not at all where that was seen. */
+static struct node *find_by_qid(const struct tree *t, const struct p9_attr *attr)
+{
+    if (S_ISDIR(attr->mode) || attr->nlink < 2 || t->places != NULL)
         return NULL;
-    HASH_FIND(hh, t->by_qid, &attr->qid.path, sizeof attr->qid.path, node);
-    return node != NULL && qid_same_file(&node->qid, &attr->qid) ? node : NULL;
+    struct node *node = in_index(t, attr->qid.path), *first = node;
+    while (node != NULL && !qid_same_file(&node->qid, &attr->qid))
+        node = node->twin_next != first ? node->twin_next : NULL;
+    return node;
 }
 
 struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr)
@@ -235,27 +292,102 @@ struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr)
     return node;
 }
 
-/* Keeps the index: what has several names, once each. */
+/* Keeps the index. Not every dialect tells the number of names. */
 static void node_index(struct tree *t, struct node *node, const struct p9_attr *attr)
 {
-    struct node *other;
-
-    if (S_ISDIR(attr->mode) || attr->nlink < 2 || node->indexed)
+    if (node->twin_next != NULL || (!S_ISDIR(attr->mode) && attr->nlink < 2 && p9_counts_links(t->client)))
         return;
-    HASH_FIND(hh, t->by_qid, &node->qid.path, sizeof node->qid.path, other);
-    if (other != NULL)
+    struct node *other = in_index(t, node->qid.path);
+    if (other == NULL) {
+        HASH_ADD(hh, t->by_qid, qid.path, sizeof node->qid.path, node);
+        node->twin_prev = node->twin_next = node;
         return;
-    HASH_ADD(hh, t->by_qid, qid.path, sizeof node->qid.path, node);
-    node->indexed = true;
+    }
+    node->twin_prev = other;
+    node->twin_next = other->twin_next;
+    node->twin_next->twin_prev = node;
+    other->twin_next = node;
 }
 
-static struct node *node_new(struct tree *t, const struct p9_attr *attr)
+/* ---- places where qid.path begins anew ---------------------------------- */
+
+enum { MOST_PLACES = 1024 };
+
+struct place {
+    struct place *next;
+    uint32_t in_space, space; /* of the directory it is in, and of what is below it */
+    uint64_t in;              /* that directory's qid.path */
+    char name[];
+};
+
+static uint32_t space_of(const struct tree *t, const struct node *parent, const char *name, bool is_dir)
+{
+    const struct place *p = is_dir ? t->places : NULL;
+
+    while (p != NULL && (p->in_space != parent->space || p->in != parent->qid.path || strcmp(p->name, name) != 0))
+        p = p->next;
+    return p != NULL ? p->space : parent->space;
+}
+
+static bool is_other_place(const struct tree *t, const struct node *node, const struct link *l,
+                           const struct p9_attr *attr, uint32_t space)
+{
+    return node->space == space && qid_same_file(&node->qid, &attr->qid) && (l == NULL || l->node != node) &&
+           (node->links != NULL || node == &t->root);
+}
+
+struct node *tree_other_place(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr)
+{
+    struct node *found = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    const struct link *l = link_find(t, parent, name);
+    uint32_t space = space_of(t, parent, name, true);
+    struct node *first = in_index(t, attr->qid.path), *node = first;
+    if (is_other_place(t, &t->root, l, attr, space))
+        found = &t->root;
+    while (node != NULL && found == NULL) {
+        found = is_other_place(t, node, l, attr, space) ? node : NULL;
+        node = node->twin_next != first ? node->twin_next : NULL;
+    }
+    if (found != NULL)
+        found->nlookup++;
+    pthread_mutex_unlock(&t->mtx);
+    return found;
+}
+
+void tree_add_place(struct tree *t, const struct node *parent, const char *name)
+{
+    size_t n = strlen(name) + 1;
+    struct place *p = malloc(sizeof *p + n);
+
+    pthread_mutex_lock(&t->mtx);
+    if (p != NULL && t->nplaces < MOST_PLACES && space_of(t, parent, name, true) == parent->space) {
+        *p = (struct place){.in_space = parent->space, .in = parent->qid.path, .space = ++t->nplaces};
+        memcpy(p->name, name, n);
+        LL_PREPEND(t->places, p);
+        p = NULL;
+    }
+    pthread_mutex_unlock(&t->mtx);
+    free(p);
+}
+
+void tree_cut(struct tree *t, struct node *dir)
+{
+    pthread_mutex_lock(&t->mtx);
+    if (dir->links != NULL)
+        link_cut(t, dir->links);
+    pthread_mutex_unlock(&t->mtx);
+}
+
+static struct node *node_new(struct tree *t, const struct p9_attr *attr, uint32_t space)
 {
     struct node *node = calloc(1, sizeof *node);
 
     if (node == NULL)
         return NULL;
     node->qid = attr->qid;
+    node->space = space;
     DL_APPEND(t->all, node);
     t->nodes++;
     return node;
@@ -274,7 +406,7 @@ static struct node *enter(struct tree *t, struct node *parent, const char *name,
     }
     struct node *node = find_by_qid(t, attr);
     if (node == NULL || !was_told(node, attr))
-        node = node_new(t, attr);
+        node = node_new(t, attr, space_of(t, parent, name, S_ISDIR(attr->mode)));
     if (node != NULL && link_add(t, parent, name, node) == NULL) {
         node_release(t, node);
         node = NULL;
@@ -443,6 +575,10 @@ void tree_free(struct tree *t)
     p9_client_on_shortage(t->client, NULL, NULL);
     wait_for_clones(t);
     HASH_CLEAR(hh, t->by_qid);
+    for (struct place *p; (p = t->places) != NULL;) {
+        t->places = p->next;
+        free(p);
+    }
     HASH_ITER (hh, t->links, l, next_link) {
         HASH_DEL(t->links, l);
         free(l);

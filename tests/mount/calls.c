@@ -672,6 +672,32 @@ static void read_after_rotation(void)
     CHECK(close(fd) == 0 && close(out) == 0);
 }
 
+/* What is done by one name of a file is seen by the other, whatever the kernel has of it. */
+static void two_names(void)
+{
+    char text[16] = "";
+    struct stat st;
+    int fd = open("h1", O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+    CHECK(write(fd, "old", 3) == 3 && close(fd) == 0);
+    CHECK(link("h1", "h2") == 0);
+    int other = open("h2", O_RDONLY);
+    CHECK(pread(other, text, sizeof text, 0) == 3 && memcmp(text, "old", 3) == 0);
+    CHECK(stat("h2", &st) == 0 && (st.st_mode & 0777) == 0644);
+    CHECK(chmod("h1", 0600) == 0);
+    CHECK(stat("h2", &st) == 0 && (st.st_mode & 0777) == 0600);
+    fd = open("h1", O_RDWR);
+    CHECK(pwrite(fd, "new", 3, 0) == 3 && close(fd) == 0);
+    CHECK(pread(other, text, sizeof text, 0) == 3 && memcmp(text, "new", 3) == 0);
+    CHECK(truncate("h1", 1) == 0);
+    CHECK(fstat(other, &st) == 0 && st.st_size == 1);
+    CHECK(pread(other, text, sizeof text, 0) == 1);
+    CHECK(unlink("h1") == 0);
+    CHECK(pread(other, text, sizeof text, 0) == 1 && text[0] == 'n');
+    CHECK(stat("h2", &st) == 0 && st.st_nlink == 1);
+    CHECK(close(other) == 0 && unlink("h2") == 0);
+}
+
 /* A mapped page, of which the server stores a part only. */
 static void map_partly_stored(void)
 {
@@ -810,6 +836,7 @@ static const struct {
     {"error_told_once", error_told_once},
     {"error_kept", error_kept},
     {"map_partly_stored", map_partly_stored},
+    {"two_names", two_names},
     {"other_file_unchanged", other_file_unchanged},
     {"read_after_rotation", read_after_rotation},
     {"rename_flags", rename_flags},

@@ -1,0 +1,86 @@
+#!/bin/bash
+# identity.sh: what is one file and what are two, where a server repeats its numbers of files or does not tell of names.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+# Two file systems below the export, which number their files alike. What differs is the content.
+two_devices() {
+    local d
+    for d in a1 a2; do
+        mkdir "$exp/$d"
+        mount -t tmpfs none "$exp/$d"
+        mkdir "$exp/$d/etc"
+        echo "of $d" > "$exp/$d/etc/conf"
+        ln "$exp/$d/etc/conf" "$exp/$d/etc/link"
+        touch -d @1000000000 "$exp/$d/etc/conf"
+    done
+    same "$(stat -c %i "$exp/a1/etc/conf")" "$(stat -c %i "$exp/a2/etc/conf")"
+}
+no_devices() { umount "$exp/a1" "$exp/a2"; }
+
+# all COMMAND...: each number that it says is there once
+once() { same "$("$@" | sort | uniq -d)" ''; }
+
+case_two_devices_below_one_export() {
+    serve PORT "$exp"
+    two_devices
+    attach
+    trap 'cd /; umount "$mnt"; no_devices; stop' EXIT
+    same "$(cat "$mnt/a1/etc/conf" "$mnt/a2/etc/conf" "$mnt/a1/etc/link" "$mnt/a2/etc/link" | tr '\n' ' ')" \
+        'of a1 of a2 of a1 of a2 '
+    [ "$(stat -c %i "$mnt/a1/etc/conf")" != "$(stat -c %i "$mnt/a2/etc/conf")" ]
+    once stat -c %i "$mnt/a1" "$mnt/a2" "$mnt/a1/etc" "$mnt/a2/etc" "$mnt/a1/etc/conf" "$mnt/a2/etc/conf"
+    tar -C "$mnt" -cf "$work/tar" a1 a2
+    mkdir "$work/unpacked" "$work/copy"
+    tar -C "$work/unpacked" -xf "$work/tar"
+    diff -r "$exp" "$work/unpacked" # nothing is a link to what is in a1
+    cp -a "$mnt/a1" "$mnt/a2" "$work/copy"
+    diff -r "$exp" "$work/copy"
+    fails cmp "$mnt/a1/etc/conf" "$mnt/a2/etc/conf"
+    same "$(stat -c %i "$mnt/a2/etc/conf")" "$(ls -i "$mnt/a2/etc" | sed -n 's/ conf//p' | tr -d ' ')"
+    umount "$mnt"
+    attach # in the other order
+    same "$(cat "$mnt/a2/etc/conf" "$mnt/a1/etc/conf" | tr '\n' ' ')" 'of a2 of a1 '
+    local before; before=$(stat -c %i "$mnt/a1/etc/conf")
+    echo 2 > /proc/sys/vm/drop_caches
+    same "$(stat -c %i "$mnt/a1/etc/conf")" "$before"
+    [ "$(stat -c %i "$mnt/a2/etc/conf")" != "$before" ]
+}
+
+case_names_of_a_file_on_two_devices() { # have nothing in common there but the file: what is done by one is seen by the other
+    serve PORT "$exp"
+    two_devices
+    attach attr_timeout=100,entry_timeout=100
+    trap 'cd /; umount "$mnt"; no_devices; stop' EXIT
+    stat "$mnt/a1" "$mnt/a2" "$mnt/a1/etc/conf" > /dev/null
+    "$TOOLS/calls" two_names "$mnt/a2"
+    "$TOOLS/calls" two_names "$mnt/a1"
+}
+
+case_names_that_no_number_of_links_tells_of() { # 9P2000.u
+    serve -v u PORT "$exp"
+    attach attr_timeout=100,entry_timeout=100
+    "$TOOLS/calls" two_names "$mnt"
+    umount "$mnt"
+    stop
+}
+
+case_a_directory_that_moved_is_no_other() {
+    serve PORT "$exp"
+    mkdir -p "$exp/d/sub" "$exp/e"
+    echo x > "$exp/d/sub/f"
+    ln "$exp/d/sub/f" "$exp/d/sub/g"
+    attach attr_timeout=100,entry_timeout=100
+    stat "$mnt/d/sub/f" > /dev/null
+    mv "$exp/d/sub" "$exp/e/moved"
+    same "$(stat -c %i "$mnt/e/moved")" "$(stat -c %i "$exp/e/moved")"
+    same "$(stat -c %i "$mnt/e/moved/f")" "$(stat -c %i "$mnt/e/moved/g")"
+    same "$(stat -c %i "$mnt/e/moved/f")" "$(stat -c %i "$exp/e/moved/f")"
+    same "$(cat "$mnt/e/moved/g")" x
+    mkdir "$exp/later"
+    same "$(stat -c %i "$mnt/later")" "$(stat -c %i "$exp/later")"
+    umount "$mnt"
+    stop
+}
+
+need_fuse
+run_cases
