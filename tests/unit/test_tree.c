@@ -772,12 +772,99 @@ static void told_attributes_hold_until_a_change(void **state)
     end(&w);
 }
 
+static struct node *enter_as(struct world *w, struct node *dir, const char *name, mode_t mode, uint64_t qid_path,
+                             uint64_t size)
+{
+    struct p9_attr attr = {
+        .qid = {.path = qid_path, .type = S_ISDIR(mode) ? P9_QTDIR : 0}, .mode = mode, .nlink = 2, .size = size};
+
+    return tree_enter(w->tree, dir, name, &attr, NULL, NULL, 0);
+}
+
+static unsigned count_stale(struct world *w, struct node *one)
+{
+    unsigned n = 0;
+
+    for (struct node *node; (node = tree_next_stale(w->tree)) != NULL; n++) {
+        assert_ptr_not_equal(node, one);
+        tree_forget(w->tree, node, 1);
+    }
+    return n;
+}
+
+static void what_is_done_by_one_name_is_stale_by_the_others(void **state)
+{
+    struct world w = begin(100);
+    struct node *root = &w.tree->root, *names[4];
+
+    (void)state;
+    for (unsigned gone = 0; gone < 4; gone++) { /* in whatever order they go */
+        for (unsigned i = 0; i < 4; i++) {
+            const char name[] = {(char)('a' + i), 0};
+            names[i] = enter_as(&w, root, name, S_IFREG, 5, i); /* with other attributes each has a node of its own */
+        }
+        struct node *other = enter_as(&w, root, "other", S_IFREG, 6, 0);
+        uint64_t before = tree_content(w.tree, names[1]);
+        tree_changing(w.tree, names[0]);
+        assert_true(w.tree->has_stale);
+        assert_int_equal(count_stale(&w, names[0]), 3);
+        assert_true(tree_content(w.tree, names[1]) != before);
+        tree_changing(w.tree, other);
+        assert_false(w.tree->has_stale);
+        tree_forget(w.tree, names[gone], 1);
+        tree_changing(w.tree, names[(gone + 1) % 4]);
+        assert_int_equal(count_stale(&w, names[(gone + 1) % 4]), 2);
+        for (unsigned i = 0; i < 4; i++)
+            if (i != gone)
+                tree_forget(w.tree, names[i], 1);
+        tree_forget(w.tree, other, 1);
+        assert_int_equal(w.tree->nodes, 1);
+        assert_null(w.tree->by_qid);
+    }
+    end(&w);
+}
+
+static void names_share_nothing_where_qids_repeat(void **state)
+{
+    struct world w = begin(100);
+    struct node *root = &w.tree->root;
+    const struct p9_attr attr = {.qid = {.path = 7, .type = P9_QTDIR}, .mode = S_IFDIR, .nlink = 2};
+
+    (void)state;
+    struct node *a1 = enter_as(&w, root, "a1", S_IFDIR, 7, 0), *f = enter_as(&w, a1, "f", S_IFREG, 8, 0);
+    assert_null(tree_other_place(w.tree, root, "a1", &attr));
+    assert_ptr_equal(tree_other_place(w.tree, root, "a2", &attr), a1);
+    tree_forget(w.tree, a1, 1);
+    assert_ptr_equal(enter_as(&w, a1, "g", S_IFREG, 8, 0), f); /* two names of a file */
+    tree_forget(w.tree, f, 1);
+    tree_add_place(w.tree, root, "a2");
+    assert_null(tree_other_place(w.tree, root, "a2", &attr)); /* by now that is known */
+    struct node *a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0), *other = enter_as(&w, a2, "f", S_IFREG, 8, 0);
+    assert_ptr_not_equal(other, f);
+    assert_int_equal(f->space, 0);
+    assert_int_equal(a2->space, 1);
+    assert_int_equal(other->space, 1);
+    tree_forget(w.tree, other, 1);
+    tree_forget(w.tree, a2, 1);
+    a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0); /* for as long as the mount lives */
+    assert_int_equal(a2->space, 1);
+    tree_cut(w.tree, a1);
+    assert_null(tree_known(w.tree, root, "a1"));
+    tree_forget(w.tree, a2, 1);
+    tree_forget(w.tree, f, 1);
+    tree_forget(w.tree, a1, 1);
+    assert_int_equal(w.tree->nodes, 1);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_name_is_the_same_node),
         cmocka_unit_test(forget_frees_from_the_leaves),
         cmocka_unit_test(a_replaced_file_is_another_node),
+        cmocka_unit_test(what_is_done_by_one_name_is_stale_by_the_others),
+        cmocka_unit_test(names_share_nothing_where_qids_repeat),
         cmocka_unit_test(a_replaced_file_is_not_taken),
         cmocka_unit_test(a_file_that_is_gone_is_enoent),
         cmocka_unit_test(one_move_takes_the_whole_subtree),
