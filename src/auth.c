@@ -102,7 +102,19 @@ static pid_t start(const char *command, const char *uname, const char *aname, in
     return rc == 0 ? pid : -rc;
 }
 
-static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to, int from)
+static void say_end(int status, struct p9_why *why)
+{
+    struct p9_why how;
+
+    snprintf(how.text, sizeof how.text, "the authentication command ended with %s %d",
+             WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    if (why != NULL)
+        *why = how;
+    else
+        log_error("%s", how.text);
+}
+
+static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to, int from, struct p9_why *why)
 {
     struct inflow in = {.afid = afid, .to = to};
     pthread_t thread;
@@ -123,15 +135,14 @@ static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to,
         pthread_join(thread, NULL);
     }
     if (rc == 0 && status != 0) {
-        log_error("the authentication command ended with %s %d", WIFEXITED(status) ? "status" : "signal",
-                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        say_end(status, why);
         rc = -EACCES;
     }
     return rc;
 }
 
 static int run_command(struct p9_scope *sc, struct p9_fid *afid, const char *command, const char *uname,
-                       const char *aname)
+                       const char *aname, struct p9_why *why)
 {
     int in[2], out[2];
 
@@ -146,20 +157,23 @@ static int run_command(struct p9_scope *sc, struct p9_fid *afid, const char *com
     close(in[0]);
     close(out[1]);
     if (pid > 0)
-        return converse(sc, afid, pid, in[1], out[0]);
+        return converse(sc, afid, pid, in[1], out[0], why);
     close(in[1]);
     close(out[0]);
     return pid;
 }
 
 int auth_attach(struct p9_scope *sc, struct p9_client *c, const char *command, const char *uname, uint32_t n_uname,
-                const char *aname, struct p9_fid **root)
+                const char *aname, struct p9_fid **root, struct p9_why *why)
 {
     struct p9_fid *afid = NULL;
+
+    if (why != NULL)
+        why->text[0] = 0;
     int rc = command != NULL ? p9_auth(sc, c, uname, n_uname, aname, &afid) : 0;
 
     if (rc == 0 && command != NULL)
-        rc = run_command(sc, afid, command, uname, aname);
+        rc = run_command(sc, afid, command, uname, aname, why);
     if (rc == 0)
         rc = p9_attach(sc, c, uname, n_uname, aname, afid, root);
     p9_fid_put(afid);

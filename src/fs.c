@@ -111,7 +111,7 @@ static struct user *attach_user(struct op *op, uid_t uid)
     struct p9_fid *root;
 
     const char *name = find_person(uid, &p) ? p.pw.pw_name : "";
-    if (auth_attach(&op->scope, fs->client, fs->auth, name, uid, fs->aname, &root) != 0)
+    if (auth_attach(&op->scope, fs->client, fs->auth, name, uid, fs->aname, &root, NULL) != 0)
         return NULL;
     return tree_user(fs->tree, uid, root);
 }

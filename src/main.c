@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static const char *mounted_at;
 
 /* Until the mount is ready libfuse's last word is kept: it is a part of ours. */
 static struct {
-    bool kept;
+    atomic_bool kept;
     char line[512];
 } last_word;
 
@@ -181,16 +182,19 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
 {
     struct p9_attr attr;
     struct p9_fid *root;
+    struct p9_why why;
     struct p9_session *s = p9_client_session(c);
 
     if (o->auth != NULL) /* it may ask a person */
         p9_session_timeout(s, 0);
-    int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root);
+    int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root, &why);
     p9_session_timeout(s, SETUP_TIMEOUT_MS);
     if (err != 0) {
-        bool wanted = o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname);
-        log_error("cannot attach to '%s' on %s as %s: %s%s", o->aname, o->source, o->uname, strerror(-err),
-                  wanted ? " (the server wants authentication: option auth=COMMAND gives it)" : "");
+        const char *more = why.text;
+        if (o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname))
+            more = "the server wants authentication: option auth=COMMAND gives it";
+        log_error("cannot attach to '%s' on %s as %s: %s%s%s%s", o->aname, o->source, o->uname, strerror(-err),
+                  *more != 0 ? " (" : "", more, *more != 0 ? ")" : "");
         return NULL;
     }
     err = p9_getattr(NULL, root, &attr);

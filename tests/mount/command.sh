@@ -5,6 +5,7 @@
 gone() { ! kill -0 "$1" 2>/dev/null; }
 is_mounted() { mountpoint -q "$mnt"; }
 not_mounted() { ! is_mounted; }
+is_sanitized() { grep -q '__[at]san_init' "$P9FS"; }
 
 # dies COMMAND...: status 1, one line of ours, no mount
 dies() {
@@ -25,6 +26,29 @@ case_server_gone_before_the_mount() {
         serve -f "$rule" PORT "$exp"
         dies attach
         stop
+    done
+}
+case_a_command_that_fails_is_said_once() {
+    serve -a sesame PORT "$exp"
+    dies attach "auth=exit 3"
+    grep -q "as root: Permission denied (the authentication command ended with status 3)" "$work/err"
+    stop
+}
+case_one_thread() { # and libfuse's own loop, which gives each a descriptor
+    local option
+    : > "$exp/file"
+    for option in -s -oclone_fd; do
+        "$P9FS" $option "127.0.0.1:$exp" "$mnt" -o "port=$port"
+        same "$(ls "$mnt")" file
+        echo x > "$mnt/new"
+        same "$(cat "$exp/new")" x
+        rm "$mnt/new"
+        umount "$mnt"
+        "$P9FS" -f $option "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> /dev/null &
+        wait_until 20 is_mounted
+        kill -TERM $!
+        wait $! || fail "it ended with status $?"
+        not_mounted
     done
 }
 case_server_gone_while_a_command_speaks() { # it is not said twice
@@ -91,12 +115,15 @@ only_three() {
     done
 }
 case_few_descriptors() { # one clear line, or a mount that works, and ends
+    ! is_sanitized || return 0 # which takes some for itself
     local n rc works=
     : > "$exp/file"
     for n in 4 5 6 7 8 9 10; do
+        : > "$work/err"
         (only_three; ulimit -n $n; exec "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port") 2> "$work/err" &
         rc=0
-        if wait_until 20 eval "is_mounted || gone $!" && is_mounted; then
+        wait_until 20 test -s "$work/err" # it says what it speaks, or what is wrong
+        if grep -q ' speaks ' "$work/err"; then
             same "$(ls "$mnt")" file
             umount "$mnt"
             wait $! || rc=$?
@@ -164,7 +191,7 @@ case_killed_while_it_mounts_and_nothing_heard() { # a child that does not hear t
 # ---- memory -----------------------------------------------------------------
 
 case_no_memory_for_requests() { # what is mounted stays, and goes on
-    ! grep -q '__[at]san_init' "$P9FS" || return 0 # which have a malloc of their own
+    ! is_sanitized || return 0 # which has a malloc of its own
     local i readers=
     serve -f "Tlopen silent when=$work/hang" PORT "$exp"
     for i in 1 2 3 4 5 6; do echo x > "$exp/$i"; done

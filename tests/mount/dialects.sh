@@ -170,6 +170,27 @@ synthetic_writes() {
 }
 case_synthetic_writes() { for_old_dialects synthetic_writes; }
 
+case_a_listing_read_on_late() { # what it says of files is believed for as long as any attributes, and not from then on
+    local d files; files=$(seq -f file-%.0f 1500)
+    for d in 0 u; do
+        (cd "$exp" && for f in $files; do echo old > $f; done)
+        serve -v $d PORT "$exp"
+        attach attr_timeout=2,entry_timeout=2
+        coproc perl -e '$| = 1; opendir D, $ARGV[0]; readdir D; print "begun\n"; <STDIN>; 1 while defined readdir D;
+            print "ended\n"; <STDIN>' "$mnt"
+        read -r -t 60 <&"${COPROC[0]}"
+        (cd "$exp" && for f in $files; do echo newer > $f; done)
+        sleep 2.1
+        echo >&"${COPROC[1]}"
+        read -r -t 60 <&"${COPROC[0]}"
+        same "$(cd "$mnt" && stat -c %s $files | sort | uniq -c | tr -s ' ')" ' 1500 6'
+        echo >&"${COPROC[1]}"
+        wait $COPROC_PID
+        umount "$mnt"
+        stop
+    done
+}
+
 case_blocked_read_is_interrupted() { # Tflush is sent, its tag rests until Rflush, and all else goes on
     serve -v 0 -o slow-flush PORT
     attach
