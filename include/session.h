@@ -67,6 +67,7 @@ struct p9_session_options {
     uint32_t msize;          /* asked for, bytes */
     enum p9_dialect dialect; /* asked for first; then lower ones, or as the server answers */
     bool only;               /* that dialect, and no other */
+    bool last;               /* there is no other connection to be had: nothing is asked for that may end this one */
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
     int setup_timeout_ms;    /* how long p9_call waits before p9_session_timeout; 0: for ever */
     bool trace;              /* every message to stderr */

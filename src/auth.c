@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "thread.h"
 
 enum { CHUNK = 4096 };
 
@@ -118,7 +119,7 @@ static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to,
 {
     struct inflow in = {.afid = afid, .to = to};
     pthread_t thread;
-    int status, rc = -pthread_create(&thread, NULL, inflow_main, &in);
+    int status, rc = thread_start(&thread, inflow_main, &in);
     bool flowing = rc == 0;
 
     if (flowing)

@@ -38,11 +38,13 @@ struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_c
     struct p9_client *c = NULL;
     bool again = true;
 
+    why->text[0] = 0;
     while (again) {
         int err;
         struct transport *t = d->dial(d->arg, &err, why);
         struct p9_client_options co = *o;
         co.session.dialect = dialect;
+        co.session.last = d->once;
         if (first.text[0] != 0) /* it had its time: a lower one is known at once, or not at all */
             co.session.setup_timeout_ms = (o->session.setup_timeout_ms + 1) / 2;
         if (t != NULL) {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -48,13 +49,36 @@ static int note_inherited(int fd)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
+/* In a chroot, early in the boot. */
+static int note_without_proc(void)
+{
+    enum { MOST = 65536 };
+    struct rlimit limit;
+    int err = 0;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > MOST)
+        limit.rlim_cur = MOST;
+    for (int fd = 3; err == 0 && fd < (int)limit.rlim_cur; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            err = note_inherited(fd);
+    return err;
+}
+
+bool daemon_inherited(int fd)
+{
+    for (size_t i = 0; i < inherited.n; i++)
+        if (inherited.fds[i] == fd)
+            return true;
+    return fd >= 0 && fd <= 2;
+}
+
 int daemon_begin(void)
 {
     int err = fill_standard();
     DIR *d = err == 0 ? opendir("/proc/self/fd") : NULL;
 
     if (err == 0 && d == NULL)
-        err = -errno;
+        return note_without_proc();
     for (struct dirent *de; err == 0 && (de = readdir(d)) != NULL;) {
         int fd = atoi(de->d_name); /* 0 for "." and ".." */
         if (fd > 2 && fd != dirfd(d))

@@ -119,10 +119,10 @@ static struct user *attach_user(struct op *op, uid_t uid)
 struct user *op_user(struct op *op)
 {
     struct fs *fs = op->fs;
-    uid_t uid = fuse_req_ctx(op->req)->uid;
 
     if (op->user != NULL)
         return op->user;
+    uid_t uid = fuse_req_ctx(op->req)->uid;
     if (fs->access == ACCESS_USER) {
         op->user = tree_user(fs->tree, uid, NULL);
         if (op->user == NULL)

@@ -227,7 +227,7 @@ struct notice {
     bool pages;        /* else its attributes alone */
     /* Called by the notifier's thread; waits: it is not answered yet. Frees both. */
     void (*then)(struct notice *n, bool waits);
-    bool answered; /* guarded by the notifier */
+    bool entering, interrupted, answered; /* the notifier's */
     struct notice *next;
 };
 void notify_then(struct notice *n);

@@ -102,6 +102,7 @@ static int set(struct lock_ask *a, struct file_locks *fl)
         fl->gained = false;
     }
     int lowered = lock_lower(&k, want->start, want->end);
+    fl->owed = fl->owed || (lowered != 0 && !fl->overdue);
     if (rc == 0 && want->type != LK_WRITE) /* something may have become free */
         lock_wake(k.locks);
     lock_end(&k);

@@ -25,6 +25,7 @@ struct locks {
     struct lock_ask *asks;             /* those who wait, the first first */
     unsigned pass;                     /* of trying them all */
     struct lock_call *left, *returned; /* requests that nobody waits for: not answered yet, and answered since */
+    uint64_t probe_at;                 /* a byte that nobody locks, and hardly another client tries at the same time */
     bool woken, stop;
     bool over; /* the tree is gone: what is answered now is nobody's */
 };
@@ -84,9 +85,8 @@ int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_l
 /* What is in `returned` is noted, and given back where nobody here wants it: in two steps. For the thread. */
 void lock_note_returned(struct fs *fs);
 void lock_settle_returned(struct fs *fs);
-/* At the end: nobody is interested any more in what was left. */
+/* At the end: nobody is interested any more in what was left, or came back. */
 void lock_disown(struct fs *fs);
-void lock_free_returned(struct fs *fs);
 
 /* ---- fs_lock_wait.c ----------------------------------------------------- */
 

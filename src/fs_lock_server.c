@@ -26,8 +26,6 @@ enum {
     FLUSH_MS = 1000,  /* and so long after a flush, or by who is being killed */
 };
 
-static const uint64_t probe_at = (uint64_t)1 << 62; /* a byte that nobody locks */
-
 /* ---- one request -------------------------------------------------------- */
 
 struct lock_call {
@@ -375,20 +373,26 @@ static bool still_held(struct locking *k, struct p9_fid *fid, const struct lock_
     return rc == -EAGAIN;
 }
 
+static bool says_whole_files(int rc)
+{
+    return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ENOLCK || rc == -EINVAL;
+}
+
 /* Tries by another fid whether a byte far from ours can be locked: a server of files refuses (diod 1.0.24), or does not answer
  * (hugelgupf/p9). Then by ours, and gives it back: nfs-ganesha 4.3 takes that for giving back all. 1, -1, or 0 if it could not be tried. */
 static int try_ranges(struct locking *k, struct p9_fid *fid)
 {
+    const uint64_t probe_at = k->locks->probe_at;
     enum lock_type ours = strongest(k->fl->server);
     const struct lock_range none = one_byte(probe_at, LK_NONE), theirs = one_byte(probe_at, other_type(ours));
     int rc = ask(k, fid, 0, &theirs, false);
 
     if (rc != 0)
-        return rc == -EINTR || rc == -ENOMEM ? 0 : -1;
+        return says_whole_files(rc) ? -1 : 0;
     ask(k, fid, 0, &none, false);
     rc = lock_on_server(k, ours, probe_at, probe_at);
     if (rc != 0)
-        return rc == -EINTR || rc == -ENOMEM ? 0 : -1;
+        return says_whole_files(rc) ? -1 : 0;
     lock_on_server(k, LK_NONE, probe_at, probe_at);
     if (still_held(k, fid, k->fl->server))
         return 1;
@@ -400,11 +404,13 @@ static int try_ranges(struct locking *k, struct p9_fid *fid)
 static bool locks_ranges(struct locking *k)
 {
     struct fs *fs = k->op->fs;
-    struct node_use u = op_use(k->op, k->node);
+    struct node_use u = {.tree = fs->tree,
+                         .node = k->node}; /* by who has it open: to attach would be to ask the server */
     int known = atomic_load(&fs->lock_ranges);
 
     if (known != 0 || atomic_load(&fs->no_locks))
         return known >= 0;
+    u.user = k->f != NULL ? k->f->handle.user : k->op->user;
     pthread_mutex_unlock(&k->locks->mtx);
     int rc = node_take(&k->op->scope, &u);
     if (rc == 0 && (rc = p9_open(&k->op->scope, u.fid, O_RDWR)) != 0)
@@ -441,7 +447,9 @@ static int give_all(struct locking *k)
 {
     int rc = k->fl->server != NULL ? lock_on_server(k, LK_NONE, 0, LK_TO_END) : 0;
 
-    if (!k->fl->overdue) /* it goes with the fid */
+    bool goes =
+        k->fl->fid == NULL || atomic_load(&k->fl->fid->refs) == 1; /* with the fid, which is not an open file's */
+    if (!k->fl->overdue && (rc == 0 || goes))
         locks_free(&k->fl->server);
     return rc;
 }
@@ -495,7 +503,10 @@ void lock_end(struct locking *k)
 
     while (fl->owed && !fl->overdue) {
         fl->owed = false;
-        lock_lower(k, 0, LK_TO_END);
+        if (lock_lower(k, 0, LK_TO_END) != 0 && !fl->overdue) {
+            fl->owed = true; /* for who changes something next */
+            break;
+        }
     }
     if (fl->server == NULL && !fl->overdue) {
         fid = fl->fid;
@@ -572,15 +583,11 @@ void lock_disown(struct fs *fs)
             tree_forget(fs->tree, c->node, 1);
         c->node = NULL;
     }
-    pthread_mutex_unlock(&q->mtx);
-}
-
-void lock_free_returned(struct fs *fs)
-{
-    struct lock_call *c, *next;
-
-    LL_FOREACH_SAFE(fs->locks->returned, c, next)
-    {
+    while ((c = q->returned) != NULL) {
+        LL_DELETE(q->returned, c);
+        if (c->node != NULL)
+            tree_forget(fs->tree, c->node, 1);
         call_free(c);
     }
+    pthread_mutex_unlock(&q->mtx);
 }

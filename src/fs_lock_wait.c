@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "clock.h"
 #include "fs_lock.h"
+#include "thread.h"
+
+#define PROBES 1000000007u /* bytes, of which each mount tries one */
 
 enum { UNSURE_WAIT_MS = 1, FIRST_WAIT_MS = 10, LAST_WAIT_MS = 1000 };
 
@@ -213,6 +217,7 @@ static struct locks *locks_new(void)
 
     if (q == NULL)
         return NULL;
+    q->probe_at = ((uint64_t)1 << 62) + (clock_us() % PROBES);
     pthread_mutex_init(&q->mtx, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -228,7 +233,6 @@ void locks_free_all(struct fs *fs)
 
     if (q == NULL)
         return;
-    lock_free_returned(fs);
     pthread_cond_destroy(&q->settled);
     pthread_cond_destroy(&q->changed);
     pthread_mutex_destroy(&q->mtx);
@@ -241,10 +245,10 @@ int locks_start(struct fs *fs)
     fs->locks = locks_new();
     if (fs->locks == NULL)
         return -ENOMEM;
-    int err = pthread_create(&fs->locks->thread, NULL, queue_main, fs);
+    int err = thread_start(&fs->locks->thread, queue_main, fs);
     if (err != 0)
         locks_free_all(fs);
-    return -err;
+    return err;
 }
 
 void locks_stop(struct fs *fs)

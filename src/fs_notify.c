@@ -10,10 +10,11 @@
 #include <utlist.h>
 
 #include "fs.h"
+#include "thread.h"
 
 struct notifier {
     pthread_t thread;
-    pthread_mutex_t mtx; /* guards all below, and `answered` of every notice */
+    pthread_mutex_t mtx; /* guards all below, and of every notice what is said to be the notifier's */
     pthread_cond_t changed;
     struct notice *notices; /* the first first */
     bool all, stale, stop;
@@ -94,6 +95,14 @@ static void *notifier_main(void *arg)
 
 /* ---- what is to be told ------------------------------------------------- */
 
+/* Called with the lock: when it is given up the notice may be gone. */
+static void answer_interrupted(struct notice *n)
+{
+    if (!n->answered)
+        op_reply_interrupted(n->op);
+    n->answered = true;
+}
+
 static void on_interrupt(fuse_req_t req, void *arg)
 {
     struct notice *n = arg;
@@ -103,20 +112,24 @@ static void on_interrupt(fuse_req_t req, void *arg)
     if (!op_should_end(n->op))
         return;
     pthread_mutex_lock(&nf->mtx);
-    bool waits = !n->answered;
-    n->answered = true;
+    n->interrupted = true;
+    if (!n->entering)
+        answer_interrupted(n);
     pthread_mutex_unlock(&nf->mtx);
-    if (waits)
-        op_reply_interrupted(n->op);
 }
 
+/* libfuse calls on_interrupt at once for a request that was interrupted before, and needs the request when that returns. */
 void notify_then(struct notice *n)
 {
     struct notifier *nf = n->op->fs->notifier;
 
     n->op->any_signal = false;
+    n->entering = true;
     fuse_req_interrupt_func(n->op->req, on_interrupt, n);
     pthread_mutex_lock(&nf->mtx);
+    n->entering = false;
+    if (n->interrupted)
+        answer_interrupted(n);
     LL_APPEND(nf->notices, n);
     pthread_cond_signal(&nf->changed);
     pthread_mutex_unlock(&nf->mtx);
@@ -182,12 +195,12 @@ int notifier_start(struct fs *fs)
     pthread_mutex_init(&nf->mtx, NULL);
     pthread_cond_init(&nf->changed, NULL);
     fs->notifier = nf;
-    int err = pthread_create(&nf->thread, NULL, notifier_main, fs);
+    int err = thread_start(&nf->thread, notifier_main, fs);
     if (err != 0) {
         fs->notifier = NULL;
         free(nf);
     }
-    return -err;
+    return err;
 }
 
 void notifier_stop(struct fs *fs)

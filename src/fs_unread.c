@@ -50,8 +50,10 @@ static int find_connection(const char *mountpoint)
 {
     char device[32];
     unsigned minor;
+    bool alone;
 
-    if (!readahead_device(mountpoint, device) || sscanf(device, "%*u:%u", &minor) != 1)
+    /* Of several mounts one upon the other ours may be any. */
+    if (!readahead_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
         return -1;
     int top = open("/sys/fs/fuse/connections", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int dir = open_below(top, minor);

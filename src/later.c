@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "thread.h"
+
 struct later {
     unsigned (*fn)(void *arg);
     void *arg;
@@ -88,7 +90,7 @@ struct later *later_new(unsigned (*fn)(void *arg), void *arg)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&l->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&l->thread, NULL, later_main, l) == 0)
+    if (thread_start(&l->thread, later_main, l) == 0)
         return l;
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mtx);

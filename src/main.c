@@ -318,6 +318,11 @@ static int run(struct options *o)
     mounted_at = fs.mountpoint = mountpoint;
     readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
     const int given[] = {o->rfdno, o->wfdno, fd_of_mount(mountpoint)};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i] >= 0 && !daemon_inherited(given[i])) {
+            log_error("descriptor %d is not open", given[i]);
+            goto out;
+        }
     int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
     if (err != 0) {
         log_error("cannot go to the background: %s", strerror(-err));

@@ -29,7 +29,7 @@ void readahead_unescape(char *s)
     *to = 0;
 }
 
-bool readahead_device(const char *mountpoint, char device[32])
+bool readahead_device(const char *mountpoint, char device[32], bool *alone)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");
     char *line = NULL, *where;
@@ -37,12 +37,14 @@ bool readahead_device(const char *mountpoint, char device[32])
     size_t size = 0;
     bool found = false;
 
+    *alone = true;
     while (f != NULL && getline(&line, &size, f) >= 0) {
         if (sscanf(line, "%*s %*s %31s %*s %ms", dev, &where) != 2)
             continue;
         readahead_unescape(where);
         if (strcmp(where, mountpoint) == 0) {
             memcpy(device, dev, sizeof dev);
+            *alone = !found;
             found = true;
         }
         free(where);
@@ -56,8 +58,9 @@ bool readahead_device(const char *mountpoint, char device[32])
 void readahead_set(const char *mountpoint, unsigned kib)
 {
     char device[32], path[80], text[16];
+    bool alone;
 
-    if (kib == 0 || !readahead_device(mountpoint, device))
+    if (kib == 0 || !readahead_device(mountpoint, device, &alone))
         return;
     snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", device);
     int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -10,8 +10,8 @@
  * only root can. Without effect otherwise, and with 0. */
 void readahead_set(const char *mountpoint, unsigned kib);
 
-/* The device of what is mounted there last, "MAJOR:MINOR". Asks nothing of the file system itself. */
-bool readahead_device(const char *mountpoint, char device[32]);
+/* The device of what is mounted there last, "MAJOR:MINOR"; alone: nothing else is. Asks nothing of the file system itself. */
+bool readahead_device(const char *mountpoint, char device[32], bool *alone);
 
 /* Undoes mountinfo's escapes (\040 for a space) in place. */
 void readahead_unescape(char *s);

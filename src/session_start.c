@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thread.h"
+
 __attribute__((format(printf, 3, 4))) static int say_why(struct p9_why *why, int err, const char *fmt, ...)
 {
     va_list ap;
@@ -83,7 +85,7 @@ static int ask(struct agreement *a)
 /* Some know .u, and answer 9P2000 to anything that they do not know (go9p). */
 static bool may_know_more(const struct agreement *a)
 {
-    return a->s->dialect == P9_2000 && a->asked > P9_2000U && !a->o->only;
+    return a->s->dialect == P9_2000 && a->asked > P9_2000U && !a->o->only && !a->o->last;
 }
 
 /* Agrees on dialect and msize: a server that does not know a dialect is asked for the next lower one. version(5). */
@@ -93,11 +95,11 @@ static int agree(struct p9_session *s, const struct p9_session_options *o, struc
     struct agreement a = {.s = s, .o = o, .asked = o->dialect, .why = why};
     int err = ask(&a);
 
-    a.why = &lower; /* what it says of the first is what counts */
     if (err == 0 && may_know_more(&a)) {
         a.asked = P9_2000U;
         err = ask(&a);
     }
+    a.why = &lower; /* what it says of the first is what counts */
     while (err == -EPROTONOSUPPORT && !o->only && (a.asked = p9_dialect_below(a.asked)) != 0)
         err = ask(&a);
     return err;
@@ -158,13 +160,13 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
         *err = say_why(why, -ENOMEM, "%s", strerror(ENOMEM));
         return NULL;
     }
-    *err = -pthread_create(&s->reader, NULL, session_reader_main, s);
+    *err = thread_start(&s->reader, session_reader_main, s);
     if (*err != 0) {
         say_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         session_free(s);
         return NULL;
     }
-    *err = -pthread_create(&s->writer, NULL, session_writer_main, s);
+    *err = thread_start(&s->writer, session_writer_main, s);
     if (*err != 0) {
         say_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         p9_session_fail(s, -ECANCELED, NULL);

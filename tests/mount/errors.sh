@@ -37,6 +37,14 @@ case_silent_server() {
     answer
     refused 'does not answer' "127.0.0.1:/x" "$mnt" -o "port=$answer_port"
 }
+case_descriptors_that_are_not_open() { # our own are not meant
+    local fd
+    only_three
+    for fd in 3 4 5 6 1000; do
+        refused "descriptor $fd is not open" x "$mnt" -o "trans=fd,rfdno=0,wfdno=$fd"
+        refused "descriptor $fd is not open" -f x "$mnt" -o "trans=fd,rfdno=$fd,wfdno=$fd"
+    done
+}
 case_mountpoint_missing() { refused "$work/nowhere: No such file" "127.0.0.1:$exp" "$work/nowhere" -o "port=$port"; }
 case_mountpoint_not_a_directory() {
     : > "$work/file"

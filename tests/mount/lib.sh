@@ -163,6 +163,14 @@ daemon_of() {
     done
 }
 
+# Closes what whoever runs the tests has left open, and the shell.
+only_three() {
+    local fd
+    for fd in "/proc/$BASHPID/fd"/*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
+}
 fail() { echo "$*"; exit 1; }
 # Under set -e a command with ! before it ends nothing.
 fails() { if "$@"; then echo "it should have failed: $*"; return 1; fi; }

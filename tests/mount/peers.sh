@@ -22,6 +22,17 @@ begin_dir() { mkdir -p "$exp/d"; echo content > "$exp/d/f"; }
 
 # ---- fids ----
 
+case_a_connection_that_is_the_only_one() { # is not put at risk by a question that need not be asked
+    serve -v 0 -r plain -o one-version PORT "$exp"
+    echo x > "$exp/f"
+    exec 7<> "/dev/tcp/127.0.0.1/$port"
+    "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=fd,rfdno=7,wfdno=7"
+    exec 7>&-
+    same "$(cat "$mnt/f")" x
+    umount "$mnt"
+    stop
+}
+
 case_short_walks_that_bind() { # docker/go-p9p, styx
     local d
     begin_dir
