@@ -52,7 +52,8 @@ bool behind_busy(struct behind *b, const struct p9_qid *qid);
 int behind_error(struct behind *b, const struct writer *w);
 /* A close told of that; whether to a program that goes on, which may know then. */
 void behind_told(struct behind *b, struct writer *w, bool heard);
-/* The same for an fsync, which tells of it once, and of what came to nothing of other writers to the file. */
+/* The same for an fsync, which tells of what came to nothing of other writers to the file, too; and that it has told: once. */
+int behind_unsynced(struct behind *b, const struct writer *w);
 int behind_sync(struct behind *b, struct writer *w);
 /* What neither an fsync nor the last close told of, as -errno; 0. After the last close. */
 int behind_lost(struct behind *b, const struct writer *w);

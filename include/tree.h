@@ -145,8 +145,8 @@ struct node *tree_other_place(struct tree *t, struct node *parent, const char *n
 /* parent/name is where the server begins anew with qid.path: from now on no names share a node, and what is below there has numbers
  * of its own. */
 void tree_add_place(struct tree *t, const struct node *parent, const char *name);
-/* A directory is not where its name says any more. */
-void tree_cut(struct tree *t, struct node *dir);
+/* A directory is not where its name said when the clock was that. */
+void tree_cut(struct tree *t, struct node *dir, uint64_t clock);
 /* The next of the files that were changed by another name than theirs, one reference counted, to be dropped by tree_forget; NULL. */
 struct node *tree_next_stale(struct tree *t);
 /* Before tree_enter of a file with several names: a node with its qid whose attributes are not those, as it
@@ -209,6 +209,8 @@ void tree_write_failed(struct tree *t, struct node *node, int rc);
 unsigned tree_known_errors(struct tree *t, struct node *node);
 /* At an fsync: -errno of the last such write, if it is not known, and *known is what is known then; 0. */
 int tree_sync_error(struct tree *t, struct node *node, unsigned *known);
+/* The same, and nobody is told. */
+int tree_unsynced(struct tree *t, struct node *node, unsigned known);
 
 /* The kernel was told that a write up to this offset is done: then it takes the file to be as long, at least. */
 void tree_wrote(struct tree *t, struct node *node, uint64_t end);
@@ -332,7 +334,7 @@ struct node_use {
 };
 /* 0 or -errno: ESTALE if the path is another file now, or the node has none. */
 int node_use(struct p9_scope *sc, struct node_use *u);
-/* Whether the node is where its name says: 0, or as node_use. It is walked to from the root. */
+/* Whether the node is where its name says: 0, or as node_use. It is walked to from the root. EAGAIN: something moved meanwhile. */
 int node_walk_again(struct p9_scope *sc, struct node_use *u);
 /* Ends a use. Whether to do it again. */
 bool node_again(struct node_use *u, int rc);

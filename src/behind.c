@@ -370,9 +370,19 @@ int behind_error(struct behind *b, const struct writer *w)
 
 void behind_told(struct behind *b, struct writer *w, bool heard)
 {
+    if (b == NULL)
+        return;
     pthread_mutex_lock(&b->mtx);
     w->told = heard;
     pthread_mutex_unlock(&b->mtx);
+}
+
+int behind_unsynced(struct behind *b, const struct writer *w)
+{
+    unsigned known = b != NULL ? w->known_errors : 0;
+    int rc = behind_error(b, w);
+
+    return rc != 0 || b == NULL ? rc : tree_unsynced(b->tree, w->node, known);
 }
 
 int behind_sync(struct behind *b, struct writer *w)

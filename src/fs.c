@@ -176,7 +176,7 @@ void op_send(struct op *op, const struct answer *a, bool waits)
 /* Whoever is answered that something has changed does not find the old under another name. */
 static void answer(struct op *op, const struct answer *a)
 {
-    if (atomic_load(&op->fs->tree->has_stale))
+    if (atomic_load(&op->fs->tree->has_stale) && op->fs->notifier != NULL)
         op_answer_dropped(op, NULL, false, a);
     else
         op_send(op, a, true);
@@ -187,6 +187,11 @@ void op_reply_err(struct op *op, int rc)
     if (rc == -ENOSYS && !op->nosys_ok)
         rc = -EOPNOTSUPP;
     answer(op, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
+}
+
+void op_reply_err_now(struct op *op, int rc)
+{
+    op_send(op, &(struct answer){.kind = ANSWER_ERR, .rc = rc == -ENOSYS ? -EOPNOTSUPP : rc}, true);
 }
 
 void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr)
@@ -423,11 +428,13 @@ static bool is_there(struct op *op, struct node *dir, const char *name, const st
     return same;
 }
 
-static int walk_again(struct op *op, struct node *node)
+static int walk_again(struct op *op, struct node *node, uint64_t *clock)
 {
     struct node_use u = op_use(op, node);
+    int rc = node == &op->fs->tree->root ? 0 : node_walk_again(&op->scope, &u);
 
-    return node == &op->fs->tree->root ? 0 : node_walk_again(&op->scope, &u);
+    *clock = u.walked;
+    return rc;
 }
 
 /* A directory has one name. One with its qid elsewhere has been moved from there; or both are there, as the server exports another
@@ -439,15 +446,16 @@ static void look_elsewhere(struct op *op, struct node *dir, const char *name, co
 
     if (other == NULL)
         return;
-    int rc = walk_again(op, other);
+    uint64_t clock;
+    int rc = walk_again(op, other, &clock);
     if (rc == 0 && is_there(op, dir, name, &attr->qid))
-        rc = walk_again(op, other);
+        rc = walk_again(op, other, &clock);
     else if (rc == 0)
         rc = -EAGAIN;
     if (rc == 0)
         tree_add_place(t, dir, name);
     else if (rc == -ENOENT || rc == -ESTALE)
-        tree_cut(t, other);
+        tree_cut(t, other, clock);
     tree_forget(t, other, 1);
 }
 

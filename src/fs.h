@@ -118,6 +118,8 @@ void op_reply_interrupted(struct op *op);
 /* Interrupts no longer reach the operation. Every op_reply does this first. */
 void op_end(struct op *op);
 void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
+/* The same for a READ or a WRITE, for which pages may be waiting that the kernel is to drop. */
+void op_reply_err_now(struct op *op, int rc);
 /* What an operation is answered. */
 struct answer {
     enum { ANSWER_ERR, ANSWER_ENTRY, ANSWER_ATTR } kind;
@@ -126,6 +128,8 @@ struct answer {
     struct fuse_entry_param entry;
     struct stat attr;
     unsigned attr_ms;
+    void (*sent)(struct op *op, void *arg); /* called just before it is sent, if it is; may be NULL */
+    void *sent_arg;
 };
 /* Answers; not waits: nobody is to be answered any more, and what was counted for it is not. */
 void op_send(struct op *op, const struct answer *a, bool waits);

@@ -32,7 +32,7 @@ static void read_done(struct p9_io *io)
     struct read_op *r = io->arg;
 
     if (io->result < 0) {
-        op_reply_err(&r->op, (int)io->result);
+        op_reply_err_now(&r->op, (int)io->result);
     } else {
         op_end(&r->op);
         fuse_reply_buf(r->op.req, (const char *)r->buf, (size_t)io->result);
@@ -47,7 +47,7 @@ static void read_from_server(struct read_op *r)
 
     r->buf = malloc(size);
     if (r->buf == NULL) {
-        op_reply_err(&r->op, -ENOMEM);
+        op_reply_err_now(&r->op, -ENOMEM);
         read_end(r);
         return;
     }
@@ -72,7 +72,7 @@ static void prefetched(struct prefetch_read *ahead, int rc)
         return;
     }
     if (rc != 0) {
-        op_reply_err(&r->op, rc);
+        op_reply_err_now(&r->op, rc);
     } else {
         op_end(&r->op);
         fuse_reply_iov(r->op.req, ahead->iov, ahead->n);
@@ -101,7 +101,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = prefetched};
     int rc = op_settle(&r->op, f->handle.node);
     if (rc != 0) {
-        op_reply_err(&r->op, rc);
+        op_reply_err_now(&r->op, rc);
         read_end(r);
         return;
     }
@@ -157,7 +157,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     op_begin(&op, req);
     op.any_signal = f->direct;
     if (f->handle.fid == NULL) {
-        op_reply_err(&op, -EBADF);
+        op_reply_err_now(&op, -EBADF);
         return;
     }
     atomic_store(&f->wrote, true);
@@ -166,7 +166,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
                                              : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {
-        op_reply_err(&op, (int)n);
+        op_reply_err_now(&op, (int)n);
         return;
     }
     tree_wrote(op.fs->tree, f->handle.node, (uint64_t)off + (uint64_t)n);
@@ -174,28 +174,25 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write(req, (size_t)n);
 }
 
-/* What was written is acknowledged, or has failed: then the kernel has pages that the server has not (*old). */
-static int settle_own(struct op *op, struct file *f, bool is_sync, bool *old)
-{
-    struct behind *b = op->fs->behind;
-    int rc = op_settle(op, f->handle.node);
+/* A FLUSH, or an FSYNC, tells of a write that came to nothing when it is answered, and not if its caller is killed before. */
 
-    *old = false;
-    if (rc != 0 && !is_sync)
-        behind_told(b, &f->writer, false);
-    if (rc != 0)
-        return rc;
-    rc = is_sync ? behind_sync(b, &f->writer) : behind_error(b, &f->writer);
-    if (rc != 0 && !is_sync)
-        behind_told(b, &f->writer, !op_caller_exits(op));
-    *old = rc != 0;
-    return rc;
+static void flush_tells(struct op *op, void *f)
+{
+    behind_told(op->fs->behind, &((struct file *)f)->writer, true);
 }
 
-static void reply_settled(struct op *op, struct file *f, int rc, bool old)
+static void sync_tells(struct op *op, void *f)
 {
-    if (old)
-        op_answer_dropped(op, f->handle.node, true, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
+    behind_sync(op->fs->behind, &((struct file *)f)->writer);
+}
+
+/* When what was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
+static void reply_settled(struct op *op, struct file *f, int rc, int lost, void (*sent)(struct op *op, void *arg))
+{
+    const struct answer a = {.kind = ANSWER_ERR, .rc = lost, .sent = sent, .sent_arg = f};
+
+    if (lost != 0)
+        op_answer_dropped(op, f->handle.node, true, &a);
     else
         op_reply_err(op, rc);
 }
@@ -208,11 +205,12 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op_begin(&op, req);
     struct file *f = file_of(fi);
     op.user = f->handle.user;
-    bool old;
-    int rc = settle_own(&op, f, false, &old);
+    int rc = op_settle(&op, f->handle.node);
+    int lost = rc == 0 ? behind_error(op.fs->behind, &f->writer) : 0;
+    behind_told(op.fs->behind, &f->writer, false);
     locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
-    reply_settled(&op, f, rc != 0 ? rc : closed, old);
+    reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);
 }
 
 void log_lost(struct fs *fs, const struct file *f, int rc)
@@ -246,9 +244,9 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     (void)ino;
     op_begin(&op, req);
     struct file *f = file_of(fi);
-    bool old;
-    int rc = settle_own(&op, f, true, &old);
-    if (rc == 0 && f->handle.fid != NULL)
+    int rc = op_settle(&op, f->handle.node);
+    int lost = rc == 0 ? behind_unsynced(op.fs->behind, &f->writer) : 0;
+    if (rc == 0 && lost == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
-    reply_settled(&op, f, rc, old);
+    reply_settled(&op, f, rc, lost, sync_tells);
 }

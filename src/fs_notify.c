@@ -1,8 +1,9 @@
 /*
  * fs_notify.c: what the kernel is told of its own accord: to drop what it has of a file.
  *
- * The kernel waits then until the file's pages are not being read any more: for answers of ours. So it is told by a thread of its own,
- * for which nobody waits: what is to be answered only when nothing old can be read any more is answered by that thread.
+ * To drop pages the kernel waits until they are not being read or written any more: for answers of ours. So it is told by threads of their
+ * own, for which nobody waits: what is to be answered only when nothing old can be read any more is answered by them. What
+ * pages wait for, a READ or a WRITE, is never answered so. Attributes alone wait for nothing, and have a thread for themselves.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -12,7 +13,8 @@
 #include "fs.h"
 #include "thread.h"
 
-struct notifier {
+struct lane {
+    struct fs *fs;
     pthread_t thread;
     pthread_mutex_t mtx; /* guards all below, and of every notice what is said to be the notifier's */
     pthread_cond_t changed;
@@ -20,23 +22,27 @@ struct notifier {
     bool all, stale, stop;
 };
 
-/* ---- the thread --------------------------------------------------------- */
+enum { ATTRIBUTES, PAGES, LANES };
+
+struct notifier {
+    struct lane lanes[LANES];
+};
+
+/* ---- the threads -------------------------------------------------------- */
 
 static void tell(struct fs *fs, struct node *node, bool pages)
 {
     fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), pages ? 0 : -1, 0);
 }
 
-static void tell_and_answer(struct fs *fs, struct notice *n)
+static void tell_and_answer(struct lane *l, struct notice *n)
 {
-    struct notifier *nf = fs->notifier;
-
     if (n->node != NULL)
-        tell(fs, n->node, n->pages);
-    pthread_mutex_lock(&nf->mtx);
+        tell(l->fs, n->node, n->pages);
+    pthread_mutex_lock(&l->mtx);
     bool waits = !n->answered;
     n->answered = true;
-    pthread_mutex_unlock(&nf->mtx);
+    pthread_mutex_unlock(&l->mtx);
     n->then(n, waits);
 }
 
@@ -59,41 +65,45 @@ static void tell_all(struct fs *fs)
 }
 
 /* Called with the lock, which is given up meanwhile. */
-static void work(struct fs *fs)
+static void work(struct lane *l)
 {
-    struct notifier *nf = fs->notifier;
-    struct notice *n = nf->notices;
-    bool all = nf->all;
+    struct notice *n = l->notices;
+    bool all = l->all, stale = l->stale || (n != NULL && n->node == NULL);
 
     if (n != NULL)
-        LL_DELETE(nf->notices, n);
-    nf->all = nf->stale = false;
-    pthread_mutex_unlock(&nf->mtx);
-    tell_stale(fs);
+        LL_DELETE(l->notices, n);
+    l->all = l->stale = false;
+    pthread_mutex_unlock(&l->mtx);
+    if (stale)
+        tell_stale(l->fs);
     if (all)
-        tell_all(fs);
+        tell_all(l->fs);
     if (n != NULL)
-        tell_and_answer(fs, n);
-    pthread_mutex_lock(&nf->mtx);
+        tell_and_answer(l, n);
+    pthread_mutex_lock(&l->mtx);
 }
 
-static void *notifier_main(void *arg)
+static void *lane_main(void *arg)
 {
-    struct fs *fs = arg;
-    struct notifier *nf = fs->notifier;
+    struct lane *l = arg;
 
-    pthread_mutex_lock(&nf->mtx);
-    while (!nf->stop || nf->notices != NULL) {
-        if (nf->notices != NULL || nf->all || nf->stale)
-            work(fs);
+    pthread_mutex_lock(&l->mtx);
+    while (!l->stop || l->notices != NULL) {
+        if (l->notices != NULL || l->all || l->stale)
+            work(l);
         else
-            pthread_cond_wait(&nf->changed, &nf->mtx);
+            pthread_cond_wait(&l->changed, &l->mtx);
     }
-    pthread_mutex_unlock(&nf->mtx);
+    pthread_mutex_unlock(&l->mtx);
     return NULL;
 }
 
 /* ---- what is to be told ------------------------------------------------- */
+
+static struct lane *lane_of(const struct notice *n)
+{
+    return &n->op->fs->notifier->lanes[n->node != NULL && !n->pages ? ATTRIBUTES : PAGES];
+}
 
 /* Called with the lock: when it is given up the notice may be gone. */
 static void answer_interrupted(struct notice *n)
@@ -106,53 +116,56 @@ static void answer_interrupted(struct notice *n)
 static void on_interrupt(fuse_req_t req, void *arg)
 {
     struct notice *n = arg;
-    struct notifier *nf = n->op->fs->notifier;
+    struct lane *l = lane_of(n);
 
     (void)req;
     if (!op_should_end(n->op))
         return;
-    pthread_mutex_lock(&nf->mtx);
+    pthread_mutex_lock(&l->mtx);
     n->interrupted = true;
     if (!n->entering)
         answer_interrupted(n);
-    pthread_mutex_unlock(&nf->mtx);
+    pthread_mutex_unlock(&l->mtx);
 }
 
 /* libfuse calls on_interrupt at once for a request that was interrupted before, and needs the request when that returns. */
 void notify_then(struct notice *n)
 {
-    struct notifier *nf = n->op->fs->notifier;
+    struct lane *l = lane_of(n);
 
     n->op->any_signal = false;
     n->entering = true;
     fuse_req_interrupt_func(n->op->req, on_interrupt, n);
-    pthread_mutex_lock(&nf->mtx);
+    pthread_mutex_lock(&l->mtx);
     n->entering = false;
     if (n->interrupted)
         answer_interrupted(n);
-    LL_APPEND(nf->notices, n);
-    pthread_cond_signal(&nf->changed);
-    pthread_mutex_unlock(&nf->mtx);
+    LL_APPEND(l->notices, n);
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->mtx);
+}
+
+static void wake(struct fs *fs, bool all)
+{
+    struct lane *l = fs->notifier != NULL ? &fs->notifier->lanes[PAGES] : NULL;
+
+    if (l == NULL) /* the mount is over */
+        return;
+    pthread_mutex_lock(&l->mtx);
+    l->all = l->all || all;
+    l->stale = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->mtx);
 }
 
 void notify_all(struct fs *fs)
 {
-    struct notifier *nf = fs->notifier;
-
-    pthread_mutex_lock(&nf->mtx);
-    nf->all = true;
-    pthread_cond_signal(&nf->changed);
-    pthread_mutex_unlock(&nf->mtx);
+    wake(fs, true);
 }
 
 void notify_stale(struct fs *fs)
 {
-    struct notifier *nf = fs->notifier;
-
-    pthread_mutex_lock(&nf->mtx);
-    nf->stale = true;
-    pthread_cond_signal(&nf->changed);
-    pthread_mutex_unlock(&nf->mtx);
+    wake(fs, false);
 }
 
 struct late {
@@ -165,6 +178,8 @@ static void reply_late(struct notice *n, bool waits)
 {
     struct late *l = (struct late *)((char *)n - offsetof(struct late, notice));
 
+    if (waits && l->answer.sent != NULL)
+        l->answer.sent(&l->op, l->answer.sent_arg);
     op_send(&l->op, &l->answer, waits);
     free(l);
 }
@@ -175,6 +190,8 @@ void op_answer_dropped(struct op *op, struct node *node, bool pages, const struc
 
     if (l == NULL) {
         notify_all(op->fs);
+        if (a->sent != NULL)
+            a->sent(op, a->sent_arg);
         op_send(op, a, true);
         return;
     }
@@ -186,21 +203,37 @@ void op_answer_dropped(struct op *op, struct node *node, bool pages, const struc
 
 /* ---- start and end ------------------------------------------------------ */
 
+static int lane_start(struct lane *l, struct fs *fs)
+{
+    l->fs = fs;
+    pthread_mutex_init(&l->mtx, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    return thread_start(&l->thread, lane_main, l);
+}
+
+static void lane_stop(struct lane *l)
+{
+    pthread_mutex_lock(&l->mtx);
+    l->stop = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->mtx);
+    pthread_join(l->thread, NULL);
+}
+
 int notifier_start(struct fs *fs)
 {
     struct notifier *nf = calloc(1, sizeof *nf);
 
     if (nf == NULL)
         return -ENOMEM;
-    pthread_mutex_init(&nf->mtx, NULL);
-    pthread_cond_init(&nf->changed, NULL);
-    fs->notifier = nf;
-    int err = thread_start(&nf->thread, notifier_main, fs);
-    if (err != 0) {
-        fs->notifier = NULL;
+    int rc = lane_start(&nf->lanes[ATTRIBUTES], fs);
+    if (rc == 0 && (rc = lane_start(&nf->lanes[PAGES], fs)) != 0)
+        lane_stop(&nf->lanes[ATTRIBUTES]);
+    if (rc != 0)
         free(nf);
-    }
-    return err;
+    else
+        fs->notifier = nf;
+    return rc;
 }
 
 void notifier_stop(struct fs *fs)
@@ -209,14 +242,13 @@ void notifier_stop(struct fs *fs)
 
     if (nf == NULL)
         return;
-    pthread_mutex_lock(&nf->mtx);
-    nf->stop = true;
-    pthread_cond_signal(&nf->changed);
-    pthread_mutex_unlock(&nf->mtx);
-    connection_abort(fs); /* it may wait for a page whose READ nobody takes any more */
-    pthread_join(nf->thread, NULL);
-    pthread_cond_destroy(&nf->changed);
-    pthread_mutex_destroy(&nf->mtx);
-    free(nf);
+    connection_abort(fs); /* one may wait for a page whose READ nobody takes any more */
+    for (int i = 0; i < LANES; i++)
+        lane_stop(&nf->lanes[i]);
     fs->notifier = NULL;
+    for (int i = 0; i < LANES; i++) {
+        pthread_cond_destroy(&nf->lanes[i].changed);
+        pthread_mutex_destroy(&nf->lanes[i].mtx);
+    }
+    free(nf);
 }

@@ -142,7 +142,7 @@ static int change_as(struct op *op, struct node *node, struct user *user, const 
     return rc;
 }
 
-/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1, -1, or 0 if it could not be tried. */
+/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0; or -errno if it could not be tried. */
 static int try_empty(struct op *op, struct node *node, const char *name)
 {
     char own[64];
@@ -150,24 +150,30 @@ static int try_empty(struct op *op, struct node *node, const char *name)
     struct user *user = op_user(op);
 
     if (dot == NULL)
-        return 0;
+        return -EOPNOTSUPP;
     snprintf(own, sizeof own, "%.*s.9pfs-empty", (int)(dot - name), name);
-    change_as(op, node, user, own, "", 0, 0);
+    int rc = change_as(op, node, user, own, "", 0, 0);
     ssize_t n = get(op, node, own, NULL, 0, NULL);
     if (n == 0)
         change_as(op, node, user, own, NULL, 0, 0);
-    return n == 0 ? 1 : n == -ENODATA ? -1 : 0;
+    if (n == -ENODATA && rc != 0 && rc != -ENODATA) /* neither was it set, nor taken for a removal */
+        return rc;
+    return n == 0 ? 1 : n == -ENODATA ? 0 : (int)n;
 }
 
-static bool sets_empty(struct op *op, struct node *node, const char *name)
+/* 0 if it is, or -errno. */
+static int check_empty(struct op *op, struct node *node, const char *name)
 {
     int known = atomic_load(&op->fs->empty_xattrs);
 
     if (known == 0) {
-        known = try_empty(op, node, name);
+        int sets = try_empty(op, node, name);
+        if (sets < 0)
+            return sets;
+        known = sets > 0 ? 1 : -1;
         atomic_store(&op->fs->empty_xattrs, known);
     }
-    return known > 0;
+    return known > 0 ? 0 : -EOPNOTSUPP;
 }
 
 /* Whoever writes to a file takes its capability, and asks us to do so, where only root may change it otherwise: the kernel has seen to that. */
@@ -226,8 +232,8 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
     op.nosys_ok = true;
     struct node *node = node_of(op.fs, ino);
     int rc = check_flags(&op, node, name, flags);
-    if (rc == 0 && value != NULL && size == 0 && !sets_empty(&op, node, name))
-        rc = -EOPNOTSUPP;
+    if (rc == 0 && value != NULL && size == 0)
+        rc = check_empty(&op, node, name);
     if (rc == 0 && size == 0)
         flags &= ~XATTR_REPLACE; /* it would be the removal */
     if (rc == 0)

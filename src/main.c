@@ -269,6 +269,21 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     return status;
 }
 
+/* Operations that are still under way when nobody takes requests any more: READs, which need what is freed next. They have a moment; then
+ * the connection ends, which answers them. */
+static void end_operations(struct fs *fs)
+{
+    enum { STEP_MS = 5, MOMENT_MS = 2000 };
+
+    for (int ms = 0; atomic_load(&fs->answered) != atomic_load(&fs->begun); ms += STEP_MS) {
+        if (ms == MOMENT_MS)
+            p9_session_fail(p9_client_session(fs->client), -ECANCELED, NULL);
+        if (ms >= 2 * MOMENT_MS)
+            return;
+        usleep(STEP_MS * 1000);
+    }
+}
+
 static void set_access(struct fs *fs, const struct options *o)
 {
     fs->aname = o->aname;
@@ -335,6 +350,7 @@ static int run(struct options *o)
     if (fs.tree != NULL) {
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
+        end_operations(&fs);
         ahead_free(fs.ahead);
         behind_settle(fs.behind, NULL, NULL);
         close_all(&fs);

@@ -169,11 +169,16 @@ int node_use(struct p9_scope *sc, struct node_use *u)
 
 int node_walk_again(struct p9_scope *sc, struct node_use *u)
 {
+    struct tree *t = u->tree;
     struct p9_fid *fid;
     int rc = u->user != NULL ? walk_to(sc, u, true, &fid, NULL) : -EACCES;
 
     if (rc == 0)
         p9_fid_put(fid);
+    pthread_mutex_lock(&t->mtx);
+    if (t->moving > 0 || t->clock != u->walked)
+        rc = -EAGAIN;
+    pthread_mutex_unlock(&t->mtx);
     return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <utlist.h>
 
@@ -98,11 +99,17 @@ static void add_stale(struct tree *t, struct node *node)
     atomic_store(&t->has_stale, true);
 }
 
+/* More names than this a file has hardly: the server's numbers mean nothing. */
+enum { MOST_TWINS = 1024 };
+
 /* Where names have nodes of their own the file is the same. */
 void node_changing(struct tree *t, struct node *node)
 {
+    unsigned n = 0;
+
     changing(t, node);
-    for (struct node *twin = node->twin_next; twin != NULL && twin != node; twin = twin->twin_next) {
+    for (struct node *twin = node->twin_next; twin != NULL && twin != node && n++ < MOST_TWINS;
+         twin = twin->twin_next) {
         if (!qid_same_file(&twin->qid, &node->qid) || (twin->qid.type & P9_QTDIR))
             continue;
         changing(t, twin);
@@ -119,8 +126,9 @@ struct node *tree_next_stale(struct tree *t)
     if (node != NULL) {
         t->stale = node->next_stale;
         node->is_stale = false;
+    } else { /* and the kernel was told of all */
+        atomic_store(&t->has_stale, false);
     }
-    atomic_store(&t->has_stale, t->stale != NULL);
     pthread_mutex_unlock(&t->mtx);
     return node;
 }
@@ -329,6 +337,18 @@ static uint32_t space_of(const struct tree *t, const struct node *parent, const 
     return p != NULL ? p->space : parent->space;
 }
 
+/* Whether a server that takes upper and lower case, or ways to write a character, for the same may mean one by both. */
+static bool may_be_spellings(const char *a, const char *b)
+{
+    bool plain = true;
+
+    for (const char *s = a; *s != 0; s++)
+        plain = plain && (unsigned char)*s < 0x80;
+    for (const char *s = b; *s != 0; s++)
+        plain = plain && (unsigned char)*s < 0x80;
+    return !plain || strcasecmp(a, b) == 0;
+}
+
 static bool is_other_place(const struct tree *t, const struct node *node, const struct link *l,
                            const struct p9_attr *attr, uint32_t space)
 {
@@ -343,13 +363,17 @@ struct node *tree_other_place(struct tree *t, struct node *parent, const char *n
     pthread_mutex_lock(&t->mtx);
     const struct link *l = link_find(t, parent, name);
     uint32_t space = space_of(t, parent, name, true);
+    unsigned n = 0;
     struct node *first = in_index(t, attr->qid.path), *node = first;
     if (is_other_place(t, &t->root, l, attr, space))
         found = &t->root;
-    while (node != NULL && found == NULL) {
+    while (node != NULL && found == NULL && n++ < MOST_TWINS) {
         found = is_other_place(t, node, l, attr, space) ? node : NULL;
         node = node->twin_next != first ? node->twin_next : NULL;
     }
+    const struct link *other = found != NULL ? found->links : NULL;
+    if (t->nplaces == MOST_PLACES || (other != NULL && other->parent == parent && may_be_spellings(other->name, name)))
+        found = NULL;
     if (found != NULL)
         found->nlookup++;
     pthread_mutex_unlock(&t->mtx);
@@ -372,10 +396,10 @@ void tree_add_place(struct tree *t, const struct node *parent, const char *name)
     free(p);
 }
 
-void tree_cut(struct tree *t, struct node *dir)
+void tree_cut(struct tree *t, struct node *dir, uint64_t clock)
 {
     pthread_mutex_lock(&t->mtx);
-    if (dir->links != NULL)
+    if (dir->links != NULL && t->moving == 0 && t->clock == clock)
         link_cut(t, dir->links);
     pthread_mutex_unlock(&t->mtx);
 }

@@ -62,6 +62,14 @@ unsigned tree_known_errors(struct tree *t, struct node *node)
     return known;
 }
 
+int tree_unsynced(struct tree *t, struct node *node, unsigned known)
+{
+    pthread_mutex_lock(&t->mtx);
+    int rc = node->write_errors != known ? node->write_error : 0;
+    pthread_mutex_unlock(&t->mtx);
+    return rc;
+}
+
 int tree_sync_error(struct tree *t, struct node *node, unsigned *known)
 {
     pthread_mutex_lock(&t->mtx);

@@ -698,6 +698,28 @@ static void two_names(void)
     CHECK(close(other) == 0 && unlink("h2") == 0);
 }
 
+/* What is written to a mapped page of one name cannot be stored when what was done by the other has it dropped. */
+static void two_names_mapped(void)
+{
+    int fd = open("h1", O_RDWR | O_CREAT | O_TRUNC, 0644);
+
+    CHECK(write(fd, "old", 3) == 3 && fsync(fd) == 0);
+    CHECK(link("h1", "h2") == 0);
+    int other = open("h2", O_RDWR);
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0);
+    CHECK(map != MAP_FAILED);
+    map[0] = 'x';
+    int full = open(getenv("SWITCH"), O_WRONLY | O_CREAT, 0644);
+    CHECK(full >= 0 && close(full) == 0);
+    CHECK(pwrite(fd, "new", 3, 0) == 3);
+    CHECK(close(fd) < 0);
+    CHECK(access("none", F_OK) < 0 && errno == ENOENT);
+    CHECK(unlink(getenv("SWITCH")) == 0);
+    CHECK(munmap(map, 4096) == 0);
+    close(other);
+    CHECK(unlink("h1") == 0 && unlink("h2") == 0);
+}
+
 /* A mapped page, of which the server stores a part only. */
 static void map_partly_stored(void)
 {
@@ -837,6 +859,7 @@ static const struct {
     {"error_kept", error_kept},
     {"map_partly_stored", map_partly_stored},
     {"two_names", two_names},
+    {"two_names_mapped", two_names_mapped},
     {"other_file_unchanged", other_file_unchanged},
     {"read_after_rotation", read_after_rotation},
     {"rename_flags", rename_flags},

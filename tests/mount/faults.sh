@@ -53,6 +53,31 @@ case_a_part_of_an_attribute_is_not_its_value() {
     stop
 }
 
+case_an_attribute_that_once_could_not_be_set() { # says nothing of the next
+    : > "$exp/f"
+    serve -o empty-xattrs -f "Txattrcreate count=1 error=122" PORT "$exp"
+    attach
+    fails setfattr -n user.a "$mnt/f" 2> "$work/err"
+    grep -q 'Disk quota exceeded' "$work/err"
+    setfattr -n user.a "$mnt/f"
+    same "$(getfattr --absolute-names -d "$exp/f" | grep -c '^user.a')" 1
+    umount "$mnt"
+    stop
+}
+
+case_reads_under_way_at_the_end() { # are answered before what they need goes
+    head -c 1000000 /dev/urandom > "$exp/f"
+    serve -f "Tread offset=500000 ignore" PORT "$exp"
+    serve_in_front
+    cat "$mnt/f" > /dev/null 2>&1 &
+    local reader=$!
+    wait_until 20 eval '[ "$(sed -n "s/^rchar: //p" "/proc/$reader/io")" -gt 200000 ]'
+    kill "$daemon"
+    ends_with 0
+    wait "$reader" || true
+    stop
+}
+
 case_a_part_of_a_page_is_not_stored() {
     serve -m 8216 -f "Twrite offset=1000000 error=28" PORT "$exp"
     attach

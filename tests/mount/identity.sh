@@ -24,7 +24,7 @@ case_two_devices_below_one_export() {
     serve PORT "$exp"
     two_devices
     attach
-    trap 'cd /; umount "$mnt"; no_devices; stop' EXIT
+    trap 'cd /; umount "$mnt"; stop; no_devices' EXIT
     same "$(cat "$mnt/a1/etc/conf" "$mnt/a2/etc/conf" "$mnt/a1/etc/link" "$mnt/a2/etc/link" | tr '\n' ' ')" \
         'of a1 of a2 of a1 of a2 '
     [ "$(stat -c %i "$mnt/a1/etc/conf")" != "$(stat -c %i "$mnt/a2/etc/conf")" ]
@@ -50,7 +50,7 @@ case_names_of_a_file_on_two_devices() { # have nothing in common there but the f
     serve PORT "$exp"
     two_devices
     attach attr_timeout=100,entry_timeout=100
-    trap 'cd /; umount "$mnt"; no_devices; stop' EXIT
+    trap 'cd /; umount "$mnt"; stop; no_devices' EXIT
     stat "$mnt/a1" "$mnt/a2" "$mnt/a1/etc/conf" > /dev/null
     "$TOOLS/calls" two_names "$mnt/a2"
     "$TOOLS/calls" two_names "$mnt/a1"
@@ -62,6 +62,27 @@ case_names_that_no_number_of_links_tells_of() { # 9P2000.u
     "$TOOLS/calls" two_names "$mnt"
     umount "$mnt"
     stop
+}
+
+case_a_page_of_another_name_that_cannot_be_stored() { # nobody waits for it who answers the kernel
+    serve -v u -f "Twrite when=$work/full error=28" PORT "$exp"
+    attach attr_timeout=100,entry_timeout=100
+    SWITCH=$work/full timeout -k 1 60 "$TOOLS/calls" two_names_mapped "$mnt"
+    umount "$mnt"
+    stop
+}
+
+case_two_spellings_of_a_directory() { # are no two devices
+    serve PORT "$exp"
+    mkdir "$exp/Dir"
+    : > "$exp/Dir/a"
+    ln "$exp/Dir/a" "$exp/Dir/b"
+    mkdir "$exp/dir"
+    mount --bind "$exp/Dir" "$exp/dir"
+    attach
+    trap 'cd /; umount "$mnt"; stop; umount "$exp/dir"' EXIT
+    same "$(stat -c %i "$mnt/Dir" "$mnt/dir" | uniq | wc -l)" 1
+    same "$(stat -c %i "$mnt/Dir/a" "$mnt/Dir/b" | uniq)" "$(stat -c %i "$exp/Dir/a")"
 }
 
 case_a_directory_that_moved_is_no_other() {

@@ -848,7 +848,7 @@ static void names_share_nothing_where_qids_repeat(void **state)
     tree_forget(w.tree, a2, 1);
     a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0); /* for as long as the mount lives */
     assert_int_equal(a2->space, 1);
-    tree_cut(w.tree, a1);
+    tree_cut(w.tree, a1, tree_clock(w.tree));
     assert_null(tree_known(w.tree, root, "a1"));
     tree_forget(w.tree, a2, 1);
     tree_forget(w.tree, f, 1);
