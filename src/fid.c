@@ -314,18 +314,22 @@ static bool another_may_do(struct p9_client *c, int rc, bool same)
 int fid_make(struct p9_scope *sc, struct p9_client *c, int (*make)(struct p9_scope *, struct p9_fid *, void *),
              void *arg, struct p9_fid **out)
 {
+    struct p9_fid *fid;
     unsigned tries = 0;
     bool again = true;
     int rc = 0;
 
+    *out = NULL;
     while (again) {
         int before = rc;
-        rc = fid_new(sc, c, out);
+        rc = fid_new(sc, c, &fid);
         if (rc != 0)
             return before != 0 ? before : rc;
-        rc = make(sc, *out, arg);
-        again = rc != 0 && (fid_failed(*out, rc) || (++tries < NUMBERS && another_may_do(c, rc, rc == before)));
+        rc = make(sc, fid, arg);
+        again = rc != 0 && (fid_failed(fid, rc) || (++tries < NUMBERS && another_may_do(c, rc, rc == before)));
     }
+    if (rc == 0)
+        *out = fid;
     return rc;
 }
 
