@@ -268,46 +268,48 @@ void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, st
     fill_stat(node, attr, &e->attr);
 }
 
-/* Whether the file has a byte there, as far as reading it tells. */
-static bool has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
+/* Whether the file has a byte there: 1, 0, or -errno. */
+static ssize_t has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
 {
     uint8_t byte;
     struct p9_io io = {.fid = fid, .buf = &byte, .offset = at, .count = 1, .short_ok = true, .scope = &op->scope};
 
-    return p9_read_wait(&io) == 1;
+    return p9_read_wait(&io);
 }
 
-/* The size of a file that is at least so long, and cannot be asked for: found by reading, in steps that double and then halve. */
-static uint64_t size_by_reading(struct op *op, struct p9_fid *fid, uint64_t size)
+/* The size of a file that is at least *size long, and cannot be asked for: found by reading, in steps that double and then halve. 0 or
+ * -errno: what cannot be read is not the end. */
+static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
 {
     const uint64_t most = INT64_MAX;
-    uint64_t step = 1;
+    bool grows = true;
+    ssize_t has = 1;
 
-    while (step < most - size && has_byte(op, fid, size + step - 1)) {
-        size += step;
-        step *= 2;
+    for (uint64_t step = 1; step > 0 && has >= 0; step = grows ? step * 2 : step / 2) {
+        has = step < most - *size ? has_byte(op, fid, *size + step - 1) : 0;
+        *size += has > 0 ? step : 0;
+        grows = grows && has > 0;
     }
-    for (; step > 0; step /= 2)
-        if (step < most - size && has_byte(op, fid, size + step - 1))
-            size += step;
-    return size;
+    return has < 0 ? (int)has : 0;
 }
 
 /* Others have replaced or removed the file, and the server no longer finds it by its path. Who has it open may read on, by what was
  * known last: with one link less, and as long as reading shows it to be. */
-static void attr_of_lost(struct op *op, struct node *node, const struct node_facts *facts, struct p9_attr *attr)
+static int attr_of_lost(struct op *op, struct node *node, const struct node_facts *facts, struct p9_attr *attr)
 {
     struct tree *t = op->fs->tree;
     struct p9_fid *fid = S_ISREG(facts->attr.mode) && facts->attr.size > 0 ? tree_reading_fid(t, node) : NULL;
 
     *attr = facts->attr;
-    if (fid != NULL)
-        attr->size = size_by_reading(op, fid, attr->size);
+    int rc = fid != NULL ? size_by_reading(op, fid, &attr->size) : 0;
     p9_fid_put(fid);
+    if (rc != 0)
+        return rc;
     if (attr->size != facts->attr.size)
         tree_told(t, node, attr);
     if (!facts->nameless && attr->nlink > 0)
         attr->nlink--;
+    return 0;
 }
 
 int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
@@ -331,10 +333,8 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
         *attr = facts.attr;
         return 0;
     }
-    if ((rc == -ESTALE || rc == -ENOENT) && facts.is_open) {
-        attr_of_lost(op, node, &facts, attr);
-        return 0;
-    }
+    if ((rc == -ESTALE || rc == -ENOENT) && facts.is_open)
+        return attr_of_lost(op, node, &facts, attr);
     if (rc == 0) {
         tree_confirm(op->fs->tree, node, began);
         tree_told(op->fs->tree, node, attr);

@@ -25,6 +25,26 @@ case_a_part_of_a_file_is_not_the_file() { # the server errs, or is gone, behind 
     done
 }
 
+case_what_cannot_be_read_is_not_the_end() { # of a file that the server no longer finds, and whose size reading is to show
+    echo 0123456789 > "$exp/f"
+    serve -f "Tgetattr when=$switch error=2" -f "Tread offset=11 when=$switch.too error=5" PORT "$exp"
+    attach actimeo=0
+    exec 5< "$mnt/f"
+    echo more >> "$exp/f"
+    on
+    same "$(stat -L -c %s /proc/self/fd/5 <&5)" 16
+    echo more >> "$exp/f"
+    : > "$switch.too"
+    fails stat -L /proc/self/fd/5 <&5 2> "$work/err"
+    grep -q 'Input/output error' "$work/err"
+    rm "$switch.too"
+    same "$(cat <&5 | wc -c)" 21
+    exec 5<&-
+    off
+    umount "$mnt"
+    stop
+}
+
 case_a_part_of_what_is_read_ahead_is_not_all() {
     head -c 5000000 /dev/urandom > "$exp/f"
     serve -m 8216 -f "Tread offset=3000000 error=5" PORT "$exp"
