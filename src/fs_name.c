@@ -332,13 +332,13 @@ static int settle_name(struct op *op, struct node *dir, const char *name)
 }
 
 /* One end of a rename. */
-struct place {
+struct rename_end {
     struct node *dir;
     struct p9_fid *fid;
     const char *name;
 };
 
-static int rename_over(struct op *op, const struct place *from, const struct place *to)
+static int rename_over(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     int rc = hide_if_open(op, to->dir, to->fid, to->name, true);
 
@@ -349,7 +349,7 @@ static int rename_over(struct op *op, const struct place *from, const struct pla
 }
 
 /* Whether a link to a symlink is one, and not to what that leads to. */
-static bool is_linked(const struct p9_fid *file, const struct place *to)
+static bool is_linked(const struct p9_fid *file, const struct rename_end *to)
 {
     struct p9_fid *made;
 
@@ -363,7 +363,7 @@ static bool is_linked(const struct p9_fid *file, const struct place *to)
 }
 
 /* By a second name, which is refused if it is taken, and the removal of the first. EOPNOTSUPP: not so. */
-static int rename_by_link(struct op *op, const struct place *from, const struct place *to)
+static int rename_by_link(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct p9_fid *file;
     int rc = p9_walk(&op->scope, from->fid, 1, &from->name, &file);
@@ -381,7 +381,7 @@ static int rename_by_link(struct op *op, const struct place *from, const struct 
 }
 
 /* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename loses it. */
-static int rename_new(struct op *op, const struct place *from, const struct place *to)
+static int rename_new(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct tree *t = op->fs->tree;
     struct p9_fid *there;
@@ -423,7 +423,7 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         close_kept(&op, olddir, name);
         close_kept(&op, newdir, newname);
         if (rc == 0) {
-            const struct place p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
+            const struct rename_end p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
             rc = flags & RENAME_NOREPLACE ? rename_new(&op, &p, &q) : rename_over(&op, &p, &q);
         }
         again = node_again(&from, rc);
