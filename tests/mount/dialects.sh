@@ -54,7 +54,7 @@ case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB mes
     diff -r "$work/tree/src" "$mnt/src"
     cp -a "$work/tree" "$mnt/copy"
     diff -r "$work/tree" "$mnt/copy"
-    same "$(stat -c %Y "$exp/copy/src/fid.c")" "$(stat -c %Y "$work/tree/src/fid.c")"
+    same "$(stat -c %Y "$exp/copy/src/client/fid.c")" "$(stat -c %Y "$work/tree/src/client/fid.c")"
     echo old > "$mnt/to"
     echo new > "$mnt/from"
     mv "$mnt/from" "$mnt/to"

@@ -439,7 +439,7 @@ case_fio_verify() {
 case_build_of_this_project() {
     attach
     mkdir "$mnt/src" "$mnt/src/tests"
-    (cd "$SRCDIR" && tar c configure configure.ac aclocal.m4 Makefile.am Makefile.in config.h.in build-aux src/*.[ch] \
+    (cd "$SRCDIR" && tar c configure configure.ac aclocal.m4 Makefile.am Makefile.in config.h.in build-aux src \
         include tests contrib) | tar x -C "$mnt/src"
     cd "$mnt/src"
     ./configure --quiet

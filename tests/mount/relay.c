@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "codec.h"
+#include "9p/codec.h"
 
 enum { CHUNK = 65536 };
 

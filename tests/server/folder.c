@@ -10,7 +10,7 @@
 #include <sys/fsuid.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "server/server.h"
 
 void become(uid_t uid, gid_t gid)
 {

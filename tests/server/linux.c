@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "server/server.h"
 
 static int flags_of(uint32_t wire)
 {

@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "server/server.h"
 
 static pthread_mutex_t conns_mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the list; before a connection's own */
 static struct conn *conns;

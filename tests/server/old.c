@@ -11,7 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "server/server.h"
 
 /* ---- stats -------------------------------------------------------------- */
 

@@ -31,7 +31,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "server/server.h"
 
 struct rule {
     uint8_t type;

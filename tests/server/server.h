@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "codec.h"
+#include "9p/codec.h"
 
 enum refusal { REFUSE_LOWER, REFUSE_UNKNOWN, REFUSE_ERROR, REFUSE_CLOSE, REFUSE_PLAIN, REFUSE_SILENT };
 

@@ -1,7 +1,7 @@
 /*
  * ownclock.c: see ownclock.h.
  */
-#include "ownclock.h"
+#include "unit/ownclock.h"
 
 #include <stdatomic.h>
 

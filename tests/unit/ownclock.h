@@ -4,7 +4,7 @@
 #ifndef OWNCLOCK_H
 #define OWNCLOCK_H
 
-#include "clock.h"
+#include "base/clock.h"
 
 void clock_pass(uint64_t us);
 

@@ -1,7 +1,7 @@
 /*
  * pathsrv.c: see pathsrv.h.
  */
-#include "pathsrv.h"
+#include "unit/pathsrv.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ownclock.h"
-#include "test.h"
+#include "unit/ownclock.h"
+#include "unit/test.h"
 
 static struct srv_file *find(struct srv *s, const char *path)
 {

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "client.h"
+#include "9p/client.h"
 
 enum { SRV_FIDS = 4096, SRV_FILES = 2048, SRV_PATH = 600 };
 

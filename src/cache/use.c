@@ -1,0 +1,314 @@
+/*
+ * node_use.c: from a node to a fid for one operation: the cached one, or one walked by the path, and checked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "cache/fids.h"
+
+enum { MAX_TRIES = 4 };
+
+/* ---- walking ------------------------------------------------------------ */
+
+/* The way from the nearest ancestor with a fid (or, from_root, from the root): names to walk. */
+struct way {
+    struct p9_fid *from;
+    char **names;
+    size_t n;
+};
+
+static void way_free(struct way *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        free(w->names[i]);
+    free(w->names);
+    p9_fid_put(w->from);
+}
+
+/* Called with the lock. */
+static int way_find(struct node_use *u, bool from_root, struct way *w)
+{
+    struct tree *t = u->tree;
+    struct node *node = u->node;
+    size_t depth = 0, i;
+
+    *w = (struct way){.from = NULL};
+    for (; node != &t->root; node = node->links->parent, depth++) {
+        if (node->links == NULL)
+            return -ESTALE;
+        if (depth > 0 && !from_root && (w->from = node_cached_fid(t, node, u->user)) != NULL)
+            break;
+    }
+    if (w->from == NULL)
+        w->from = p9_fid_get(u->user->root);
+    w->names = calloc(depth + 1, sizeof *w->names);
+    bool whole = w->names != NULL;
+    w->n = whole ? depth : 0;
+    for (node = u->node, i = depth; whole && i > 0; node = node->links->parent) {
+        w->names[--i] = strdup(node->links->name);
+        whole = w->names[i] != NULL;
+    }
+    if (!whole)
+        way_free(w);
+    return whole ? 0 : -ENOMEM;
+}
+
+/* Walks to the node. The fid is the caller's, and with second not NULL there may be another one. */
+static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
+{
+    struct way w;
+    uint64_t began = tree_now_ms();
+
+    pthread_mutex_lock(&u->tree->mtx);
+    u->walked = u->tree->clock;
+    int rc = way_find(u, from_root, &w);
+    pthread_mutex_unlock(&u->tree->mtx);
+    if (rc != 0)
+        return rc;
+    rc = second != NULL ? p9_walk_twice(sc, w.from, w.n, (const char *const *)w.names, fid, second)
+                        : p9_walk(sc, w.from, w.n, (const char *const *)w.names, fid);
+    way_free(&w);
+    if (rc == 0 && second != NULL && *second != NULL && !qid_same_file(&(*second)->qid, &u->node->qid)) {
+        p9_fid_put(*second);
+        *second = NULL;
+    }
+    if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->node->qid)) {
+        if (second != NULL)
+            p9_fid_put(*second);
+        p9_fid_put(*fid);
+        *fid = NULL; /* in node_take it is the use's own */
+        rc = -ESTALE;
+    }
+    if (rc == 0)
+        tree_confirm(u->tree, u->node, began);
+    return rc;
+}
+
+/* ---- uses --------------------------------------------------------------- */
+
+/* Renames under way are waited for where one may be why a walk failed. */
+static void wait_settled(struct tree *t)
+{
+    while (t->moving > 0)
+        pthread_cond_wait(&t->settled, &t->mtx);
+}
+
+static struct p9_fid *have(struct node_use *u)
+{
+    struct tree *t = u->tree;
+    struct p9_fid *fid = NULL;
+
+    pthread_mutex_lock(&t->mtx);
+    u->walked = t->clock;
+    if (u->tries > 0)
+        wait_settled(t);
+    else
+        fid = node_cached_fid(t, u->node, u->user);
+    if (fid == NULL && u->open_ok && (u->tries == 0 || u->node->links == NULL))
+        fid = node_handle_fid(t, u->node, u->user);
+    pthread_mutex_unlock(&t->mtx);
+    return fid;
+}
+
+static bool is_confirmed(const struct node_use *u)
+{
+    struct tree *t = u->tree;
+
+    if (p9_fids_follow(t->client) || u->node == &t->root)
+        return true;
+    pthread_mutex_lock(&t->mtx);
+    bool confirmed = u->node->confirmed_ms != 0 && tree_now_ms() - u->node->confirmed_ms < u->check_ms;
+    pthread_mutex_unlock(&t->mtx);
+    return confirmed;
+}
+
+/* Whether the fid at hand is still the file, by whose path the server goes. */
+static int check(struct p9_scope *sc, const struct node_use *u)
+{
+    struct p9_attr attr;
+    uint64_t began = tree_now_ms();
+
+    if (!u->check || is_confirmed(u))
+        return 0;
+    int rc = p9_getattr(sc, u->fid, &attr);
+    if (rc == -ENOENT || (rc == 0 && !qid_same_file(&attr.qid, &u->node->qid)))
+        rc = -ESTALE;
+    if (rc == 0)
+        tree_confirm(u->tree, u->node, began);
+    return rc;
+}
+
+int node_use(struct p9_scope *sc, struct node_use *u)
+{
+    if (u->user == NULL)
+        return -EACCES;
+    u->fid = have(u);
+    if (u->fid != NULL)
+        return check(sc, u);
+    struct p9_fid *fid, *second = NULL;
+    int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
+    if (rc == -EACCES && u->open_ok && (u->fid = node_moved_handle_fid(sc, u)) != NULL)
+        return 0;
+    if (rc == -ESTALE && (u->fid = node_unnamed_fid(sc, u)) != NULL)
+        return 0;
+    if (rc != 0)
+        return rc;
+    u->fid = p9_fid_get(fid);
+    pthread_mutex_lock(&u->tree->mtx);
+    node_cache_fid(u->tree, u->node, u->user, fid, u->walked);
+    if (second != NULL)
+        node_keep_fid(
+            u->tree,
+            &(struct node_fid){.fid = second, .node = u->node, .user = u->user, .walked = u->walked, .spare = true});
+    pthread_mutex_unlock(&u->tree->mtx);
+    return 0;
+}
+
+int node_walk_again(struct p9_scope *sc, struct node_use *u)
+{
+    struct tree *t = u->tree;
+    struct p9_fid *fid;
+    int rc = u->user != NULL ? walk_to(sc, u, true, &fid, NULL) : -EACCES;
+
+    if (rc == 0)
+        p9_fid_put(fid);
+    pthread_mutex_lock(&t->mtx);
+    if (t->moving > 0 || t->clock != u->walked)
+        rc = -EAGAIN;
+    pthread_mutex_unlock(&t->mtx);
+    return rc;
+}
+
+/* Puts the first name of a file with several last. Called with the lock. */
+static bool try_other_name(struct node_use *u)
+{
+    struct link *first = u->node->links, *l;
+    unsigned n = 0;
+
+    LL_COUNT(first, l, n);
+    if (n < 2 || u->other_names + 1 >= n)
+        return false;
+    u->other_names++;
+    LL_DELETE(u->node->links, first);
+    LL_APPEND(u->node->links, first);
+    return true;
+}
+
+bool node_again(struct node_use *u, int rc)
+{
+    struct tree *t = u->tree;
+    bool fid_is_unknown = rc == -EBADF; /* to the server */
+    bool path_is_wrong = rc == -ESTALE || fid_is_unknown || (rc == -ENOENT && !u->in_dir);
+
+    if (rc == -EACCES && u->fid == NULL) {
+        pthread_mutex_lock(&t->mtx);
+        bool again = try_other_name(u);
+        pthread_mutex_unlock(&t->mtx);
+        return again;
+    }
+    p9_fid_put(u->fid);
+    u->fid = NULL;
+    if (!path_is_wrong || u->tries >= MAX_TRIES)
+        return false;
+    pthread_mutex_lock(&t->mtx);
+    /* A walk from the root that nothing has moved under is the last word. */
+    bool again = u->tries == 0 || u->walked != t->clock || t->moving > 0;
+    if (u->node != &t->root)
+        node_drop_fids(t, u->node);
+    pthread_mutex_unlock(&t->mtx);
+    u->tries++;
+    return again && u->node != &t->root;
+}
+
+bool tree_reads_only(int flags)
+{
+    return (flags & (O_ACCMODE | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC | O_DIRECTORY | O_DIRECT)) == 0;
+}
+
+/* Whether the file is as it was when it was opened, and may be opened by the same people. */
+static bool is_as_kept(const struct p9_attr *kept, const struct p9_attr *attr)
+{
+    return kept->size == attr->size && same_time(&kept->mtime, &attr->mtime) && same_time(&kept->ctime, &attr->ctime) &&
+           kept->mode == attr->mode && kept->uid == attr->uid && kept->gid == attr->gid;
+}
+
+/* The fid to open by, or *kept, and the way to the name. Called with the lock. */
+static int opening_begin(struct node_use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
+{
+    struct tree *t = u->tree;
+    int rc = way_find(u, false, w);
+
+    u->walked = t->clock;
+    o->fid = NULL;
+    o->is_open = false;
+    if (rc != 0)
+        return rc;
+    if (p9_opens_checked(t->client, w->n)) {
+        if (tree_reads_only(o->flags))
+            o->fid = node_take_kept(t, u->node, u->user, kept);
+        o->is_open = o->fid != NULL;
+        if (!o->is_open)
+            o->fid = node_take_cached(t, u->node, u->user);
+    }
+    if (o->fid == NULL) {
+        way_free(w);
+        return -EAGAIN;
+    }
+    o->from = w->from;
+    o->n = w->n;
+    o->names = (const char *const *)w->names;
+    return 0;
+}
+
+int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
+{
+    struct tree *t = u->tree;
+    struct p9_attr kept;
+    struct way w;
+    uint64_t began = tree_now_ms();
+
+    if (u->user == NULL)
+        return -EACCES;
+    pthread_mutex_lock(&t->mtx);
+    int rc = opening_begin(u, o, &w, &kept);
+    pthread_mutex_unlock(&t->mtx);
+    if (rc != 0)
+        return rc;
+    rc = p9_fid_hold(o->fid, (o->flags & O_DIRECTORY) != 0);
+    if (rc != 0) {
+        way_free(&w);
+        p9_fid_put(o->fid);
+        return rc;
+    }
+    rc = p9_open_checked(sc, o);
+    way_free(&w);
+    if (rc != 0) {
+        p9_fid_put(o->fid);
+        return rc == -EINTR ? rc : -EAGAIN;
+    }
+    if (!qid_same_file(&o->walked->qid, &u->node->qid) || !qid_same_file(&o->fid->qid, &u->node->qid) ||
+        !qid_same_file(&o->attr.qid, &u->node->qid)) {
+        p9_fid_put(o->walked);
+        p9_fid_put(o->fid);
+        return -EAGAIN;
+    }
+    tree_confirm(t, u->node, began);
+    pthread_mutex_lock(&t->mtx);
+    node_cache_fid(t, u->node, u->user, o->walked, u->walked);
+    pthread_mutex_unlock(&t->mtx);
+    if (!o->is_open || is_as_kept(&kept, &o->attr))
+        return 0;
+    p9_fid_put(o->fid);
+    o->ntoo = 0;
+    return node_open(sc, u, o); /* none is kept any more */
+}
+
+int node_take(struct p9_scope *sc, struct node_use *u)
+{
+    if (u->user == NULL)
+        return -EACCES;
+    return walk_to(sc, u, u->tries > 0, &u->fid, NULL);
+}

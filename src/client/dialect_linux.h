@@ -1,0 +1,40 @@
+/*
+ * dialect_linux.h: what the files of 9P2000.L share.
+ */
+#ifndef DIALECT_LINUX_H
+#define DIALECT_LINUX_H
+
+#include "client/dialect.h"
+
+struct p9_fcall linux_lopen_message(const struct p9_fid *fid, int flags);
+/* Takes in an Rlopen. */
+void linux_note_opened(struct p9_fid *fid, const struct p9_fcall *rx);
+struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
+/* What an Rgetattr says. */
+void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
+
+/* Requests that leave together and are waited for together: begin, send each, whose `into` may be set, and end. */
+struct linux_round {
+    struct p9_batch batch;
+    struct p9_session *session;
+    struct p9_scope *scope;
+};
+void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_client *c);
+void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx);
+void linux_round_end(struct linux_round *r);
+
+/* Extended attributes that are only to be known as there or not: asked for in a round, and what came, after its end. */
+struct linux_xattrs {
+    struct p9_req req[P9_XATTRS];
+    struct p9_fid *value[P9_XATTRS];
+};
+void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
+void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS]);
+
+/* dialect_linux_open.c: p9_open_checked. */
+int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);
+/* dialect_linux_many.c: p9_find_many. */
+void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                     struct p9_found *found);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * daemon.c: the fork comes first, so that threads and connections belong to the child, and the
+ * parent stays until it knows: its exit status is the mount's.
+ */
+#include "command/daemon.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int ready_fd = -1, null_fd = -1;
+
+/* ---- descriptors -------------------------------------------------------- */
+
+static struct {
+    int *fds; /* above 2 */
+    size_t n;
+} inherited;
+
+static int fill_standard(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
+static int note_inherited(int fd)
+{
+    int *more = realloc(inherited.fds, (inherited.n + 1) * sizeof *more);
+
+    if (more == NULL)
+        return -ENOMEM;
+    inherited.fds = more;
+    inherited.fds[inherited.n++] = fd;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* In a chroot, early in the boot. */
+static int note_without_proc(void)
+{
+    enum { MOST = 65536 };
+    struct rlimit limit;
+    int err = 0;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > MOST)
+        limit.rlim_cur = MOST;
+    for (int fd = 3; err == 0 && fd < (int)limit.rlim_cur; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            err = note_inherited(fd);
+    return err;
+}
+
+bool daemon_inherited(int fd)
+{
+    for (size_t i = 0; i < inherited.n; i++)
+        if (inherited.fds[i] == fd)
+            return true;
+    return fd >= 0 && fd <= 2;
+}
+
+int daemon_begin(void)
+{
+    int err = fill_standard();
+    DIR *d = err == 0 ? opendir("/proc/self/fd") : NULL;
+
+    if (err == 0 && d == NULL)
+        return note_without_proc();
+    for (struct dirent *de; err == 0 && (de = readdir(d)) != NULL;) {
+        int fd = atoi(de->d_name); /* 0 for "." and ".." */
+        if (fd > 2 && fd != dirfd(d))
+            err = note_inherited(fd);
+    }
+    if (d != NULL)
+        closedir(d);
+    return err;
+}
+
+static void close_inherited(const int *keep, size_t n)
+{
+    for (size_t i = 0; i < inherited.n; i++) {
+        bool kept = false;
+        for (size_t k = 0; k < n; k++)
+            kept = kept || keep[k] == inherited.fds[i];
+        if (!kept)
+            close(inherited.fds[i]);
+    }
+    free(inherited.fds);
+    inherited.fds = NULL;
+    inherited.n = 0;
+}
+
+/* ---- the background ----------------------------------------------------- */
+
+/* The parent's life: a byte means ready; the end of the pipe that the child is gone. */
+static void wait_for_child(int fd, pid_t child)
+{
+    char byte;
+    int status;
+    ssize_t n;
+
+    do
+        n = read(fd, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n == 1)
+        _exit(0);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(1);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* The end of the pipe's reader, who is waited for by nobody but it, is a reason to end. */
+static void end_with_parent(int fd)
+{
+    fcntl(fd, F_SETOWN, getpid());
+    fcntl(fd, F_SETSIG, SIGTERM);
+    fcntl(fd, F_SETFL, O_ASYNC);
+}
+
+int daemon_fork(const int *keep, size_t n)
+{
+    int fds[2];
+
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid_t child = fork();
+    if (child < 0) {
+        int err = errno;
+        close(fds[0]);
+        close(fds[1]);
+        return -err;
+    }
+    if (child > 0) {
+        close(fds[1]);
+        wait_for_child(fds[0], child);
+    }
+    close(fds[0]);
+    ready_fd = fds[1];
+    end_with_parent(ready_fd);
+    close_inherited(keep, n);
+    return 0;
+}
+
+int daemon_ready(void)
+{
+    if (ready_fd < 0)
+        return 0;
+    log_to_syslog();
+    setsid();
+    if (chdir("/") < 0)
+        log_error("cannot leave the current directory");
+    for (int fd = 0; fd <= 2; fd++)
+        dup2(null_fd, fd);
+    close(null_fd);
+    fcntl(ready_fd, F_SETFL, 0); /* that he reads it is no reason */
+    int err = write(ready_fd, "", 1) == 1 ? 0 : -errno;
+    close(ready_fd);
+    ready_fd = -1;
+    return err;
+}

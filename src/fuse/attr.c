@@ -1,0 +1,288 @@
+/*
+ * fs_attr.c: callbacks on attributes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fuse/fs.h"
+
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    (void)fi; /* a node without a path is asked by its open files anyway */
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    int rc = op_settle(&op, node);
+    unsigned left = rc == 0 ? tree_fresh(op.fs->tree, node, &attr) : 0;
+    if (rc == 0 && left == 0)
+        rc = node_getattr(&op, node, &attr);
+    if (rc == 0)
+        op_reply_attr(&op, node, &attr, left > 0 ? left : op.fs->lifetimes.attr);
+    else
+        op_reply_err(&op, rc);
+}
+
+static struct p9_setattr setattr_of(const struct stat *st, int to_set)
+{
+    static const struct {
+        int fuse;
+        uint32_t p9;
+    } bits[] = {
+        {FUSE_SET_ATTR_MODE, P9_SETATTR_MODE},
+        {FUSE_SET_ATTR_UID, P9_SETATTR_UID},
+        {FUSE_SET_ATTR_GID, P9_SETATTR_GID},
+        {FUSE_SET_ATTR_SIZE, P9_SETATTR_SIZE},
+        {FUSE_SET_ATTR_ATIME, P9_SETATTR_ATIME | P9_SETATTR_ATIME_SET},
+        {FUSE_SET_ATTR_MTIME, P9_SETATTR_MTIME | P9_SETATTR_MTIME_SET},
+        {FUSE_SET_ATTR_CTIME, P9_SETATTR_CTIME},
+    };
+    struct p9_setattr set = {.mode = st->st_mode & 07777,
+                             .uid = st->st_uid,
+                             .gid = st->st_gid,
+                             .size = (uint64_t)st->st_size,
+                             .atime = st->st_atim,
+                             .mtime = st->st_mtim};
+
+    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
+        if (to_set & bits[i].fuse)
+            set.valid |= bits[i].p9;
+    if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+        set.valid = (set.valid & ~(uint32_t)P9_SETATTR_ATIME_SET) | P9_SETATTR_ATIME;
+    if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+        set.valid = (set.valid & ~(uint32_t)P9_SETATTR_MTIME_SET) | P9_SETATTR_MTIME;
+    return set;
+}
+
+/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct node_use. */
+static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, struct user *user,
+                        const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms)
+{
+    struct node_use u = {
+        .tree = op->fs->tree, .node = node, .user = user, .open_ok = true, .check = true, .check_ms = check_ms};
+    int rc;
+
+    do {
+        rc = node_use(sc, &u);
+        if (rc == 0)
+            rc = seen != NULL ? p9_setattr_seen(sc, u.fid, set, seen) : p9_setattr(sc, u.fid, set);
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode)
+{
+    const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
+
+    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
+}
+
+void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr)
+{
+    struct p9_setattr set = {.mode = (attr->mode | mode) & 07777, .gid = gid};
+    int rc = -EPERM;
+
+    if (gid != NO_GROUP && attr->gid != gid) {
+        set.valid = P9_SETATTR_GID;
+        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
+    }
+    if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
+        set.valid = P9_SETATTR_MODE;
+        rc = node_setattr(op, NULL, node, op_user(op), &set, NULL, op->fs->lifetimes.attr);
+    }
+    if (rc == 0)
+        node_getattr(op, node, attr);
+}
+
+/* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the owner and root may
+ * change its mode. So what the kernel asks for then is done as who mounted. */
+static bool takes_privileges(struct op *op, struct node *node, const struct p9_setattr *set)
+{
+    mode_t old = tree_facts(op->fs->tree, node).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
+
+    return op->fs->access == ACCESS_USER && (set->valid & ~(unsigned)P9_SETATTR_SIZE) == P9_SETATTR_MODE &&
+           (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
+}
+
+/* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether they are those after, if the time
+ * was another one before. */
+static bool shows(struct op *op, struct node *node, const struct p9_setattr *set)
+{
+    const struct p9_attr before = tree_facts(op->fs->tree, node).attr;
+
+    return (set->valid & P9_SETATTR_MTIME_SET) && !same_time(&before.mtime, &set->mtime);
+}
+
+static bool is_after(const struct node *node, const struct p9_setattr *set, const struct p9_attr *seen)
+{
+    return seen->nlink > 0 && qid_same_file(&seen->qid, &node->qid) && same_time(&seen->mtime, &set->mtime);
+}
+
+/* What was opened for writing may be truncated, whatever the path's permissions are by now. No other file that has the path may be:
+ * what is done by a descriptor is done to its file or to none. */
+static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi,
+                          struct p9_attr *seen)
+{
+    bool by_file = fi != NULL && (set->valid & P9_SETATTR_SIZE);
+    struct p9_fid *opened = NULL;
+
+    seen->nlink = 0;
+    if (set->valid == 0)
+        return 0;
+    if (by_file)
+        opened =
+            tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
+    if (opened == NULL)
+        return node_setattr(op, &op->scope, node, op_user(op), set, shows(op, node, set) ? seen : NULL,
+                            by_file ? 0 : op->fs->lifetimes.attr);
+    int rc = p9_setattr(&op->scope, opened, set);
+    p9_fid_put(opened);
+    return rc;
+}
+
+/* What the attributes should be after a change that was done, for a kernel that is told to ask before it believes them: most
+ * who change something do not ask. But it does take the size. False where only the server knows. */
+static bool predict(struct op *op, struct node *node, const struct p9_setattr *set, struct p9_attr *attr)
+{
+    struct node_facts facts = tree_facts(op->fs->tree, node);
+    struct timespec now;
+
+    if ((set->valid & P9_SETATTR_SIZE) != 0 || facts.hidden || facts.nameless ||
+        ((facts.attr.mode | set->mode) & 07000) != 0)
+        return false;
+    *attr = facts.attr;
+    clock_gettime(CLOCK_REALTIME, &now);
+    attr->ctime = now;
+    if (set->valid & P9_SETATTR_MODE)
+        attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
+    if (set->valid & P9_SETATTR_UID)
+        attr->uid = set->uid;
+    if (set->valid & P9_SETATTR_GID)
+        attr->gid = set->gid;
+    if (set->valid & P9_SETATTR_ATIME)
+        attr->atime = set->valid & P9_SETATTR_ATIME_SET ? set->atime : now;
+    if (set->valid & P9_SETATTR_MTIME)
+        attr->mtime = set->valid & P9_SETATTR_MTIME_SET ? set->mtime : now;
+    tree_told(op->fs->tree, node, attr);
+    return true;
+}
+
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+    struct p9_setattr set = setattr_of(st, to_set);
+    struct p9_attr attr, seen;
+    struct op op;
+
+    op_begin(&op, req);
+    struct node *node = node_of(op.fs, ino);
+    tree_changing(op.fs->tree, node);
+    int rc = op_settle(&op, node);
+    uint64_t changes = tree_changes(op.fs->tree, node);
+    if (rc == 0)
+        rc = set_attributes(&op, node, &set, fi, &seen);
+    if (rc == -EPERM && takes_privileges(&op, node, &set)) {
+        set.valid &= ~(unsigned)P9_SETATTR_MODE;
+        rc = set_attributes(&op, node, &set, fi, &seen);
+        if (rc == 0)
+            rc = set_mode_as_mounter(&op, node, set.mode);
+        set.valid |= P9_SETATTR_MODE;
+    }
+    bool alone = tree_changed(op.fs->tree, node, &changes);
+    mode_t old = tree_facts(op.fs->tree, node).attr.mode;
+    bool predicted = rc == 0 && predict(&op, node, &set, &attr);
+    bool sure = !predicted || is_after(node, &set, &seen);
+    if (predicted && sure) {
+        attr = seen;
+        tree_told(op.fs->tree, node, &attr);
+        if (alone) /* the kernel asks again before it changes the owner */
+            tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
+    } else if (rc == 0 && !predicted) {
+        op.scope.interrupted = false;
+        rc = node_getattr(&op, node, &attr);
+    }
+    if (rc == 0 && !predicted && S_ISDIR(attr.mode) &&
+        !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
+        as_made(&op, node, old, NO_GROUP, &attr);
+    if (rc == 0)
+        op_reply_attr(&op, node, &attr, sure ? op.fs->lifetimes.attr : 0);
+    else
+        op_reply_err(&op, rc);
+}
+
+/* ---- access ------------------------------------------------------------- */
+
+bool in_group(fuse_req_t req, gid_t gid)
+{
+    gid_t groups[256];
+
+    if (fuse_req_ctx(req)->gid == gid)
+        return true;
+    int n = fuse_req_getgroups(req, 256, groups);
+    for (int i = 0; i < n && i < 256; i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* The mode bits' answer, as access(2) gives it. The server has the last word at each operation. */
+static int may(fuse_req_t req, const struct p9_attr *attr, int mask)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    mode_t bits = attr->mode & 7;
+
+    if (ctx->uid == 0)
+        return (mask & X_OK) && !S_ISDIR(attr->mode) && (attr->mode & 0111) == 0 ? -EACCES : 0;
+    if (ctx->uid == attr->uid)
+        bits = attr->mode >> 6 & 7;
+    else if (in_group(req, attr->gid))
+        bits = attr->mode >> 3 & 7;
+    return ((mode_t)mask & 7 & ~bits) != 0 ? -EACCES : 0;
+}
+
+void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+    struct op op;
+    struct p9_attr attr;
+
+    op_begin(&op, req);
+    int rc = node_getattr(&op, node_of(op.fs, ino), &attr);
+    if (rc == 0)
+        rc = may(req, &attr, mask);
+    op_reply_err(&op, rc);
+}
+
+/* ---- statfs ------------------------------------------------------------- */
+
+void fs_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct op op;
+    struct p9_statfs st;
+
+    op_begin(&op, req);
+    struct node_use u = op_use(&op, node_of(op.fs, ino));
+    int rc;
+    u.open_ok = true;
+    do {
+        rc = node_use(&op.scope, &u);
+        if (rc == 0)
+            rc = p9_statfs(&op.scope, u.fid, &st);
+    } while (node_again(&u, rc));
+    if (rc != 0) {
+        op_reply_err(&op, rc);
+        return;
+    }
+    struct statvfs out = {.f_bsize = st.bsize,
+                          .f_frsize = st.bsize,
+                          .f_blocks = st.blocks,
+                          .f_bfree = st.bfree,
+                          .f_bavail = st.bavail,
+                          .f_files = st.files,
+                          .f_ffree = st.ffree,
+                          .f_favail = st.ffree,
+                          .f_fsid = st.fsid,
+                          .f_namemax = st.namelen};
+    op_end(&op);
+    fuse_reply_statfs(req, &out);
+}

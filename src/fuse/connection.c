@@ -1,0 +1,127 @@
+/*
+ * fs_unread.c: whether there are requests of the kernel's that no operation has begun for.
+ *
+ * The kernel counts those that are not answered (the connection's file `waiting` in fusectl), and we those that have begun and are not
+ * answered. If there are as many, then all have begun. fusectl may not be mounted here: root can have one to himself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#ifdef SYS_fsopen
+#include <linux/mount.h>
+#endif
+
+#include "fuse/fs.h"
+#include "fuse/bdi.h"
+
+struct connection {
+    int dir; /* the connection's in fusectl; -1: not to be had */
+};
+
+/* The top of fusectl, mounted nowhere; -1 if that cannot be. */
+static int own_fusectl(void)
+{
+    int top = -1;
+
+#ifdef SYS_fsopen
+    int fs = (int)syscall(SYS_fsopen, "fusectl", FSOPEN_CLOEXEC);
+    if (fs < 0)
+        return -1;
+    if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        top = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+    close(fs);
+#endif
+    return top;
+}
+
+static int open_below(int top, unsigned minor)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "%u", minor);
+    return top >= 0 ? openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+static int find_connection(const char *mountpoint)
+{
+    char device[32];
+    unsigned minor;
+    bool alone;
+
+    /* Of several mounts one upon the other ours may be any. */
+    if (!readahead_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
+        return -1;
+    int top = open("/sys/fs/fuse/connections", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = open_below(top, minor);
+    if (top >= 0)
+        close(top);
+    if (dir >= 0)
+        return dir;
+    top = own_fusectl();
+    dir = open_below(top, minor);
+    if (top >= 0)
+        close(top);
+    return dir;
+}
+
+void connection_find(struct fs *fs)
+{
+    struct connection *c = malloc(sizeof *c);
+
+    if (c != NULL)
+        c->dir = find_connection(fs->mountpoint);
+    fs->connection = c;
+}
+
+void connection_free(struct fs *fs)
+{
+    if (fs->connection != NULL && fs->connection->dir >= 0)
+        close(fs->connection->dir);
+    free(fs->connection);
+    fs->connection = NULL;
+}
+
+/* -1 if the kernel does not say. */
+static long long unanswered(const struct fs *fs)
+{
+    const struct connection *c = fs->connection;
+    char text[32];
+
+    int fd = c != NULL && c->dir >= 0 ? openat(c->dir, "waiting", O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return -1;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return -1;
+    text[n] = 0;
+    return atoll(text);
+}
+
+/* What has begun is counted before the kernel's number is read, and what is answered after it: so too few are known at worst. */
+enum unread unread_requests(struct fs *fs)
+{
+    uint64_t begun = atomic_load(&fs->begun);
+    long long waiting = unanswered(fs);
+    uint64_t answered = atomic_load(&fs->answered);
+
+    if (waiting < 0)
+        return UNREAD_UNKNOWN;
+    return answered <= begun && (uint64_t)waiting <= begun - answered ? UNREAD_NONE : UNREAD_SOME;
+}
+
+void connection_abort(struct fs *fs)
+{
+    const struct connection *c = fs->connection;
+    int fd = c != NULL && c->dir >= 0 ? openat(c->dir, "abort", O_WRONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return;
+    ssize_t n = write(fd, "1", 1);
+    (void)n;
+    close(fd);
+}

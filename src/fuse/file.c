@@ -1,0 +1,252 @@
+/*
+ * fs_file.c: callbacks on open files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/fs.h"
+#include "base/log.h"
+
+/* ---- read: answered by the reader thread -------------------------------- */
+
+struct read_op {
+    struct op op;
+    struct file *f;
+    struct prefetch_read ahead;
+    struct p9_io io;
+    uint8_t *buf;
+};
+
+static void read_end(struct read_op *r)
+{
+    p9_io_finish(&r->io);
+    free(r->buf);
+    free(r);
+}
+
+static void read_done(struct p9_io *io)
+{
+    struct read_op *r = io->arg;
+
+    if (io->result < 0) {
+        op_reply_err_now(&r->op, (int)io->result);
+    } else {
+        op_end(&r->op);
+        fuse_reply_buf(r->op.req, (const char *)r->buf, (size_t)io->result);
+    }
+    read_end(r);
+}
+
+static void read_from_server(struct read_op *r)
+{
+    struct file *f = r->f;
+    uint32_t size = r->ahead.size;
+
+    r->buf = malloc(size);
+    if (r->buf == NULL) {
+        op_reply_err_now(&r->op, -ENOMEM);
+        read_end(r);
+        return;
+    }
+    r->io = (struct p9_io){.fid = f->handle.fid,
+                           .buf = r->buf,
+                           .offset = r->ahead.offset,
+                           .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : size,
+                           .size = tree_facts(r->op.fs->tree, f->handle.node).attr.size,
+                           .short_ok = f->direct,
+                           .scope = &r->op.scope,
+                           .done = read_done,
+                           .arg = r};
+    p9_read_start(&r->io);
+}
+
+static void prefetched(struct prefetch_read *ahead, int rc)
+{
+    struct read_op *r = (struct read_op *)((char *)ahead - offsetof(struct read_op, ahead));
+
+    if (rc == -EAGAIN) {
+        read_from_server(r);
+        return;
+    }
+    if (rc != 0) {
+        op_reply_err_now(&r->op, rc);
+    } else {
+        op_end(&r->op);
+        fuse_reply_iov(r->op.req, ahead->iov, ahead->n);
+    }
+    read_end(r);
+}
+
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct file *f = file_of(fi);
+    struct read_op *r = calloc(1, sizeof *r);
+
+    (void)ino;
+    if (r == NULL || f->handle.fid == NULL) {
+        free(r);
+        fuse_reply_err(req, r == NULL ? ENOMEM : EBADF);
+        return;
+    }
+    op_begin(&r->op, req);
+    if (off == 0)
+        atomic_store(&f->read_start, true);
+    r->f = f;
+    r->op.any_signal = f->direct;
+    r->op.prefetch = f->prefetch;
+    r->ahead = (struct prefetch_read){
+        .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = prefetched};
+    int rc = op_settle(&r->op, f->handle.node);
+    if (rc != 0) {
+        op_reply_err_now(&r->op, rc);
+        read_end(r);
+        return;
+    }
+    uint64_t known = tree_facts(r->op.fs->tree, f->handle.node).attr.size;
+    if ((fi->flags & O_DIRECT) || !prefetch_read(f->prefetch, &r->ahead, known))
+        read_from_server(r);
+}
+
+/* ---- write, fsync, close ------------------------------------------------ */
+
+/* Whether an answer to a write is to mean that the server has it: to append is to write where the file ends for the server, and
+ * the page of a mapped file has nobody whom an error could be told later. Nor is an error told by a later write, of which the kernel may
+ * make two, and a short count of the second's failure: it is for close(2) and fsync(2); until then a writer that had one waits. */
+static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
+{
+    return op->fs->behind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
+           atomic_load(&f->writer.failed) ||
+           ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
+}
+
+/* whole: a part is no result. */
+static ssize_t write_through(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off, bool whole)
+{
+    struct p9_io io = {.fid = f->handle.fid,
+                       .buf = (uint8_t *)buf,
+                       .offset = off,
+                       .count = (uint32_t)size,
+                       .in_order = (f->handle.flags & O_APPEND) || f->direct,
+                       .scope = &op->scope};
+    int rc = op_settle(op, f->handle.node);
+
+    if (rc != 0)
+        return rc;
+    tree_changing(op->fs->tree, f->handle.node);
+    ssize_t n = p9_write_wait(&io);
+    tree_changing(op->fs->tree, f->handle.node);
+    /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has only the whole. */
+    return n < 0 && io.finished > 0 && !whole ? (ssize_t)io.finished : n;
+}
+
+static ssize_t write_behind(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
+{
+    int rc = behind_write(op->fs->behind, &op->scope, &f->writer, f->handle.fid, buf, size, off);
+    return rc == 0 ? (ssize_t)size : rc;
+}
+
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct file *f = file_of(fi);
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    op.any_signal = f->direct;
+    if (f->handle.fid == NULL) {
+        op_reply_err_now(&op, -EBADF);
+        return;
+    }
+    atomic_store(&f->wrote, true);
+    if (f->direct && op.fs->ahead != NULL)
+        ahead_doubt(op.fs->ahead);
+    ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
+                                             : write_behind(&op, f, buf, size, (uint64_t)off);
+    if (n < 0) {
+        op_reply_err_now(&op, (int)n);
+        return;
+    }
+    tree_wrote(op.fs->tree, f->handle.node, (uint64_t)off + (uint64_t)n);
+    op_end(&op);
+    fuse_reply_write(req, (size_t)n);
+}
+
+/* A FLUSH, or an FSYNC, tells of a write that came to nothing when it is answered, and not if its caller is killed before. */
+
+static void flush_tells(struct op *op, void *f)
+{
+    behind_told(op->fs->behind, &((struct file *)f)->writer, true);
+}
+
+static void sync_tells(struct op *op, void *f)
+{
+    behind_sync(op->fs->behind, &((struct file *)f)->writer);
+}
+
+/* When what was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
+static void reply_settled(struct op *op, struct file *f, int rc, int lost, void (*sent)(struct op *op, void *arg))
+{
+    const struct answer a = {.kind = ANSWER_ERR, .rc = lost, .sent = sent, .sent_arg = f};
+
+    if (lost != 0)
+        op_answer_dropped(op, f->handle.node, true, &a);
+    else
+        op_reply_err(op, rc);
+}
+
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    struct file *f = file_of(fi);
+    op.user = f->handle.user;
+    int rc = op_settle(&op, f->handle.node);
+    int lost = rc == 0 ? behind_error(op.fs->behind, &f->writer) : 0;
+    behind_told(op.fs->behind, &f->writer, false);
+    locks_closed(&op, f, fi->lock_owner);
+    int closed = close_written(&op, f);
+    reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);
+}
+
+void log_lost(struct fs *fs, const struct file *f, int rc)
+{
+    if (rc == 0)
+        return;
+    char *path = tree_path(fs->tree, f->handle.node);
+    log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
+    free(path);
+    atomic_store(&fs->lost, true);
+}
+
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    locks_let_go(fuse_req_userdata(req), file_of(fi));
+    op_begin(&op, req);
+    op.user = file_of(fi)->handle.user;                                 /* the kernel does not say who closes */
+    behind_settle(op.fs->behind, NULL, &file_of(fi)->handle.node->qid); /* what an interrupted FLUSH has left */
+    log_lost(op.fs, file_of(fi), behind_lost(op.fs->behind, &file_of(fi)->writer));
+    drop_file(&op, file_of(fi));
+    op_reply_err(&op, 0);
+}
+
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    op_begin(&op, req);
+    struct file *f = file_of(fi);
+    int rc = op_settle(&op, f->handle.node);
+    int lost = rc == 0 ? behind_unsynced(op.fs->behind, &f->writer) : 0;
+    if (rc == 0 && lost == 0 && f->handle.fid != NULL)
+        rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
+    reply_settled(&op, f, rc, lost, sync_tells);
+}

@@ -1,0 +1,351 @@
+/*
+ * fs_lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
+ *
+ * The processes of this mount are kept apart here (locks.h), other clients by the server (fs_lock_server.c).
+ *
+ * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that. What belongs to an open file, as of
+ * flock(2), goes with its RELEASE, which nobody waits for: it may be on its way when the same program asks for the lock by another
+ * descriptor. So a lock by a file of which a descriptor was closed is in the way for sure only when the kernel has no
+ * request left that we do not know (fs_unread.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+#include "fuse/lock.h"
+
+enum {
+    UNSURE_MS = 200, /* a kernel that is never without requests is not waited for longer, */
+    BLIND_MS = 20,   /* nor one that does not say */
+    GIVING_S = 5,    /* how long a lock waits for an unlocking that the server has not answered */
+};
+
+/* ---- taking ------------------------------------------------------------- */
+
+enum in_the_way { FREE, PERHAPS, TAKEN };
+
+/* Called with the lock. */
+static enum in_the_way what_is_in_the_way(const struct lock_range *list, const struct lock_range *want)
+{
+    enum in_the_way found = FREE;
+
+    for (const struct lock_range *r = locks_conflict(list, want); r != NULL; r = locks_conflict(r->next, want)) {
+        const struct file *f = r->via;
+        if (!atomic_load(&f->closed_once))
+            return TAKEN;
+        found = PERHAPS;
+    }
+    return found;
+}
+
+/* 0 if nothing here is in the way; EAGAIN, with a->unsure if that is not certain. Called with the lock, which is given up for a moment. */
+static int free_here(struct lock_ask *a, struct lock_range *const *list)
+{
+    struct fs *fs = a->op.fs;
+    enum in_the_way found = what_is_in_the_way(*list, &a->want);
+    uint64_t now = tree_now_ms();
+
+    a->unsure = false;
+    if (found != PERHAPS || a->wait)
+        return found == FREE ? 0 : -EAGAIN;
+    pthread_mutex_unlock(&fs->locks->mtx);
+    enum unread unread = unread_requests(fs);
+    pthread_mutex_lock(&fs->locks->mtx);
+    found = what_is_in_the_way(*list, &a->want);
+    if (a->unsure_ms == 0)
+        a->unsure_ms = now + (unread == UNREAD_UNKNOWN ? BLIND_MS : UNSURE_MS);
+    a->unsure = found == PERHAPS && unread != UNREAD_NONE && now < a->unsure_ms;
+    return found == FREE ? 0 : -EAGAIN;
+}
+
+static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
+{
+    return (struct locking){
+        .op = &a->op, .locks = a->op.fs->locks, .node = a->f->handle.node, .fl = fl, .f = a->f, .patient = a->wait};
+}
+
+/* A file's last unlocking may be on its way to the server. Called with the lock. */
+static void wait_for_giving(struct lock_ask *a, struct file_locks *fl)
+{
+    struct locks *q = a->op.fs->locks;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += GIVING_S;
+    while (fl->overdue && fl->overdue_gives && !a->queued && !atomic_load(&a->op.scope.interrupted))
+        if (pthread_cond_timedwait(&q->settled, &q->mtx, &until) != 0)
+            break;
+}
+
+/* The lock, or the unlocking, without waiting for who has it. */
+static int set(struct lock_ask *a, struct file_locks *fl)
+{
+    struct locking k = locking_of(a, fl);
+    const struct lock_range *want = &a->want;
+    struct lock_range **list = a->flock ? &fl->flock : &fl->posix;
+    int rc = lock_begin(&k, !a->queued);
+
+    if (rc != 0)
+        return rc;
+    if (want->type != LK_NONE) {
+        wait_for_giving(a, fl);
+        rc = free_here(a, list);
+        if (rc == 0)
+            rc = lock_raise(&k, want);
+    }
+    if (rc == 0)
+        rc = locks_set(list, want);
+    if (rc == 0 && want->type != LK_NONE) {
+        a->gained = fl->gained;
+        fl->gained = false;
+    }
+    int lowered = lock_lower(&k, want->start, want->end);
+    fl->owed = fl->owed || (lowered != 0 && !fl->overdue);
+    if (rc == 0 && want->type != LK_WRITE) /* something may have become free */
+        lock_wake(k.locks);
+    lock_end(&k);
+    if (rc == 0 && want->type == LK_NONE)
+        rc = lowered == -ETIMEDOUT ? 0 : lowered; /* it is on its way */
+    return rc;
+}
+
+/* ---- asking ------------------------------------------------------------- */
+
+static void found_here(struct flock *found, const struct lock_range *r)
+{
+    found->l_type = r->type == LK_READ ? F_RDLCK : F_WRLCK;
+    found->l_start = (off_t)r->start;
+    found->l_len = r->end == LK_TO_END ? 0 : (off_t)(r->end - r->start + 1);
+    found->l_pid = r->pid;
+}
+
+static void found_there(struct flock *found, const struct p9_lock_held *held)
+{
+    found->l_type = held->type == P9_LOCK_RDLCK ? F_RDLCK : F_WRLCK;
+    found->l_start = (off_t)held->start;
+    found->l_len = (off_t)held->length;
+    found->l_pid = 0; /* of another client: no process here */
+}
+
+static int query(struct lock_ask *a, struct file_locks *fl)
+{
+    struct locking k = locking_of(a, fl);
+    struct p9_lock_held held = {.type = P9_LOCK_UNLCK};
+    struct fs *fs = a->op.fs;
+    int rc = lock_begin(&k, !a->queued);
+
+    if (rc != 0)
+        return rc;
+    a->found.l_type = F_UNLCK;
+    if (free_here(a, &fl->posix) != 0) {
+        found_here(&a->found, locks_conflict(fl->posix, &a->want));
+        rc = a->unsure ? -EAGAIN : 0;
+    } else if (p9_may_lock(fs->client) && !atomic_load(&fs->no_locks) && !fl->overdue) {
+        rc = lock_ask_other(&k, &a->want, &held);
+    }
+    lock_end(&k);
+    if (rc == 0 && held.type != P9_LOCK_UNLCK)
+        found_there(&a->found, &held);
+    return rc == -EOPNOTSUPP ? 0 : rc == -ETIMEDOUT ? -ENOLCK : rc;
+}
+
+int lock_try(struct lock_ask *a)
+{
+    struct file_locks *fl = tree_locks(a->op.fs->tree, a->f->handle.node, true);
+
+    return fl == NULL ? -ENOMEM : a->query ? query(a, fl) : set(a, fl);
+}
+
+/* ---- giving back at a close --------------------------------------------- */
+
+static void settle(struct op *op, struct node *node, struct file_locks *fl)
+{
+    struct locking k = {.op = op, .locks = op->fs->locks, .node = node, .fl = fl};
+
+    if (lock_begin(&k, true) == 0) /* else who has the file gives it back */
+        lock_end(&k);
+}
+
+void locks_closed(struct op *op, struct file *f, uint64_t owner)
+{
+    struct locks *q = op->fs->locks;
+    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
+
+    atomic_store(&f->closed_once, true);
+    if (fl == NULL)
+        return;
+    pthread_mutex_lock(&q->mtx);
+    bool any = locks_drop(&fl->posix, owner, false, NULL);
+    fl->owed = fl->owed || any;
+    if (any)
+        lock_wake(q);
+    pthread_mutex_unlock(&q->mtx);
+    if (any)
+        settle(op, f->handle.node, fl);
+}
+
+void locks_let_go(struct fs *fs, struct file *f)
+{
+    struct file_locks *fl = tree_locks(fs->tree, f->handle.node, false);
+
+    if (fl == NULL)
+        return;
+    pthread_mutex_lock(&fs->locks->mtx);
+    bool any = locks_drop(&fl->posix, 0, true, f);
+    any = locks_drop(&fl->flock, 0, true, f) || any;
+    fl->owed = fl->owed || any;
+    if (any)
+        lock_wake(fs->locks);
+    pthread_mutex_unlock(&fs->locks->mtx);
+}
+
+void locks_released(struct op *op, struct file *f)
+{
+    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
+
+    if (fl == NULL)
+        return;
+    pthread_mutex_lock(&op->fs->locks->mtx);
+    bool owed = fl->owed;
+    pthread_mutex_unlock(&op->fs->locks->mtx);
+    if (owed)
+        settle(op, f->handle.node, fl);
+}
+
+/* ---- callbacks ---------------------------------------------------------- */
+
+static void reply(struct lock_ask *a, int rc)
+{
+    if (rc == 0 && a->query) {
+        op_end(&a->op);
+        fuse_reply_lock(a->op.req, &a->found);
+    } else {
+        op_reply_err(&a->op, rc == -ETIMEDOUT ? -EAGAIN : rc);
+    }
+    free(a);
+}
+
+static void dropped(struct notice *n, bool waits)
+{
+    struct lock_ask *a = (struct lock_ask *)((char *)n - offsetof(struct lock_ask, notice));
+
+    if (waits)
+        reply(a, 0);
+    else /* killed: the lock goes when its files are closed */
+        free(a);
+}
+
+/* What others wrote until they gave their lock back is to be seen: what was read before is kept only if the file is the same. */
+static bool is_as_it_was(struct lock_ask *a)
+{
+    struct fs *fs = a->op.fs;
+    struct node *node = a->f->handle.node;
+    struct p9_attr attr;
+
+    if (node_getattr(&a->op, node, &attr) == 0 &&
+        tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
+        return true;
+    tree_others_changed(fs->tree, node);
+    return false;
+}
+
+void lock_done(struct lock_ask *a, int rc)
+{
+    if (rc != 0 || a->query || !a->gained || is_as_it_was(a)) {
+        reply(a, rc);
+        return;
+    }
+    a->notice = (struct notice){.op = &a->op, .node = a->f->handle.node, .pages = true, .then = dropped};
+    notify_then(&a->notice);
+}
+
+bool lock_goes_on(const struct lock_ask *a, int rc)
+{
+    return rc == -EBUSY || ((rc == -EAGAIN || rc == -ETIMEDOUT) && (a->wait || a->unsure));
+}
+
+static void answer(struct lock_ask *a, int rc)
+{
+    if (lock_goes_on(a, rc))
+        lock_wait(a);
+    else
+        lock_done(a, rc);
+}
+
+static struct lock_ask *ask_begin(fuse_req_t req, struct fuse_file_info *fi, const struct lock_range *want)
+{
+    struct lock_ask *a = calloc(1, sizeof *a);
+
+    if (a == NULL) {
+        fuse_reply_err(req, ENOLCK);
+        return NULL;
+    }
+    op_begin(&a->op, req);
+    a->f = file_of(fi);
+    a->want = *want;
+    a->want.owner = fi->lock_owner;
+    a->want.via = a->f;
+    a->want.pid = fuse_req_ctx(req)->pid;
+    atomic_store(&a->f->closed_once, false); /* it is open now */
+    return a;
+}
+
+static void set_lock(fuse_req_t req, struct fuse_file_info *fi, const struct lock_range *want, bool flock, bool wait)
+{
+    struct lock_ask *a = ask_begin(req, fi, want);
+
+    if (a == NULL)
+        return;
+    a->flock = flock;
+    a->wait = a->op.any_signal = wait;
+    int rc = op_settle(&a->op, a->f->handle.node); /* who gets the lock next is to see what was written under it */
+    answer(a, rc == 0 ? lock_try(a) : rc);
+}
+
+static enum lock_type type_of(short l_type)
+{
+    return l_type == F_UNLCK ? LK_NONE : l_type == F_RDLCK ? LK_READ : LK_WRITE;
+}
+
+/* The kernel's ranges start at l_start and have l_len bytes, or go to the end for 0. */
+static struct lock_range range_of(const struct flock *lock)
+{
+    return (struct lock_range){.start = (uint64_t)lock->l_start,
+                               .end = lock->l_len == 0 ? LK_TO_END : (uint64_t)(lock->l_start + lock->l_len - 1),
+                               .type = type_of(lock->l_type)};
+}
+
+void fs_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
+{
+    const struct lock_range want = range_of(lock);
+
+    (void)ino;
+    set_lock(req, fi, &want, false, sleep != 0);
+}
+
+void fs_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int how)
+{
+    struct lock_range want = {.end = LK_TO_END, .type = LK_WRITE};
+
+    (void)ino;
+    if (how & LOCK_UN)
+        want.type = LK_NONE;
+    else if (how & LOCK_SH)
+        want.type = LK_READ;
+    set_lock(req, fi, &want, true, !(how & LOCK_NB));
+}
+
+void fs_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
+{
+    const struct lock_range want = range_of(lock);
+    struct lock_ask *a = ask_begin(req, fi, &want);
+
+    (void)ino;
+    if (a == NULL)
+        return;
+    a->query = true;
+    a->found = *lock;
+    answer(a, lock_try(a));
+}

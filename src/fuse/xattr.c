@@ -1,0 +1,255 @@
+/*
+ * fs_xattr.c: callbacks on extended attributes, POSIX ACLs among them.
+ *
+ * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP itself.
+ * An attribute of size 0 is on the wire the removal, and sets an empty value on those servers alone that look at its flags.
+ *
+ * The kernel asks for security.capability before each write, chown and truncation, to remove it; that costs nothing while it is
+ * known that there is none. FUSE_HANDLE_KILLPRIV_V2 would spare the question, but then nobody removed it, nor
+ * set-user-id bits, where the server takes us for root, or is no Linux.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "fuse/fs.h"
+
+const char capability[] = "security.capability";
+
+static bool is_capability(const char *name)
+{
+    return strcmp(name, capability) == 0;
+}
+
+/* The value of name, or the list of names for "". Bytes, or -errno. */
+static ssize_t get(struct op *op, struct node *node, const char *name, void *buf, size_t size,
+                   struct p9_xattrs_too *too)
+{
+    struct node_use u = op_use(op, node);
+    struct user *writer = is_capability(name) ? tree_writing_user(op->fs->tree, node) : NULL;
+    ssize_t n;
+    int rc;
+
+    if (writer != NULL) /* he may have become somebody else since */
+        u.user = writer;
+    do {
+        rc = node_use(&op->scope, &u);
+        n = rc == 0 ? p9_getxattr(&op->scope, u.fid, name, buf, size, too) : rc;
+    } while (node_again(&u, n < 0 ? (int)n : 0));
+    return n;
+}
+
+/* What was said of that name, and of others, is so for a while, and will be asked of the other files in the directory. */
+static void note_answer(struct op *op, struct node *node, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
+                        uint64_t changes)
+{
+    struct tree *t = op->fs->tree;
+    const struct node *parent = tree_parent(t, node);
+    int lacks[P9_XATTRS];
+
+    memcpy(lacks, too->lacks, sizeof lacks);
+    lacks[number] = n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0;
+    tree_set_lacks(t, node, lacks, changes, op->fs->lifetimes.attr);
+    if (parent != NULL)
+        ahead_wants(op->fs->ahead, parent, op_user(op), (node->qid.type & P9_QTDIR) != 0, number);
+}
+
+/* number: ahead's, of that name, or -1. */
+static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size, int number)
+{
+    struct op op;
+    struct p9_xattrs_too too = {0};
+    char *buf = malloc(size > 0 ? size : 1);
+
+    op_begin(&op, req);
+    op.nosys_ok = true;
+    struct node *node = node_of(op.fs, ino);
+    uint64_t changes = tree_changes(op.fs->tree, node);
+    struct cap_question q = tree_cap_asked(op.fs->tree, node);
+    if (number >= 0)
+        ahead_xattrs_too(op.fs->ahead, (node->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
+    ssize_t n = buf != NULL ? get(&op, node, name, buf, size, &too) : -ENOMEM;
+    /* Not this name, or none at all? */
+    if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0, NULL) == -EOPNOTSUPP)
+        n = -ENOSYS;
+    if (is_capability(name))
+        tree_cap_answered(op.fs->tree, node, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
+    bool written = is_capability(name) &&
+                   tree_writing_user(op.fs->tree, node) != NULL; /* the kernel's question, of this file alone */
+    if (number >= 0 && !written)
+        note_answer(&op, node, (unsigned)number, n, &too, changes);
+    if (n < 0) {
+        op_reply_err(&op, (int)n);
+    } else {
+        op_end(&op);
+        if (size == 0)
+            fuse_reply_xattr(req, (size_t)n);
+        else
+            fuse_reply_buf(req, buf, (size_t)n);
+    }
+    free(buf);
+}
+
+void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    struct fs *fs = fuse_req_userdata(req);
+    int number = fs->ahead != NULL ? ahead_xattr(fs->ahead, name) : -1;
+    struct node *node = node_of(fs, ino);
+    int rc = is_capability(name) ? tree_uncapped(fs->tree, node, fs->lifetimes.attr) : 0;
+
+    if (rc == 0 && number >= 0)
+        rc = tree_lacks(fs->tree, node, (unsigned)number);
+    if (rc != 0)
+        fuse_reply_err(req, -rc);
+    else
+        get_and_reply(req, ino, name, size, number);
+}
+
+void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    get_and_reply(req, ino, "", size, -1);
+}
+
+/* XATTR_CREATE and XATTR_REPLACE, which not every server heeds. 0 or -errno. */
+static int check_flags(struct op *op, struct node *node, const char *name, int flags)
+{
+    if (flags == 0)
+        return 0;
+    ssize_t n = get(op, node, name, NULL, 0, NULL);
+    if (flags & XATTR_CREATE)
+        return n >= 0 ? -EEXIST : 0;
+    return n < 0 ? (int)n : 0;
+}
+
+/* value NULL: removes it. */
+static int change_as(struct op *op, struct node *node, struct user *user, const char *name, const char *value,
+                     size_t size, int flags)
+{
+    struct node_use u = op_use(op, node);
+    int rc;
+
+    u.user = user;
+    u.check = true;
+    do {
+        rc = node_use(&op->scope, &u);
+        if (rc == 0 && value != NULL)
+            rc = p9_setxattr(&op->scope, u.fid, name, value, size, flags);
+        else if (rc == 0)
+            rc = p9_removexattr(&op->scope, u.fid, name);
+    } while (node_again(&u, rc));
+    return rc;
+}
+
+/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0; or -errno if it could not be tried. */
+static int try_empty(struct op *op, struct node *node, const char *name)
+{
+    char own[64];
+    const char *dot = strchr(name, '.');
+    struct user *user = op_user(op);
+
+    if (dot == NULL)
+        return -EOPNOTSUPP;
+    snprintf(own, sizeof own, "%.*s.9pfs-empty", (int)(dot - name), name);
+    int rc = change_as(op, node, user, own, "", 0, 0);
+    ssize_t n = get(op, node, own, NULL, 0, NULL);
+    if (n == 0)
+        change_as(op, node, user, own, NULL, 0, 0);
+    if (n == -ENODATA && rc != 0 && rc != -ENODATA) /* neither was it set, nor taken for a removal */
+        return rc;
+    return n == 0 ? 1 : n == -ENODATA ? 0 : (int)n;
+}
+
+/* 0 if it is, or -errno. */
+static int check_empty(struct op *op, struct node *node, const char *name)
+{
+    int known = atomic_load(&op->fs->empty_xattrs);
+
+    if (known == 0) {
+        int sets = try_empty(op, node, name);
+        if (sets < 0)
+            return sets;
+        known = sets > 0 ? 1 : -1;
+        atomic_store(&op->fs->empty_xattrs, known);
+    }
+    return known > 0 ? 0 : -EOPNOTSUPP;
+}
+
+/* Whoever writes to a file takes its capability, and asks us to do so, where only root may change it otherwise: the kernel has seen to that. */
+static bool takes_capability(struct op *op, const char *name, const char *value)
+{
+    return value == NULL && is_capability(name) && op->fs->access == ACCESS_USER;
+}
+
+static bool is_access_acl(const char *name)
+{
+    return strcmp(name, "system.posix_acl_access") == 0;
+}
+
+/* Who is not in the file's group loses its set-group-id bit by giving it an ACL. Where all act by one attach the server
+ * does not know who it was. */
+static bool may_take_sgid(struct op *op, const char *name, const char *value)
+{
+    return value != NULL && op->fs->access == ACCESS_CLIENT && fuse_req_ctx(op->req)->uid != 0 && is_access_acl(name);
+}
+
+static int take_sgid(struct op *op, struct node *node)
+{
+    struct p9_attr attr;
+
+    op->scope.interrupted = false; /* the ACL is set */
+    int rc = node_getattr(op, node, &attr);
+    if (rc != 0 || !(attr.mode & S_ISGID) || in_group(op->req, attr.gid))
+        return rc;
+    return set_mode_as_mounter(op, node, attr.mode & 07777 & ~(mode_t)S_ISGID);
+}
+
+static int change_and_tell(struct op *op, struct node *node, const char *name, const char *value, size_t size,
+                           int flags)
+{
+    struct tree *t = op->fs->tree;
+
+    tree_changing(t, node);
+    if (is_capability(name))
+        tree_cap_setting(t, node);
+    int rc = change_as(op, node, op_user(op), name, value, size, flags);
+    if ((rc == -EPERM || rc == -EACCES) && takes_capability(op, name, value))
+        rc = change_as(op, node, t->users, name, value, size, flags);
+    if (is_capability(name))
+        tree_cap_setting(t, node);
+    if (rc == 0 && may_take_sgid(op, name, value))
+        rc = take_sgid(op, node);
+    tree_changing(t, node);
+    return rc;
+}
+
+static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+    struct op op;
+
+    op_begin(&op, req);
+    op.nosys_ok = true;
+    struct node *node = node_of(op.fs, ino);
+    int rc = check_flags(&op, node, name, flags);
+    if (rc == 0 && value != NULL && size == 0)
+        rc = check_empty(&op, node, name);
+    if (rc == 0 && size == 0)
+        flags &= ~XATTR_REPLACE; /* it would be the removal */
+    if (rc == 0)
+        rc = change_and_tell(&op, node, name, value, size, flags);
+    if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
+        op_answer_dropped(&op, node, false, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
+    else
+        op_reply_err(&op, rc);
+}
+
+void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+    change(req, ino, name, value, size, flags);
+}
+
+void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    change(req, ino, name, NULL, 0, XATTR_REPLACE);
+}

@@ -1,0 +1,266 @@
+/*
+ * session_read.c: the session's reader: one reply after the other, each to its request.
+ *
+ * Every length is checked against what was asked for before a byte is put anywhere. A payload is received
+ * straight into its destination. A frame is the size, the type and the tag: when one is broken nothing that follows can be told
+ * apart, and the connection ends, with words that say what came. A frame that is right with an inside that is not is
+ * passed over, and fails its request.
+ */
+#include "session/session_impl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "wire/errors.h"
+#include "base/log.h"
+
+enum { READ_AHEAD = 4096 + 64 }; /* bytes read at once where no payload is expected: with a reply to a small read */
+
+/* Makes at least `need` bytes available at in[in_start]. 0, or -errno (-ECONNRESET at the end). */
+static int fill(struct p9_session *s, size_t need)
+{
+    if (s->in_start + need > sizeof s->in) {
+        memmove(s->in, s->in + s->in_start, s->in_end - s->in_start);
+        s->in_end -= s->in_start;
+        s->in_start = 0;
+    }
+    while (s->in_end - s->in_start < need) {
+        size_t room = sizeof s->in - s->in_end, want = need - (s->in_end - s->in_start);
+        if (want < READ_AHEAD)
+            want = READ_AHEAD;
+        struct iovec iov = {s->in + s->in_end, want < room ? want : room};
+        ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
+        if (r <= 0)
+            return r < 0 ? (int)r : -ECONNRESET;
+        s->in_end += (size_t)r;
+    }
+    return 0;
+}
+
+/* Receives a payload straight into its destination; what follows it lands in the buffer. */
+static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
+{
+    size_t have = s->in_end - s->in_start < n ? s->in_end - s->in_start : n;
+
+    if (have > 0)
+        memcpy(dst, s->in + s->in_start, have);
+    s->in_start += have;
+    while (have < n) {
+        s->in_start = s->in_end = 0;
+        struct iovec iov[2] = {{dst + have, n - have}, {s->in, READ_AHEAD}};
+        ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
+        if (r <= 0)
+            return r < 0 ? (int)r : -ECONNRESET;
+        if ((size_t)r > n - have)
+            s->in_end = (size_t)r - (n - have);
+        have += (size_t)r < n - have ? (size_t)r : n - have;
+    }
+    return 0;
+}
+
+__attribute__((format(printf, 2, 3))) static int broken(struct p9_session *s, const char *fmt, ...)
+{
+    char reason[256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(reason, sizeof reason, fmt, ap);
+    va_end(ap);
+    p9_session_fail(s, -EPROTO, reason);
+    return -EPROTO;
+}
+
+static struct p9_req *pending_with(const struct p9_session *s, uint16_t tag)
+{
+    if (tag == P9_NOTAG)
+        return s->version;
+    return tag < s->max_tags ? s->pending[tag] : NULL;
+}
+
+/* The request that a reply with this tag answers; NULL and the connection ended if there is none. */
+static struct p9_req *request_of(struct p9_session *s, uint16_t tag, unsigned type)
+{
+    pthread_mutex_lock(&s->mtx);
+    struct p9_req *req = pending_with(s, tag);
+    /* A quick server answers before the thread that wrote has noted that it did. */
+    while (req != NULL && req->state == P9_REQ_QUEUED && s->writing)
+        pthread_cond_wait(&s->idle, &s->mtx);
+    bool sent = req != NULL && req->state == P9_REQ_SENT;
+    pthread_mutex_unlock(&s->mtx);
+    if (!sent) {
+        broken(s, "the server sent a reply of type %u with tag %u, which no request has", type, tag);
+        return NULL;
+    }
+    if (type != req->type + 1u && type != P9_Rlerror && type != P9_Rerror) {
+        const char *name = p9_type_name(type);
+        broken(s, "the server answered %s with %s (type %u)", p9_type_name(req->type),
+               name != NULL ? name : "an unknown message", type);
+        return NULL;
+    }
+    return req;
+}
+
+/* Before the dialect is agreed an error may have any dialect's form. */
+static size_t unpack(struct p9_session *s, const uint8_t *p, size_t n, struct p9_fcall *f, bool version)
+{
+    size_t r = p9_convM2S(p, n, s->dialect, f);
+
+    for (enum p9_dialect d = P9_2000L; r == 0 && version && d != 0; d = p9_dialect_below(d))
+        r = p9_convM2S(p, n, d, f);
+    return r;
+}
+
+static int skip(struct p9_session *s, size_t n)
+{
+    int err = 0;
+
+    while (n > 0 && err == 0) {
+        size_t have = s->in_end - s->in_start < n ? s->in_end - s->in_start : n;
+        s->in_start += have;
+        n -= have;
+        if (n > 0)
+            err = fill(s, 1);
+    }
+    return err;
+}
+
+/* Before the mount the one line of its failure says enough. */
+static void say_malformed(struct p9_session *s, unsigned type, uint32_t size)
+{
+    if (!s->malformed[type] && atomic_load(&s->setup_timeout_ms) == 0)
+        log_error("the server sent a malformed %s of %u bytes: its request fails, and others that are answered so",
+                  p9_type_name(type), size);
+    s->malformed[type] = true;
+}
+
+/* Receives what is asked for of a payload; of one that is longer the rest is passed over. */
+static int take_payload(struct p9_session *s, struct p9_req *req, uint32_t count)
+{
+    uint32_t n = count < req->into_size ? count : req->into_size;
+
+    s->in_start += P9_RREAD_HDRSZ;
+    req->rx.type = (uint8_t)(req->type + 1);
+    req->rx.tag = req->tag;
+    req->rx.Rread.count = (struct p9_blob){n, req->into};
+    req->cut = n < count;
+    int err = fill_into(s, req->into, n);
+    return err == 0 ? skip(s, count - n) : err;
+}
+
+/* A reply whose bytes are to be had now: reads the rest of it into req->rx, or *rc says why not. */
+static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
+{
+    uint32_t least = size < P9_RREAD_HDRSZ ? size : P9_RREAD_HDRSZ;
+    int err = fill(s, least);
+
+    if (err != 0)
+        return err;
+    uint32_t count = least == P9_RREAD_HDRSZ ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
+    if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= req->into_size || req->part_ok))
+        return take_payload(s, req, count);
+    *rc = -EPROTO;
+    return skip(s, size);
+}
+
+static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
+{
+    if (size > sizeof s->in) { /* no reply is as long */
+        *rc = -EPROTO;
+        return skip(s, size);
+    }
+    int err = fill(s, size);
+    if (err != 0)
+        return err;
+    const uint8_t *p = s->in + s->in_start;
+    s->in_start += size;
+    if (req->body != NULL && size <= req->body_size)
+        p = memcpy(req->body, p, size);
+    else if (req->body != NULL)
+        *rc = -EMSGSIZE;
+    if (unpack(s, p, size, &req->rx, req->type == P9_Tversion) == 0)
+        *rc = -EPROTO;
+    else if (req->rx.type == P9_Rlerror && p[4] == P9_Rerror)
+        atomic_store(&s->rerror_is_rlerror, true);
+    return 0;
+}
+
+static void complete_cancelled(struct p9_session *s)
+{
+    struct queue q;
+
+    session_queue_init(&q);
+    pthread_mutex_lock(&s->mtx);
+    for (struct p9_req *r; (r = session_queue_take(&s->cancelled)) != NULL;) {
+        session_scope_leave(r);
+        session_queue_add(&q, r);
+    }
+    pthread_mutex_unlock(&s->mtx);
+    for (struct p9_req *r; (r = session_queue_take(&q)) != NULL;)
+        session_complete(r, -EINTR);
+}
+
+/* Reads one reply and completes its request. Not 0: the connection is over. */
+static int read_reply(struct p9_session *s)
+{
+    int rc = 0, err = fill(s, P9_HDRSZ);
+    if (err != 0)
+        return err;
+    const uint8_t *p = s->in + s->in_start;
+    uint32_t size = p9_get32(p);
+    unsigned type = p[4];
+    uint16_t tag = p9_get16(p + 5);
+
+    if (size < P9_HDRSZ || size > s->msize) {
+        return broken(s, "the server sent a message of %u bytes (msize is %u)%s", size, s->msize,
+                      s->version != NULL ? ": it does not speak 9P" : "");
+    }
+    struct p9_req *req = request_of(s, tag, type);
+    if (req == NULL)
+        return -EPROTO;
+    if (p9_has_payload(type))
+        err = read_payload(s, req, size, &rc);
+    else
+        err = read_body(s, req, size, &rc);
+    if (err != 0)
+        return err;
+    bool sound = rc != -EPROTO;
+    if (sound)
+        session_trace(s, "<-", &req->rx);
+    else
+        say_malformed(s, type, size);
+    if (sound && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
+        rc = p9_error_of(&req->rx, &req->vague);
+
+    pthread_mutex_lock(&s->mtx);
+    if (rc == -EINTR &&
+        !req->flushing) /* nobody asked for that: to the kernel it would mean that it was to ask again */
+        rc = -EIO;
+    if (tag == P9_NOTAG)
+        s->version = NULL;
+    else if (req->flushing)
+        s->pending[tag] = NULL; /* the tag itself is free only after Rflush */
+    else
+        session_free_tag(s, tag);
+    session_note_order(s, req);
+    session_scope_leave(req);
+    session_wake_waiting(s);
+    session_pump(s);
+    pthread_mutex_unlock(&s->mtx);
+    session_complete(req, rc);
+    complete_cancelled(s);
+    return 0;
+}
+
+void *session_reader_main(void *arg)
+{
+    struct p9_session *s = arg;
+    int err;
+
+    while ((err = read_reply(s)) == 0)
+        ;
+    p9_session_fail(s, err, err == -ECONNRESET ? "the server closed the connection" : strerror(-err));
+    session_complete_all(s);
+    return NULL;
+}

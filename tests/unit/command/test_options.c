@@ -1,0 +1,217 @@
+/*
+ * test_options.c: the command line, sources, and what is wrong with bad ones.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "command/options.h"
+#include "fuse/bdi.h"
+#include "unit/test.h"
+
+static int parse(struct options *o, struct p9_why *why, const char *opts, const char *source)
+{
+    char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
+
+    memset(why, 0, sizeof *why);
+    return options_parse(o, 5, argv, why);
+}
+
+static void sources(void **state)
+{
+    static const struct {
+        const char *source;
+        enum dial dial;
+        const char *host, *port, *aname, *uname;
+    } cases[] = {
+        {"server:/export", DIAL_TCP, "server", "564", "/export", NULL},
+        {"server", DIAL_TCP, "server", "564", "", NULL},
+        {"server:tag", DIAL_TCP, "server", "564", "tag", NULL},
+        {"root@10.0.0.1:/a:b", DIAL_TCP, "10.0.0.1", "564", "/a:b", "root"},
+        {"[fe80::1]:/export", DIAL_TCP, "fe80::1", "564", "/export", NULL},
+        {"root@[::1]", DIAL_TCP, "::1", "564", "", "root"},
+        {"::1", DIAL_TCP, "::1", "564", "", NULL},
+        {"tcp!server!5640", DIAL_TCP, "server", "5640", "", NULL},
+        {"tcp!server", DIAL_TCP, "server", "564", "", NULL},
+        {"unix!/run/9p", DIAL_UNIX, "/run/9p", "564", "", NULL},
+        {"/run/9p", DIAL_UNIX, "/run/9p", "564", "", NULL},
+        {"9p://root@server:5640/export/x", DIAL_TCP, "server", "5640", "/export/x", "root"},
+        {"9p://[::1]/x", DIAL_TCP, "::1", "564", "/x", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, "ro", cases[i].source), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        assert_string_equal(o.host, cases[i].host);
+        assert_string_equal(o.port, cases[i].port);
+        assert_string_equal(o.aname, cases[i].aname);
+        if (cases[i].uname != NULL)
+            assert_string_equal(o.uname, cases[i].uname);
+        assert_string_equal(o.source, cases[i].source);
+        options_free(&o);
+    }
+}
+
+/* In a directory where there is a socket of that name. */
+static void a_socket_needs_no_slash(void **state)
+{
+    static const struct {
+        const char *opts, *source;
+        enum dial dial;
+    } cases[] = {{"ro", "ram", DIAL_UNIX},       {"ro", "x/ram", DIAL_UNIX}, {"ro", "nowhere/x:y", DIAL_UNIX},
+                 {"ro", "plain", DIAL_TCP},      {"ro", "none", DIAL_TCP},   {"ro", "ram:", DIAL_TCP},
+                 {"trans=tcp", "ram", DIAL_TCP}, {"ro", "a:b", DIAL_TCP},    {"ro", "./a:b", DIAL_UNIX},
+                 {"ro", "host:x/ram", DIAL_TCP}};
+    struct sockaddr_un ram = {AF_UNIX, "ram"}, colon = {AF_UNIX, "a:b"};
+    char dir[] = "/tmp/9pfs-test.XXXXXX";
+    int s = socket(AF_UNIX, SOCK_STREAM, 0), t = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(bind(s, (struct sockaddr *)&ram, sizeof ram), 0);
+    assert_int_equal(bind(t, (struct sockaddr *)&colon, sizeof colon), 0);
+    close(creat("plain", 0644));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, cases[i].source), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        if (o.dial == DIAL_UNIX)
+            assert_string_equal(o.host, cases[i].source);
+        options_free(&o);
+    }
+    close(s);
+    close(t);
+    assert_int_equal(unlink("ram") | unlink("a:b") | unlink("plain"), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void bad_ones_are_named(void **state)
+{
+    static const struct {
+        const char *opts, *source, *says;
+    } cases[] = {
+        {"ro", "ipx!server", "'ipx'"},
+        {"ro", "[::1", "'[::1'"},
+        {"ro", ":/export", "host is missing"},
+        {"msize=100", "server", "msize=100"},
+        {"max_fids=1", "server", "max_fids=1"},
+        {"version=9P2000.X", "server", "version=9P2000.X"},
+        {"trans=rdma", "server", "trans=rdma"},
+        {"trans=fd,rfdno=3", "server", "wfdno"},
+        {"cache=all", "server", "cache=all"},
+        {"attr_timeout=x", "server", "attr_timeout=x"},
+        {"actimeo=-1", "server", "actimeo=-1"},
+        {"entry_timeout=", "server", "entry_timeout="},
+        {"negative_timeout=nan", "server", "negative_timeout=nan"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, cases[i].source), -1);
+        assert_non_null(strstr(why.text, cases[i].says));
+        options_free(&o);
+    }
+}
+
+static void options_override_the_source(void **state)
+{
+    struct options o;
+    struct p9_why why;
+
+    (void)state;
+    assert_int_equal(parse(&o, &why, "port=99,aname=/x,uname=daemon,msize=65536,version=9p2000.L", "server:/y"), 0);
+    assert_string_equal(o.port, "99");
+    assert_string_equal(o.aname, "/x");
+    assert_string_equal(o.uname, "daemon");
+    assert_int_equal(o.n_uname, 1);
+    assert_int_equal(o.msize, 65536);
+    options_free(&o);
+    assert_int_equal(parse(&o, &why, "uname=4711", "server:/y"), 0);
+    assert_int_equal(o.n_uname, 4711);
+    options_free(&o);
+}
+
+static void lifetimes(void **state)
+{
+    static const struct {
+        const char *opts;
+        enum cache cache;
+        unsigned attr_ms, entry_ms;
+        int negative_ms;
+    } cases[] = {
+        {"ro", CACHE_CTO, 1000, 1000, -1},
+        {"cache=none", CACHE_NONE, 0, 0, -1},
+        {"cache=mmap", CACHE_CTO, 1000, 1000, -1},
+        {"cache=fscache", CACHE_LOOSE, 3600000, 3600000, -1},
+        {"cache=loose,actimeo=5", CACHE_LOOSE, 5000, 5000, -1},
+        {"noac", CACHE_CTO, 0, 0, -1},
+        {"actimeo=3,entry_timeout=0.25", CACHE_CTO, 3000, 250, -1},
+        {"attr_timeout=2.5,negative_timeout=0", CACHE_CTO, 2500, 1000, 0},
+        {"negtimeout=200", CACHE_CTO, 1000, 1000, 200},
+        {"negtimeout=-1", CACHE_CTO, 1000, 1000, 3600000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), 0);
+        assert_int_equal(o.cache, cases[i].cache);
+        assert_int_equal(o.attr_ms, cases[i].attr_ms);
+        assert_int_equal(o.entry_ms, cases[i].entry_ms);
+        assert_int_equal(o.negative_ms, cases[i].negative_ms);
+        options_free(&o);
+    }
+}
+
+static void what_is_mounts_own_passes(void **state)
+{
+    struct options o;
+    struct p9_why why;
+
+    (void)state;
+    assert_int_equal(parse(&o, &why, "_netdev,noauto,nofail,user,x-systemd.automount,comment=a,defaults,ro", "server"),
+                     0);
+    for (int i = 0; i < o.args.argc; i++)
+        assert_null(strstr(o.args.argv[i], "x-systemd"));
+    options_free(&o);
+}
+
+static void escapes_of_mountinfo(void **state)
+{
+    char spaced[] = "/mnt/with\\040a\\011tab\\134", plain[] = "/mnt/\\04", empty[] = "";
+
+    (void)state;
+    readahead_unescape(spaced);
+    assert_string_equal(spaced, "/mnt/with a\ttab\\");
+    readahead_unescape(plain);
+    assert_string_equal(plain, "/mnt/\\04");
+    readahead_unescape(empty);
+    assert_string_equal(empty, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sources),
+        cmocka_unit_test(a_socket_needs_no_slash),
+        cmocka_unit_test(bad_ones_are_named),
+        cmocka_unit_test(options_override_the_source),
+        cmocka_unit_test(lifetimes),
+        cmocka_unit_test(what_is_mounts_own_passes),
+        cmocka_unit_test(escapes_of_mountinfo),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
