@@ -1,5 +1,5 @@
 /*
- * p9_messages.h: every message, described once.
+ * messages.h: every message, described once.
  *
  * P9_MESSAGES(M, E) lists the messages: M(name, number, dialects) for one with
  * a body, E(name, number, dialects) for one without. P9_FIELDS_name(F, D, M) lists

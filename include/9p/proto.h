@@ -1,5 +1,5 @@
 /*
- * p9_proto.h: the numbers of 9P2000, 9P2000.u and 9P2000.L.
+ * proto.h: the numbers of 9P2000, 9P2000.u and 9P2000.L.
  *
  * Only values that appear on the wire; what each message holds is in
  * p9_messages.h.

@@ -1,5 +1,5 @@
 /*
- * later.c: a thread that sleeps until something is due.
+ * timer.c: a thread that sleeps until something is due.
  */
 #include "base/timer.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/thread.h"
 
-struct later {
+struct timer {
     unsigned (*fn)(void *arg);
     void *arg;
     pthread_t thread;
@@ -41,7 +41,7 @@ static bool before(const struct timespec *a, const struct timespec *b)
 }
 
 /* Called with the lock. Whether the thread has to be told. */
-static bool note(struct later *l, unsigned ms)
+static bool note(struct timer *l, unsigned ms)
 {
     struct timespec when = in_ms(ms);
     bool sooner = !l->due || before(&when, &l->when);
@@ -52,9 +52,9 @@ static bool note(struct later *l, unsigned ms)
     return sooner;
 }
 
-static void *later_main(void *later)
+static void *timer_main(void *timer)
 {
-    struct later *l = later;
+    struct timer *l = timer;
 
     pthread_mutex_lock(&l->mtx);
     while (!l->stop) {
@@ -76,9 +76,9 @@ static void *later_main(void *later)
     return NULL;
 }
 
-struct later *later_new(unsigned (*fn)(void *arg), void *arg)
+struct timer *timer_new(unsigned (*fn)(void *arg), void *arg)
 {
-    struct later *l = calloc(1, sizeof *l);
+    struct timer *l = calloc(1, sizeof *l);
     pthread_condattr_t monotonic;
 
     if (l == NULL)
@@ -90,7 +90,7 @@ struct later *later_new(unsigned (*fn)(void *arg), void *arg)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&l->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (thread_start(&l->thread, later_main, l) == 0)
+    if (thread_start(&l->thread, timer_main, l) == 0)
         return l;
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->mtx);
@@ -98,7 +98,7 @@ struct later *later_new(unsigned (*fn)(void *arg), void *arg)
     return NULL;
 }
 
-void later_in(struct later *l, unsigned ms)
+void timer_arm(struct timer *l, unsigned ms)
 {
     if (l == NULL)
         return;
@@ -108,7 +108,7 @@ void later_in(struct later *l, unsigned ms)
     pthread_mutex_unlock(&l->mtx);
 }
 
-void later_free(struct later *l)
+void timer_free(struct timer *l)
 {
     if (l == NULL)
         return;

@@ -1,5 +1,5 @@
 /*
- * tree.c: nodes, their names, and the kernel's references to them.
+ * cache.c: inodes, their names, and the kernel's references to them.
  */
 #include "cache/cache.h"
 
@@ -17,9 +17,9 @@ bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
     return a->path == b->path && (a->type & kinds) == (b->type & kinds);
 }
 
-struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root)
+struct cache *cache_new(struct p9_client *c, uid_t uid, struct p9_fid *root)
 {
-    struct tree *t = calloc(1, sizeof *t);
+    struct cache *t = calloc(1, sizeof *t);
     struct user *user = calloc(1, sizeof *user);
 
     if (t == NULL || user == NULL) {
@@ -32,14 +32,14 @@ struct tree *tree_new(struct p9_client *c, uid_t uid, struct p9_fid *root)
     t->users = user;
     t->root.qid = root->qid;
     t->root.nlookup = 1; /* never forgotten */
-    t->nodes = 1;
+    t->inodes = 1;
     pthread_mutex_init(&t->mtx, NULL);
     pthread_cond_init(&t->settled, NULL);
-    p9_client_on_shortage(c, tree_evict, t);
+    p9_client_on_shortage(c, cache_evict, t);
     return t;
 }
 
-struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root)
+struct user *cache_user(struct cache *t, uid_t uid, struct p9_fid *root)
 {
     struct user *user;
 
@@ -60,57 +60,57 @@ struct user *tree_user(struct tree *t, uid_t uid, struct p9_fid *root)
 
 static unsigned key_len(size_t name_len)
 {
-    return (unsigned)(sizeof(struct node *) + name_len);
+    return (unsigned)(sizeof(struct inode *) + name_len);
 }
 
-struct link *link_find(struct tree *t, struct node *parent, const char *name)
+struct dentry *dentry_find(struct cache *t, struct inode *parent, const char *name)
 {
     struct {
-        struct node *parent;
+        struct inode *parent;
         char name[P9_MAXNAME];
     } key;
     size_t n = strlen(name);
-    struct link *l;
+    struct dentry *l;
 
     if (n > sizeof key.name)
         return NULL;
     key.parent = parent;
     memcpy(key.name, name, n);
-    HASH_FIND(hh, t->links, &key, key_len(n), l);
+    HASH_FIND(hh, t->dentries, &key, key_len(n), l);
     return l;
 }
 
-static void changing(struct tree *t, struct node *node)
+static void changing(struct cache *t, struct inode *inode)
 {
-    node->changes = ++t->changes;
-    node->fresh_until = node->lacks_until = 0;
+    inode->changes = ++t->changes;
+    inode->fresh_until = inode->lacks_until = 0;
     if (t->kept != NULL) /* it would be found to be another */
-        node_drop_kept(t, node);
+        inode_drop_kept(t, inode);
 }
 
 /* The kernel has what was so before. */
-static void add_stale(struct tree *t, struct node *node)
+static void add_stale(struct cache *t, struct inode *inode)
 {
-    if (node->is_stale || node->nlookup == 0)
+    if (inode->is_stale || inode->nlookup == 0)
         return;
-    node->is_stale = true;
-    node->nlookup++;
-    LL_PREPEND2(t->stale, node, next_stale);
+    inode->is_stale = true;
+    inode->nlookup++;
+    LL_PREPEND2(t->stale, inode, next_stale);
     atomic_store(&t->has_stale, true);
 }
 
 /* More names than this a file has hardly: the server's numbers mean nothing. */
 enum { MOST_TWINS = 1024 };
 
-/* Where names have nodes of their own the file is the same. */
-void node_changing(struct tree *t, struct node *node)
+/* Where names have inodes of their own the file is the same. */
+void inode_changing(struct cache *t, struct inode *inode)
 {
     unsigned n = 0;
 
-    changing(t, node);
-    for (struct node *twin = node->twin_next; twin != NULL && twin != node && n++ < MOST_TWINS;
+    changing(t, inode);
+    for (struct inode *twin = inode->twin_next; twin != NULL && twin != inode && n++ < MOST_TWINS;
          twin = twin->twin_next) {
-        if (!qid_same_file(&twin->qid, &node->qid) || (twin->qid.type & P9_QTDIR))
+        if (!qid_same_file(&twin->qid, &inode->qid) || (twin->qid.type & P9_QTDIR))
             continue;
         changing(t, twin);
         twin->touched = twin->changes;
@@ -119,68 +119,68 @@ void node_changing(struct tree *t, struct node *node)
     }
 }
 
-struct node *tree_next_stale(struct tree *t)
+struct inode *cache_next_stale(struct cache *t)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = t->stale;
-    if (node != NULL) {
-        t->stale = node->next_stale;
-        node->is_stale = false;
+    struct inode *inode = t->stale;
+    if (inode != NULL) {
+        t->stale = inode->next_stale;
+        inode->is_stale = false;
     } else { /* and the kernel was told of all */
         atomic_store(&t->has_stale, false);
     }
     pthread_mutex_unlock(&t->mtx);
-    return node;
+    return inode;
 }
 
-struct link *link_add(struct tree *t, struct node *parent, const char *name, struct node *node)
+struct dentry *dentry_add(struct cache *t, struct inode *parent, const char *name, struct inode *inode)
 {
     size_t n = strlen(name);
-    struct link *l = malloc(sizeof *l + n + 1);
+    struct dentry *l = malloc(sizeof *l + n + 1);
 
     if (l == NULL)
         return NULL;
     l->parent = parent;
-    l->node = node;
+    l->inode = inode;
     memcpy(l->name, name, n + 1);
-    HASH_ADD_KEYPTR(hh, t->links, &l->parent, key_len(n), l);
-    l->next = node->links;
-    node->links = l;
-    node_changing(t, node);
+    HASH_ADD_KEYPTR(hh, t->dentries, &l->parent, key_len(n), l);
+    l->next = inode->dentries;
+    inode->dentries = l;
+    inode_changing(t, inode);
     parent->children++;
     return l;
 }
 
-static void node_unindex(struct tree *t, struct node *node)
+static void inode_unindex(struct cache *t, struct inode *inode)
 {
-    struct node *in_index = NULL, *next = node->twin_next;
+    struct inode *in_index = NULL, *next = inode->twin_next;
 
     if (next == NULL)
         return;
-    HASH_FIND(hh, t->by_qid, &node->qid.path, sizeof node->qid.path, in_index);
-    if (in_index == node)
-        HASH_DEL(t->by_qid, node);
-    if (next != node) {
-        node->twin_prev->twin_next = next;
-        next->twin_prev = node->twin_prev;
+    HASH_FIND(hh, t->by_qid, &inode->qid.path, sizeof inode->qid.path, in_index);
+    if (in_index == inode)
+        HASH_DEL(t->by_qid, inode);
+    if (next != inode) {
+        inode->twin_prev->twin_next = next;
+        next->twin_prev = inode->twin_prev;
     }
-    if (in_index == node && next != node)
+    if (in_index == inode && next != inode)
         HASH_ADD(hh, t->by_qid, qid.path, sizeof next->qid.path, next);
-    node->twin_prev = node->twin_next = NULL;
+    inode->twin_prev = inode->twin_next = NULL;
 }
 
-static bool node_unused(const struct tree *t, const struct node *node)
+static bool inode_unused(const struct cache *t, const struct inode *inode)
 {
-    return node != &t->root && node->nlookup == 0 && node->children == 0 && node->handles == NULL;
+    return inode != &t->root && inode->nlookup == 0 && inode->children == 0 && inode->handles == NULL;
 }
 
-static struct node *link_remove(struct tree *t, struct link *l);
+static struct inode *dentry_remove(struct cache *t, struct dentry *l);
 
-static void node_free(struct tree *t, struct node *node)
+static void inode_free(struct cache *t, struct inode *inode)
 {
-    struct file_locks *fl = node->locks;
+    struct file_locks *fl = inode->locks;
 
-    node_drop_fids(t, node);
+    inode_drop_fids(t, inode);
     if (fl != NULL) {
         locks_free(&fl->posix);
         locks_free(&fl->flock);
@@ -188,71 +188,71 @@ static void node_free(struct tree *t, struct node *node)
         p9_fid_put(fl->fid);
         free(fl);
     }
-    free(node);
+    free(inode);
 }
 
-/* Frees a node that nothing holds, and then its parent if that held only by it, and so on up. */
-void node_release(struct tree *t, struct node *node)
+/* Frees a inode that nothing holds, and then its parent if that held only by it, and so on up. */
+void inode_release(struct cache *t, struct inode *inode)
 {
-    while (node != NULL && node_unused(t, node)) {
-        struct node *parent = NULL;
-        if (node->links != NULL && node->touched > t->changes_forgotten)
-            t->changes_forgotten = node->touched;
-        while (node->links != NULL) {
-            if (parent != NULL && node_unused(t, parent)) /* a file with several names: rare */
-                node_release(t, parent);
-            parent = link_remove(t, node->links);
+    while (inode != NULL && inode_unused(t, inode)) {
+        struct inode *parent = NULL;
+        if (inode->dentries != NULL && inode->touched > t->changes_forgotten)
+            t->changes_forgotten = inode->touched;
+        while (inode->dentries != NULL) {
+            if (parent != NULL && inode_unused(t, parent)) /* a file with several names: rare */
+                inode_release(t, parent);
+            parent = dentry_remove(t, inode->dentries);
         }
-        node_unindex(t, node);
-        DL_DELETE(t->all, node);
-        node_free(t, node);
-        t->nodes--;
-        node = parent;
+        inode_unindex(t, inode);
+        DL_DELETE(t->all, inode);
+        inode_free(t, inode);
+        t->inodes--;
+        inode = parent;
     }
 }
 
-/* Takes a name from its node and returns the parent, for node_release. */
-static struct node *link_remove(struct tree *t, struct link *l)
+/* Takes a name from its inode and returns the parent, for inode_release. */
+static struct inode *dentry_remove(struct cache *t, struct dentry *l)
 {
-    struct node *parent = l->parent;
-    struct link **p = &l->node->links;
+    struct inode *parent = l->parent;
+    struct dentry **p = &l->inode->dentries;
 
     while (*p != l)
         p = &(*p)->next;
     *p = l->next;
-    HASH_DEL(t->links, l);
+    HASH_DEL(t->dentries, l);
     parent->children--;
     free(l);
     return parent;
 }
 
-struct node *tree_find(struct tree *t, struct node *parent, const char *name)
+struct inode *cache_find(struct cache *t, struct inode *parent, const char *name)
 {
-    struct link *l = link_find(t, parent, name);
+    struct dentry *l = dentry_find(t, parent, name);
 
-    return l != NULL ? l->node : NULL;
+    return l != NULL ? l->inode : NULL;
 }
 
-/* A name no longer leads to its node. Fids walked by it may lead elsewhere on servers that go by path. But a file
+/* A name no longer leads to its inode. Fids walked by it may lead elsewhere on servers that go by path. But a file
  * without any name may have nothing else left that stands for it. */
-static void link_cut(struct tree *t, struct link *l)
+static void dentry_cut(struct cache *t, struct dentry *l)
 {
-    struct node *node = l->node, *parent;
+    struct inode *inode = l->inode, *parent;
 
-    node_changing(t, node);
-    parent = link_remove(t, l);
-    if (node->links == NULL && !(node->qid.type & P9_QTDIR))
-        node_drop_kept(t, node);
+    inode_changing(t, inode);
+    parent = dentry_remove(t, l);
+    if (inode->dentries == NULL && !(inode->qid.type & P9_QTDIR))
+        inode_drop_kept(t, inode);
     else
-        node_drop_fids(t, node);
-    node->moved = ++t->clock;
-    node->confirmed_ms = 0;
-    node->attr.nlink = node->attr.nlink > 0 && !S_ISDIR(node->attr.mode) ? node->attr.nlink - 1 : 0;
-    node_release(t, node);
-    node_release(t, parent);
+        inode_drop_fids(t, inode);
+    inode->moved = ++t->clock;
+    inode->confirmed_ms = 0;
+    inode->attr.nlink = inode->attr.nlink > 0 && !S_ISDIR(inode->attr.mode) ? inode->attr.nlink - 1 : 0;
+    inode_release(t, inode);
+    inode_release(t, parent);
 }
 
-/* ---- nodes -------------------------------------------------------------- */
+/* ---- inodes -------------------------------------------------------------- */
 
 bool same_time(const struct timespec *a, const struct timespec *b)
 {
@@ -260,61 +260,61 @@ bool same_time(const struct timespec *a, const struct timespec *b)
 }
 
 /* Whether the kernel was told these very attributes. */
-static bool was_told(const struct node *node, const struct p9_attr *attr)
+static bool was_told(const struct inode *inode, const struct p9_attr *attr)
 {
-    const struct p9_attr *old = &node->attr;
+    const struct p9_attr *old = &inode->attr;
 
     return old->size == attr->size && same_time(&old->mtime, &attr->mtime) && same_time(&old->ctime, &attr->ctime) &&
            old->nlink == attr->nlink;
 }
 
-static struct node *in_index(const struct tree *t, uint64_t qid_path)
+static struct inode *in_index(const struct cache *t, uint64_t qid_path)
 {
-    struct node *node;
+    struct inode *inode;
 
-    HASH_FIND(hh, t->by_qid, &qid_path, sizeof qid_path, node);
-    return node;
+    HASH_FIND(hh, t->by_qid, &qid_path, sizeof qid_path, inode);
+    return inode;
 }
 
 /* What has this qid and several names, one of which we know. Servers repeat a
  * qid.path on another device: it is the same file only if all attributes agree, and not at all where that was seen. */
-static struct node *find_by_qid(const struct tree *t, const struct p9_attr *attr)
+static struct inode *find_by_qid(const struct cache *t, const struct p9_attr *attr)
 {
     if (S_ISDIR(attr->mode) || attr->nlink < 2 || t->places != NULL)
         return NULL;
-    struct node *node = in_index(t, attr->qid.path), *first = node;
-    while (node != NULL && !qid_same_file(&node->qid, &attr->qid))
-        node = node->twin_next != first ? node->twin_next : NULL;
-    return node;
+    struct inode *inode = in_index(t, attr->qid.path), *first = inode;
+    while (inode != NULL && !qid_same_file(&inode->qid, &attr->qid))
+        inode = inode->twin_next != first ? inode->twin_next : NULL;
+    return inode;
 }
 
-struct node *tree_outdated_twin(struct tree *t, const struct p9_attr *attr)
+struct inode *cache_outdated_twin(struct cache *t, const struct p9_attr *attr)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = find_by_qid(t, attr);
-    if (node != NULL && was_told(node, attr))
-        node = NULL;
-    if (node != NULL)
-        node->nlookup++;
+    struct inode *inode = find_by_qid(t, attr);
+    if (inode != NULL && was_told(inode, attr))
+        inode = NULL;
+    if (inode != NULL)
+        inode->nlookup++;
     pthread_mutex_unlock(&t->mtx);
-    return node;
+    return inode;
 }
 
 /* Keeps the index. Not every dialect tells the number of names. */
-static void node_index(struct tree *t, struct node *node, const struct p9_attr *attr)
+static void inode_index(struct cache *t, struct inode *inode, const struct p9_attr *attr)
 {
-    if (node->twin_next != NULL || (!S_ISDIR(attr->mode) && attr->nlink < 2 && p9_counts_links(t->client)))
+    if (inode->twin_next != NULL || (!S_ISDIR(attr->mode) && attr->nlink < 2 && p9_counts_links(t->client)))
         return;
-    struct node *other = in_index(t, node->qid.path);
+    struct inode *other = in_index(t, inode->qid.path);
     if (other == NULL) {
-        HASH_ADD(hh, t->by_qid, qid.path, sizeof node->qid.path, node);
-        node->twin_prev = node->twin_next = node;
+        HASH_ADD(hh, t->by_qid, qid.path, sizeof inode->qid.path, inode);
+        inode->twin_prev = inode->twin_next = inode;
         return;
     }
-    node->twin_prev = other;
-    node->twin_next = other->twin_next;
-    node->twin_next->twin_prev = node;
-    other->twin_next = node;
+    inode->twin_prev = other;
+    inode->twin_next = other->twin_next;
+    inode->twin_next->twin_prev = inode;
+    other->twin_next = inode;
 }
 
 /* ---- places where qid.path begins anew ---------------------------------- */
@@ -328,7 +328,7 @@ struct place {
     char name[];
 };
 
-static uint32_t space_of(const struct tree *t, const struct node *parent, const char *name, bool is_dir)
+static uint32_t space_of(const struct cache *t, const struct inode *parent, const char *name, bool is_dir)
 {
     const struct place *p = is_dir ? t->places : NULL;
 
@@ -349,29 +349,29 @@ static bool may_be_spellings(const char *a, const char *b)
     return !plain || strcasecmp(a, b) == 0;
 }
 
-static bool is_other_place(const struct tree *t, const struct node *node, const struct link *l,
+static bool is_other_place(const struct cache *t, const struct inode *inode, const struct dentry *l,
                            const struct p9_attr *attr, uint32_t space)
 {
-    return node->space == space && qid_same_file(&node->qid, &attr->qid) && (l == NULL || l->node != node) &&
-           (node->links != NULL || node == &t->root);
+    return inode->space == space && qid_same_file(&inode->qid, &attr->qid) && (l == NULL || l->inode != inode) &&
+           (inode->dentries != NULL || inode == &t->root);
 }
 
-struct node *tree_other_place(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr)
+struct inode *cache_other_place(struct cache *t, struct inode *parent, const char *name, const struct p9_attr *attr)
 {
-    struct node *found = NULL;
+    struct inode *found = NULL;
 
     pthread_mutex_lock(&t->mtx);
-    const struct link *l = link_find(t, parent, name);
+    const struct dentry *l = dentry_find(t, parent, name);
     uint32_t space = space_of(t, parent, name, true);
     unsigned n = 0;
-    struct node *first = in_index(t, attr->qid.path), *node = first;
+    struct inode *first = in_index(t, attr->qid.path), *inode = first;
     if (is_other_place(t, &t->root, l, attr, space))
         found = &t->root;
-    while (node != NULL && found == NULL && n++ < MOST_TWINS) {
-        found = is_other_place(t, node, l, attr, space) ? node : NULL;
-        node = node->twin_next != first ? node->twin_next : NULL;
+    while (inode != NULL && found == NULL && n++ < MOST_TWINS) {
+        found = is_other_place(t, inode, l, attr, space) ? inode : NULL;
+        inode = inode->twin_next != first ? inode->twin_next : NULL;
     }
-    const struct link *other = found != NULL ? found->links : NULL;
+    const struct dentry *other = found != NULL ? found->dentries : NULL;
     if (t->nplaces == MOST_PLACES || (other != NULL && other->parent == parent && may_be_spellings(other->name, name)))
         found = NULL;
     if (found != NULL)
@@ -380,7 +380,7 @@ struct node *tree_other_place(struct tree *t, struct node *parent, const char *n
     return found;
 }
 
-void tree_add_place(struct tree *t, const struct node *parent, const char *name)
+void cache_add_place(struct cache *t, const struct inode *parent, const char *name)
 {
     size_t n = strlen(name) + 1;
     struct place *p = malloc(sizeof *p + n);
@@ -396,104 +396,104 @@ void tree_add_place(struct tree *t, const struct node *parent, const char *name)
     free(p);
 }
 
-void tree_cut(struct tree *t, struct node *dir, uint64_t clock)
+void cache_cut(struct cache *t, struct inode *dir, uint64_t clock)
 {
     pthread_mutex_lock(&t->mtx);
-    if (dir->links != NULL && t->moving == 0 && t->clock == clock)
-        link_cut(t, dir->links);
+    if (dir->dentries != NULL && t->moving == 0 && t->clock == clock)
+        dentry_cut(t, dir->dentries);
     pthread_mutex_unlock(&t->mtx);
 }
 
-static struct node *node_new(struct tree *t, const struct p9_attr *attr, uint32_t space)
+static struct inode *inode_new(struct cache *t, const struct p9_attr *attr, uint32_t space)
 {
-    struct node *node = calloc(1, sizeof *node);
+    struct inode *inode = calloc(1, sizeof *inode);
 
-    if (node == NULL)
+    if (inode == NULL)
         return NULL;
-    node->qid = attr->qid;
-    node->space = space;
-    DL_APPEND(t->all, node);
-    t->nodes++;
-    return node;
+    inode->qid = attr->qid;
+    inode->space = space;
+    DL_APPEND(t->all, inode);
+    t->inodes++;
+    return inode;
 }
 
-static struct node *enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr)
+static struct inode *enter(struct cache *t, struct inode *parent, const char *name, const struct p9_attr *attr)
 {
-    struct link *l = link_find(t, parent, name);
+    struct dentry *l = dentry_find(t, parent, name);
 
-    if (l != NULL && qid_same_file(&l->node->qid, &attr->qid))
-        return l->node;
+    if (l != NULL && qid_same_file(&l->inode->qid, &attr->qid))
+        return l->inode;
     if (l != NULL) {
         parent->nlookup++; /* cutting the last name below must not free it here */
-        link_cut(t, l);
+        dentry_cut(t, l);
         parent->nlookup--;
     }
-    struct node *node = find_by_qid(t, attr);
-    if (node == NULL || !was_told(node, attr))
-        node = node_new(t, attr, space_of(t, parent, name, S_ISDIR(attr->mode)));
-    if (node != NULL && link_add(t, parent, name, node) == NULL) {
-        node_release(t, node);
-        node = NULL;
+    struct inode *inode = find_by_qid(t, attr);
+    if (inode == NULL || !was_told(inode, attr))
+        inode = inode_new(t, attr, space_of(t, parent, name, S_ISDIR(attr->mode)));
+    if (inode != NULL && dentry_add(t, parent, name, inode) == NULL) {
+        inode_release(t, inode);
+        inode = NULL;
     }
-    return node;
+    return inode;
 }
 
-static bool told(struct tree *t, struct node *node, const struct p9_attr *attr)
+static bool told(struct cache *t, struct inode *inode, const struct p9_attr *attr)
 {
-    bool changed = !was_told(node, attr);
+    bool changed = !was_told(inode, attr);
 
-    node->attr = *attr;
-    node->seen += changed;
+    inode->attr = *attr;
+    inode->seen += changed;
     if (changed)
-        node->told = ++t->changes;
+        inode->told = ++t->changes;
     return changed;
 }
 
-struct node *tree_enter(struct tree *t, struct node *parent, const char *name, const struct p9_attr *attr,
-                        struct p9_fid *fid, struct user *user, uint64_t walked)
+struct inode *cache_enter(struct cache *t, struct inode *parent, const char *name, const struct p9_attr *attr,
+                          struct p9_fid *fid, struct user *user, uint64_t walked)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = enter(t, parent, name, attr);
-    if (node != NULL) {
-        node->nlookup++;
-        told(t, node, attr);
-        node_index(t, node, attr);
+    struct inode *inode = enter(t, parent, name, attr);
+    if (inode != NULL) {
+        inode->nlookup++;
+        told(t, inode, attr);
+        inode_index(t, inode, attr);
         if (fid != NULL)
-            node_cache_fid(t, node, user, fid, walked);
+            inode_cache_fid(t, inode, user, fid, walked);
         fid = NULL;
     }
     pthread_mutex_unlock(&t->mtx);
     p9_fid_put(fid);
-    return node;
+    return inode;
 }
 
-void tree_remember(struct tree *t, struct node *node)
+void cache_remember(struct cache *t, struct inode *inode)
 {
     pthread_mutex_lock(&t->mtx);
-    node->nlookup++;
+    inode->nlookup++;
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_forget(struct tree *t, struct node *node, uint64_t n)
+void cache_forget(struct cache *t, struct inode *inode, uint64_t n)
 {
     pthread_mutex_lock(&t->mtx);
-    node->nlookup -= n < node->nlookup ? n : node->nlookup;
-    if (node == &t->root)
-        node->nlookup = 1;
-    node_release(t, node);
+    inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
+    if (inode == &t->root)
+        inode->nlookup = 1;
+    inode_release(t, inode);
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_unlink(struct tree *t, struct node *parent, const char *name)
+void cache_unlink(struct cache *t, struct inode *parent, const char *name)
 {
     pthread_mutex_lock(&t->mtx);
-    struct link *l = link_find(t, parent, name);
+    struct dentry *l = dentry_find(t, parent, name);
     if (l != NULL)
-        link_cut(t, l);
+        dentry_cut(t, l);
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_rename_begin(struct tree *t)
+void cache_rename_begin(struct cache *t)
 {
     pthread_mutex_lock(&t->mtx);
     t->moving++;
@@ -502,26 +502,26 @@ void tree_rename_begin(struct tree *t)
 
 /* Two names of one file: rename(2) does nothing then. Without memory the old name is forgotten, and
  * found again when it is asked for. */
-static void move(struct tree *t, struct node *oldparent, const char *oldname, struct node *newparent,
+static void move(struct cache *t, struct inode *oldparent, const char *oldname, struct inode *newparent,
                  const char *newname)
 {
-    struct link *from = link_find(t, oldparent, oldname), *to = link_find(t, newparent, newname);
+    struct dentry *from = dentry_find(t, oldparent, oldname), *to = dentry_find(t, newparent, newname);
 
-    if (from != NULL && to != NULL && from->node == to->node)
+    if (from != NULL && to != NULL && from->inode == to->inode)
         return;
     if (to != NULL)
-        link_cut(t, to);
+        dentry_cut(t, to);
     if (from == NULL)
         return;
-    struct node *node = from->node;
-    link_add(t, newparent, newname, node);
-    node->moved = ++t->clock;
-    node_drop_fids(t, node);
-    node_release(t, link_remove(t, from));
+    struct inode *inode = from->inode;
+    dentry_add(t, newparent, newname, inode);
+    inode->moved = ++t->clock;
+    inode_drop_fids(t, inode);
+    inode_release(t, dentry_remove(t, from));
 }
 
-void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char *oldname, struct node *newparent,
-                     const char *newname)
+void cache_rename_end(struct cache *t, bool ok, struct inode *oldparent, const char *oldname, struct inode *newparent,
+                      const char *newname)
 {
     pthread_mutex_lock(&t->mtx);
     if (ok)
@@ -531,7 +531,7 @@ void tree_rename_end(struct tree *t, bool ok, struct node *oldparent, const char
     pthread_mutex_unlock(&t->mtx);
 }
 
-uint64_t tree_clock(struct tree *t)
+uint64_t cache_clock(struct cache *t)
 {
     pthread_mutex_lock(&t->mtx);
     uint64_t clock = t->clock;
@@ -539,31 +539,31 @@ uint64_t tree_clock(struct tree *t)
     return clock;
 }
 
-bool tree_told(struct tree *t, struct node *node, const struct p9_attr *attr)
+bool cache_told(struct cache *t, struct inode *inode, const struct p9_attr *attr)
 {
     pthread_mutex_lock(&t->mtx);
-    bool changed = told(t, node, attr);
-    node_index(t, node, attr);
+    bool changed = told(t, inode, attr);
+    inode_index(t, inode, attr);
     pthread_mutex_unlock(&t->mtx);
     return changed;
 }
 
-void tree_confirm(struct tree *t, struct node *node, uint64_t ms)
+void cache_confirm(struct cache *t, struct inode *inode, uint64_t ms)
 {
     pthread_mutex_lock(&t->mtx);
-    if (node->confirmed_ms < ms)
-        node->confirmed_ms = ms;
+    if (inode->confirmed_ms < ms)
+        inode->confirmed_ms = ms;
     pthread_mutex_unlock(&t->mtx);
 }
 
-struct node_facts tree_facts(struct tree *t, struct node *node)
+struct inode_facts inode_facts(struct cache *t, struct inode *inode)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node_facts facts = {.attr = node->attr,
-                               .hidden = node->hidden,
-                               .is_open = node->handles != NULL,
-                               .nameless = node->links == NULL && node != &t->root,
-                               .gone = node->links == NULL && node->handles == NULL && node != &t->root};
+    struct inode_facts facts = {.attr = inode->attr,
+                                .hidden = inode->hidden,
+                                .is_open = inode->handles != NULL,
+                                .nameless = inode->dentries == NULL && inode != &t->root,
+                                .gone = inode->dentries == NULL && inode->handles == NULL && inode != &t->root};
     pthread_mutex_unlock(&t->mtx);
     return facts;
 }
@@ -571,7 +571,7 @@ struct node_facts tree_facts(struct tree *t, struct node *node)
 enum { CLONES_SECONDS = 2 };
 
 /* What is still under way ends soon, or with the connection. */
-static void wait_for_clones(struct tree *t)
+static void wait_for_clones(struct cache *t)
 {
     struct timespec until;
     int rc = 0;
@@ -591,10 +591,10 @@ static void wait_for_clones(struct tree *t)
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_free(struct tree *t)
+void cache_free(struct cache *t)
 {
-    struct link *l, *next_link;
-    struct node *node, *next_node;
+    struct dentry *l, *next_link;
+    struct inode *inode, *next_inode;
 
     p9_client_on_shortage(t->client, NULL, NULL);
     wait_for_clones(t);
@@ -603,13 +603,13 @@ void tree_free(struct tree *t)
         t->places = p->next;
         free(p);
     }
-    HASH_ITER (hh, t->links, l, next_link) {
-        HASH_DEL(t->links, l);
+    HASH_ITER (hh, t->dentries, l, next_link) {
+        HASH_DEL(t->dentries, l);
         free(l);
     }
-    node_drop_fids(t, &t->root);
-    DL_FOREACH_SAFE (t->all, node, next_node) {
-        node_free(t, node);
+    inode_drop_fids(t, &t->root);
+    DL_FOREACH_SAFE (t->all, inode, next_inode) {
+        inode_free(t, inode);
     }
     for (struct user *u; (u = t->users) != NULL;) {
         t->users = u->next;

@@ -1,5 +1,5 @@
 /*
- * node_fid.c: the fids that nodes have: a cache, and those of open files.
+ * fids.c: the fids that inodes have: a cache, and those of open files.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 /* ---- the cache; all called with the lock -------------------------------- */
 
-static void lru_add(struct tree *t, struct node_fid *nf)
+static void lru_add(struct cache *t, struct idle_fid *nf)
 {
     nf->newer = NULL;
     nf->older = t->newest;
@@ -20,103 +20,103 @@ static void lru_add(struct tree *t, struct node_fid *nf)
     t->newest = nf;
 }
 
-static void lru_remove(struct tree *t, struct node_fid *nf)
+static void lru_remove(struct cache *t, struct idle_fid *nf)
 {
     *(nf->older != NULL ? &nf->older->newer : &t->oldest) = nf->newer;
     *(nf->newer != NULL ? &nf->newer->older : &t->newest) = nf->older;
 }
 
 /* Takes it from the cache; the reference to the fid is the caller's now. */
-static struct p9_fid *node_fid_remove(struct tree *t, struct node_fid *nf)
+static struct p9_fid *inode_fid_remove(struct cache *t, struct idle_fid *nf)
 {
     struct p9_fid *fid = nf->fid;
 
-    LL_DELETE(nf->node->fids, nf);
+    LL_DELETE(nf->inode->fids, nf);
     lru_remove(t, nf);
     free(nf);
     return fid;
 }
 
-void node_drop_fids(struct tree *t, struct node *node)
+void inode_drop_fids(struct cache *t, struct inode *inode)
 {
-    while (node->fids != NULL)
-        p9_fid_put(node_fid_remove(t, node->fids));
-    node_drop_kept(t, node);
+    while (inode->fids != NULL)
+        p9_fid_put(inode_fid_remove(t, inode->fids));
+    inode_drop_kept(t, inode);
 }
 
-static struct node_fid *find(struct node *node, const struct user *user, bool spare)
+static struct idle_fid *find(struct inode *inode, const struct user *user, bool spare)
 {
-    struct node_fid *nf = node->fids;
+    struct idle_fid *nf = inode->fids;
 
     while (nf != NULL && (nf->user != user || nf->spare != spare))
         nf = nf->next;
     return nf;
 }
 
-static struct node_fid *node_fid_of(struct node *node, const struct user *user)
+static struct idle_fid *inode_fid_of(struct inode *inode, const struct user *user)
 {
-    return find(node, user, false);
+    return find(inode, user, false);
 }
 
-bool node_fid_is_good(const struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
+bool inode_fid_is_good(const struct cache *t, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
 {
     if (fid->generation != p9_client_generation(t->client))
         return false;
     if (p9_fids_follow(t->client))
         return true;
-    if (node == &t->root)
+    if (inode == &t->root)
         return true;
-    if (node->links == NULL || node->moved > walked)
+    if (inode->dentries == NULL || inode->moved > walked)
         return false;
     /* By which of several names it was walked is not known: none may have moved. A directory has one. */
-    for (const struct link *l = node->links; l != NULL; l = l->next)
-        for (const struct node *dir = l->parent; dir != &t->root; dir = dir->links->parent)
-            if (dir->links == NULL || dir->moved > walked)
+    for (const struct dentry *l = inode->dentries; l != NULL; l = l->next)
+        for (const struct inode *dir = l->parent; dir != &t->root; dir = dir->dentries->parent)
+            if (dir->dentries == NULL || dir->moved > walked)
                 return false;
     return true;
 }
 
-bool tree_fid_holds(struct tree *t, const struct node *node, const struct p9_fid *fid, uint64_t walked)
+bool cache_fid_holds(struct cache *t, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
 {
     pthread_mutex_lock(&t->mtx);
-    bool holds = node_fid_is_good(t, node, fid, walked);
+    bool holds = inode_fid_is_good(t, inode, fid, walked);
     pthread_mutex_unlock(&t->mtx);
     return holds;
 }
 
-void node_keep_fid(struct tree *t, const struct node_fid *like)
+void inode_keep_fid(struct cache *t, const struct idle_fid *like)
 {
-    struct node_fid *nf = find(like->node, like->user, like->spare);
+    struct idle_fid *nf = find(like->inode, like->user, like->spare);
 
     if (nf != NULL)
-        p9_fid_put(node_fid_remove(t, nf));
+        p9_fid_put(inode_fid_remove(t, nf));
     nf = malloc(sizeof *nf);
     if (nf == NULL) {
         p9_fid_put(like->fid);
         return;
     }
     *nf = *like;
-    LL_PREPEND(nf->node->fids, nf);
+    LL_PREPEND(nf->inode->fids, nf);
     lru_add(t, nf);
 }
 
-void node_cache_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked)
+void inode_cache_fid(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked)
 {
-    if (node == &t->root) /* the user has one already */
+    if (inode == &t->root) /* the user has one already */
         p9_fid_put(fid);
     else
-        node_keep_fid(t, &(struct node_fid){.fid = fid, .node = node, .user = user, .walked = walked});
+        inode_keep_fid(t, &(struct idle_fid){.fid = fid, .inode = inode, .user = user, .walked = walked});
 }
 
-struct p9_fid *node_cached_fid(struct tree *t, struct node *node, struct user *user)
+struct p9_fid *inode_cached_fid(struct cache *t, struct inode *inode, struct user *user)
 {
-    if (node == &t->root)
+    if (inode == &t->root)
         return p9_fid_get(user->root);
-    struct node_fid *nf = node_fid_of(node, user);
-    if (nf == NULL || node->links == NULL) /* that of a file without a name is for node_unnamed_fid */
+    struct idle_fid *nf = inode_fid_of(inode, user);
+    if (nf == NULL || inode->dentries == NULL) /* that of a file without a name is for inode_unnamed_fid */
         return NULL;
-    if (!node_fid_is_good(t, node, nf->fid, nf->walked)) {
-        p9_fid_put(node_fid_remove(t, nf));
+    if (!inode_fid_is_good(t, inode, nf->fid, nf->walked)) {
+        p9_fid_put(inode_fid_remove(t, nf));
         return NULL;
     }
     lru_remove(t, nf);
@@ -124,30 +124,31 @@ struct p9_fid *node_cached_fid(struct tree *t, struct node *node, struct user *u
     return p9_fid_get(nf->fid);
 }
 
-struct p9_fid *tree_cached_fid(struct tree *t, struct node *node, struct user *user)
+struct p9_fid *cache_cached_fid(struct cache *t, struct inode *inode, struct user *user)
 {
     pthread_mutex_lock(&t->mtx);
-    struct p9_fid *fid = user != NULL ? node_cached_fid(t, node, user) : NULL;
+    struct p9_fid *fid = user != NULL ? inode_cached_fid(t, inode, user) : NULL;
     pthread_mutex_unlock(&t->mtx);
     return fid;
 }
 
-struct p9_fid *node_handle_fid(struct tree *t, struct node *node, struct user *user)
+struct p9_fid *inode_handle_fid(struct cache *t, struct inode *inode, struct user *user)
 {
-    for (struct handle *h = node->handles; h != NULL; h = h->next)
-        if (h->user == user && (node->links == NULL || node_fid_is_good(t, node, h->fid, h->walked)))
+    for (struct handle *h = inode->handles; h != NULL; h = h->next)
+        if (h->user == user && (inode->dentries == NULL || inode_fid_is_good(t, inode, h->fid, h->walked)))
             return p9_fid_get(h->fid);
-    if (node->links == NULL && node->handles != NULL) /* opened by one, handed on to another: nothing else is left */
-        return p9_fid_get(node->handles->fid);
+    if (inode->dentries == NULL &&
+        inode->handles != NULL) /* opened by one, handed on to another: nothing else is left */
+        return p9_fid_get(inode->handles->fid);
     return NULL;
 }
 
-struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user *user, int flags)
+struct p9_fid *cache_open_unnamed(struct cache *t, struct inode *inode, struct user *user, int flags)
 {
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&t->mtx);
-    for (struct handle *h = node->links == NULL ? node->handles : NULL; h != NULL && fid == NULL; h = h->next)
+    for (struct handle *h = inode->dentries == NULL ? inode->handles : NULL; h != NULL && fid == NULL; h = h->next)
         if (h->user == user && ((h->flags & O_ACCMODE) == O_RDWR || ((h->flags ^ flags) & O_ACCMODE) == 0))
             fid = p9_fid_get(h->fid);
     pthread_mutex_unlock(&t->mtx);
@@ -156,85 +157,85 @@ struct p9_fid *tree_open_unnamed(struct tree *t, struct node *node, struct user 
 
 /* A fid opened by a path that has moved since: a server that goes by path may know another file by it, or none, and one
  * that does not still the same. NULL if it is not, and the reference is put. */
-static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, const struct node *node)
+static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, const struct inode *inode)
 {
     struct p9_attr attr;
 
-    if (fid == NULL || (p9_getattr(sc, fid, &attr) == 0 && qid_same_file(&attr.qid, &node->qid)))
+    if (fid == NULL || (p9_getattr(sc, fid, &attr) == 0 && qid_same_file(&attr.qid, &inode->qid)))
         return fid;
     p9_fid_put(fid);
     return NULL;
 }
 
-struct p9_fid *tree_handle_fid(struct p9_scope *sc, struct tree *t, const struct handle *h, bool stays)
+struct p9_fid *cache_handle_fid(struct p9_scope *sc, struct cache *t, const struct handle *h, bool stays)
 {
     pthread_mutex_lock(&t->mtx);
     struct p9_fid *fid = h->fid != NULL ? p9_fid_get(h->fid) : NULL;
     pthread_mutex_unlock(&t->mtx);
-    return stays || p9_fids_follow(t->client) ? fid : if_same_file(sc, fid, h->node);
+    return stays || p9_fids_follow(t->client) ? fid : if_same_file(sc, fid, h->inode);
 }
 
-struct p9_fid *tree_reading_fid(struct tree *t, struct node *node)
+struct p9_fid *cache_reading_fid(struct cache *t, struct inode *inode)
 {
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&t->mtx);
-    for (struct handle *h = node->handles; h != NULL && fid == NULL; h = h->next)
+    for (struct handle *h = inode->handles; h != NULL && fid == NULL; h = h->next)
         if ((h->flags & O_ACCMODE) != O_WRONLY)
             fid = p9_fid_get(h->fid);
     pthread_mutex_unlock(&t->mtx);
     return fid;
 }
 
-struct p9_fid *node_moved_handle_fid(struct p9_scope *sc, struct node_use *u)
+struct p9_fid *inode_moved_handle_fid(struct p9_scope *sc, struct use *u)
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&u->tree->mtx);
-    for (struct handle *h = u->node->handles; h != NULL && fid == NULL; h = h->next)
+    pthread_mutex_lock(&u->cache->mtx);
+    for (struct handle *h = u->inode->handles; h != NULL && fid == NULL; h = h->next)
         if (h->user == u->user)
             fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&u->tree->mtx);
-    return if_same_file(sc, fid, u->node);
+    pthread_mutex_unlock(&u->cache->mtx);
+    return if_same_file(sc, fid, u->inode);
 }
 
 /* Whether it is sure that the fid stands for that file, and not for another by its name, which may have got its qid.path as well: such
  * a one has a link. */
-static bool is_unlinked(struct p9_scope *sc, struct p9_fid *fid, const struct node *node)
+static bool is_unlinked(struct p9_scope *sc, struct p9_fid *fid, const struct inode *inode)
 {
     struct p9_attr attr;
 
     return p9_counts_links(fid->client) && p9_getattr(sc, fid, &attr) == 0 && attr.nlink == 0 &&
-           qid_same_file(&attr.qid, &node->qid);
+           qid_same_file(&attr.qid, &inode->qid);
 }
 
-struct p9_fid *node_unnamed_fid(struct p9_scope *sc, struct node_use *u)
+struct p9_fid *inode_unnamed_fid(struct p9_scope *sc, struct use *u)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&t->mtx);
-    struct node_fid *nf = u->node->links == NULL && u->node != &t->root ? node_fid_of(u->node, u->user) : NULL;
+    struct idle_fid *nf = u->inode->dentries == NULL && u->inode != &t->root ? inode_fid_of(u->inode, u->user) : NULL;
     if (nf != NULL && nf->fid->generation == p9_client_generation(t->client))
         fid = p9_fid_get(nf->fid);
     pthread_mutex_unlock(&t->mtx);
-    if (fid == NULL || p9_fids_follow(t->client) || is_unlinked(sc, fid, u->node))
+    if (fid == NULL || p9_fids_follow(t->client) || is_unlinked(sc, fid, u->inode))
         return fid;
     p9_fid_put(fid);
     return NULL;
 }
 
-void tree_evict(void *arg, unsigned n)
+void cache_evict(void *arg, unsigned n)
 {
-    struct tree *t = arg;
+    struct cache *t = arg;
 
     pthread_mutex_lock(&t->mtx);
-    n -= tree_evict_kept(t, n);
-    for (struct node_fid *nf = t->oldest, *newer; nf != NULL && n > 0; nf = newer) {
+    n -= cache_evict_kept(t, n);
+    for (struct idle_fid *nf = t->oldest, *newer; nf != NULL && n > 0; nf = newer) {
         newer = nf->newer;
         if (atomic_load(&nf->fid->refs) > 1)
             continue;
-        p9_fid_put(node_fid_remove(t, nf));
+        p9_fid_put(inode_fid_remove(t, nf));
         n--;
     }
     pthread_mutex_unlock(&t->mtx);
@@ -242,41 +243,41 @@ void tree_evict(void *arg, unsigned n)
 
 /* ---- taken out of the cache ---------------------------------------------- */
 
-struct p9_fid *node_take_cached(struct tree *t, struct node *node, struct user *user)
+struct p9_fid *inode_take_cached(struct cache *t, struct inode *inode, struct user *user)
 {
-    struct node_fid *nf = node != &t->root ? node_fid_of(node, user) : NULL;
+    struct idle_fid *nf = inode != &t->root ? inode_fid_of(inode, user) : NULL;
 
-    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !node_fid_is_good(t, node, nf->fid, nf->walked))
+    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !inode_fid_is_good(t, inode, nf->fid, nf->walked))
         return NULL;
-    return node_fid_remove(t, nf);
+    return inode_fid_remove(t, nf);
 }
 
-struct p9_fid *tree_take_named(struct tree *t, struct node *parent, const char *name, struct user *user, bool is_dir)
+struct p9_fid *cache_take_named(struct cache *t, struct inode *parent, const char *name, struct user *user, bool is_dir)
 {
     struct p9_fid *fid = NULL;
 
     if (user == NULL)
         return NULL;
     pthread_mutex_lock(&t->mtx);
-    struct node *node = tree_find(t, parent, name);
-    if (node != NULL && node->links->next == NULL && is_dir == !!(node->qid.type & P9_QTDIR))
-        fid = node_take_cached(t, node, user);
+    struct inode *inode = cache_find(t, parent, name);
+    if (inode != NULL && inode->dentries->next == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
+        fid = inode_take_cached(t, inode, user);
     pthread_mutex_unlock(&t->mtx);
     return fid;
 }
 
-struct p9_fid *tree_take_to_keep(struct tree *t, struct node *parent, const char *name, struct user *user,
-                                 struct p9_attr *attr, uint64_t *walked)
+struct p9_fid *cache_take_to_keep(struct cache *t, struct inode *parent, const char *name, struct user *user,
+                                  struct p9_attr *attr, uint64_t *walked)
 {
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&t->mtx);
-    struct node *node = tree_find(t, parent, name);
-    struct node_fid *nf = node != NULL && !node->hidden ? node_fid_of(node, user) : NULL;
-    if (nf != NULL && !node_has_kept(t, node, user) && tree_may_keep(t, &node->attr)) {
-        *attr = node->attr;
+    struct inode *inode = cache_find(t, parent, name);
+    struct idle_fid *nf = inode != NULL && !inode->hidden ? inode_fid_of(inode, user) : NULL;
+    if (nf != NULL && !inode_has_kept(t, inode, user) && cache_may_keep(t, &inode->attr)) {
+        *attr = inode->attr;
         *walked = nf->walked;
-        fid = node_take_cached(t, node, user);
+        fid = inode_take_cached(t, inode, user);
     }
     pthread_mutex_unlock(&t->mtx);
     return fid;
@@ -284,17 +285,17 @@ struct p9_fid *tree_take_to_keep(struct tree *t, struct node *parent, const char
 
 /* ---- spares ------------------------------------------------------------- */
 
-struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *user)
+struct p9_fid *cache_take_spare(struct cache *t, struct inode *dir, struct user *user)
 {
     struct p9_fid *fid = NULL;
 
     if (user == NULL)
         return NULL;
     pthread_mutex_lock(&t->mtx);
-    struct node_fid *nf = find(dir, user, true);
-    bool good = nf != NULL && node_fid_is_good(t, dir, nf->fid, nf->walked);
+    struct idle_fid *nf = find(dir, user, true);
+    bool good = nf != NULL && inode_fid_is_good(t, dir, nf->fid, nf->walked);
     if (nf != NULL)
-        fid = node_fid_remove(t, nf);
+        fid = inode_fid_remove(t, nf);
     pthread_mutex_unlock(&t->mtx);
     if (good)
         return fid;
@@ -304,25 +305,25 @@ struct p9_fid *tree_take_spare(struct tree *t, struct node *dir, struct user *us
 
 /* A fid under way to the cache. */
 struct wanted {
-    struct tree *tree;
-    struct node_fid like;
+    struct cache *cache;
+    struct idle_fid like;
 };
 
 static void wanted_done(void *arg, struct p9_fid *fid)
 {
     struct wanted *w = arg;
-    struct tree *t = w->tree;
-    struct node *node = w->like.node;
+    struct cache *t = w->cache;
+    struct inode *inode = w->like.inode;
 
     pthread_mutex_lock(&t->mtx);
     w->like.fid = fid;
-    if (fid != NULL && qid_same_file(&fid->qid, &node->qid))
-        node_keep_fid(t, &w->like);
+    if (fid != NULL && qid_same_file(&fid->qid, &inode->qid))
+        inode_keep_fid(t, &w->like);
     else
         p9_fid_put(fid);
     pthread_mutex_unlock(&t->mtx);
     free(w);
-    tree_forget(t, node, 1);
+    cache_forget(t, inode, 1);
     pthread_mutex_lock(&t->mtx);
     if (--t->cloning == 0)
         pthread_cond_broadcast(&t->settled);
@@ -330,17 +331,17 @@ static void wanted_done(void *arg, struct p9_fid *fid)
 }
 
 /* name: as for p9_walk_start. */
-static void want(struct tree *t, const struct node_fid *like, struct p9_fid *from, const char *name)
+static void want(struct cache *t, const struct idle_fid *like, struct p9_fid *from, const char *name)
 {
     struct wanted *w = malloc(sizeof *w);
 
     if (w == NULL)
         return;
-    *w = (struct wanted){.tree = t, .like = *like};
+    *w = (struct wanted){.cache = t, .like = *like};
     pthread_mutex_lock(&t->mtx);
-    bool wanted = find(like->node, like->user, like->spare) == NULL;
+    bool wanted = find(like->inode, like->user, like->spare) == NULL;
     if (wanted) {
-        like->node->nlookup++; /* stays until wanted_done */
+        like->inode->nlookup++; /* stays until wanted_done */
         t->cloning++;
     }
     pthread_mutex_unlock(&t->mtx);
@@ -350,13 +351,13 @@ static void want(struct tree *t, const struct node_fid *like, struct p9_fid *fro
         free(w);
 }
 
-void tree_want_spare(struct tree *t, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
+void cache_want_spare(struct cache *t, struct inode *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
 {
-    want(t, &(struct node_fid){.node = dir, .user = user, .walked = walked, .spare = true}, dirfid, NULL);
+    want(t, &(struct idle_fid){.inode = dir, .user = user, .walked = walked, .spare = true}, dirfid, NULL);
 }
 
-void tree_want_fid(struct tree *t, struct node *node, struct user *user, struct p9_fid *dirfid, const char *name,
-                   uint64_t walked)
+void cache_want_fid(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *dirfid, const char *name,
+                    uint64_t walked)
 {
-    want(t, &(struct node_fid){.node = node, .user = user, .walked = walked}, dirfid, name);
+    want(t, &(struct idle_fid){.inode = inode, .user = user, .walked = walked}, dirfid, name);
 }

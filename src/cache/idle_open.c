@@ -1,11 +1,11 @@
 /*
- * node_kept.c: files that are open on the server for a while longer than on the mount, or sooner.
+ * idle_open.c: files that are open on the server for a while longer than on the mount, or sooner.
  *
  * A file that was just closed may be opened again; one of many that are opened one after the other will be. Its open fid is kept
  * with the attributes that the file had before it was opened: whoever opens it asks for them again, beside its name, and takes
  * the fid if they agree. So it must be a file that had not changed just before, which times would not tell.
  *
- * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after tree_keep_ms.
+ * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after cache_keep_ms.
  */
 #include <stdlib.h>
 #include <utlist.h>
@@ -19,9 +19,9 @@ enum {
     KEPT_MOST_MS = 10000,
 };
 
-struct node_kept {
-    struct node_kept *prev, *next;
-    struct node *node;
+struct idle_open {
+    struct idle_open *prev, *next;
+    struct inode *inode;
     struct user *user;
     struct p9_fid *fid;
     uint64_t walked;
@@ -31,7 +31,7 @@ struct node_kept {
 
 /* All called with the lock. */
 
-static struct p9_fid *kept_remove(struct tree *t, struct node_kept *k)
+static struct p9_fid *kept_remove(struct cache *t, struct idle_open *k)
 {
     struct p9_fid *fid = k->fid;
 
@@ -41,17 +41,17 @@ static struct p9_fid *kept_remove(struct tree *t, struct node_kept *k)
     return fid;
 }
 
-void node_drop_kept(struct tree *t, struct node *node)
+void inode_drop_kept(struct cache *t, struct inode *inode)
 {
-    struct node_kept *k, *next;
+    struct idle_open *k, *next;
 
     DL_FOREACH_SAFE (t->kept, k, next) {
-        if (k->node == node)
+        if (k->inode == inode)
             p9_fid_put(kept_remove(t, k));
     }
 }
 
-unsigned tree_evict_kept(struct tree *t, unsigned n)
+unsigned cache_evict_kept(struct cache *t, unsigned n)
 {
     unsigned put = 0;
 
@@ -60,14 +60,14 @@ unsigned tree_evict_kept(struct tree *t, unsigned n)
     return put;
 }
 
-struct p9_fid *node_take_kept(struct tree *t, struct node *node, struct user *user, struct p9_attr *attr)
+struct p9_fid *inode_take_kept(struct cache *t, struct inode *inode, struct user *user, struct p9_attr *attr)
 {
-    struct node_kept *k, *next;
+    struct idle_open *k, *next;
 
     DL_FOREACH_SAFE (t->kept, k, next) {
-        if (k->node != node || k->user != user)
+        if (k->inode != inode || k->user != user)
             continue;
-        bool good = node_fid_is_good(t, node, k->fid, k->walked);
+        bool good = inode_fid_is_good(t, inode, k->fid, k->walked);
         *attr = k->attr;
         struct p9_fid *fid = kept_remove(t, k);
         if (good)
@@ -77,69 +77,69 @@ struct p9_fid *node_take_kept(struct tree *t, struct node *node, struct user *us
     return NULL;
 }
 
-bool node_has_kept(const struct tree *t, const struct node *node, const struct user *user)
+bool inode_has_kept(const struct cache *t, const struct inode *inode, const struct user *user)
 {
-    const struct node_kept *k = t->kept;
+    const struct idle_open *k = t->kept;
 
-    while (k != NULL && (k->node != node || k->user != user))
+    while (k != NULL && (k->inode != inode || k->user != user))
         k = k->next;
     return k != NULL;
 }
 
 /* ---- for others --------------------------------------------------------- */
 
-bool tree_may_keep(const struct tree *t, const struct p9_attr *attr)
+bool cache_may_keep(const struct cache *t, const struct p9_attr *attr)
 {
     return p9_opens_checked(t->client, 1) && S_ISREG(attr->mode) && attr->size > 0 &&
            !(attr->qid.type & (P9_QTAPPEND | P9_QTEXCL)) && clock_wall() - attr->ctime.tv_sec > SETTLED_SECONDS;
 }
 
-void tree_keep_open(struct tree *t, struct node *node, struct user *user, struct p9_fid *fid, uint64_t walked,
-                    const struct p9_attr *attr)
+void cache_keep_open(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked,
+                     const struct p9_attr *attr)
 {
-    struct node_kept *k = tree_may_keep(t, attr) ? malloc(sizeof *k) : NULL;
+    struct idle_open *k = cache_may_keep(t, attr) ? malloc(sizeof *k) : NULL;
 
     if (k == NULL) {
         p9_fid_put(fid);
         return;
     }
     p9_fid_let_go(fid);
-    *k = (struct node_kept){
-        .node = node, .user = user, .fid = fid, .walked = walked, .since_ms = tree_now_ms(), .attr = *attr};
+    *k = (struct idle_open){
+        .inode = inode, .user = user, .fid = fid, .walked = walked, .since_ms = cache_now_ms(), .attr = *attr};
     pthread_mutex_lock(&t->mtx);
     struct p9_attr old;
-    p9_fid_put(node_take_kept(t, node, user, &old));
+    p9_fid_put(inode_take_kept(t, inode, user, &old));
     if (t->nkept == MAX_KEPT)
         p9_fid_put(kept_remove(t, t->kept));
     DL_APPEND(t->kept, k);
     t->nkept++;
-    if (node->links == NULL || node->hidden)
-        node_drop_kept(t, node);
+    if (inode->dentries == NULL || inode->hidden)
+        inode_drop_kept(t, inode);
     pthread_mutex_unlock(&t->mtx);
 }
 
-void tree_close_kept(struct tree *t, struct node *parent, const char *name)
+void cache_close_kept(struct cache *t, struct inode *parent, const char *name)
 {
     pthread_mutex_lock(&t->mtx);
-    struct node *node = t->kept != NULL ? tree_find(t, parent, name) : NULL;
-    if (node != NULL)
-        node_drop_kept(t, node);
+    struct inode *inode = t->kept != NULL ? cache_find(t, parent, name) : NULL;
+    if (inode != NULL)
+        inode_drop_kept(t, inode);
     pthread_mutex_unlock(&t->mtx);
 }
 
-unsigned tree_keep_ms(const struct tree *t)
+unsigned cache_keep_ms(const struct cache *t)
 {
     unsigned ms = p9_session_latency(p9_client_session(t->client)) / 1000 * KEPT_ROUNDS;
 
     return ms < KEPT_OPEN_MS ? KEPT_OPEN_MS : ms < KEPT_MOST_MS ? ms : KEPT_MOST_MS;
 }
 
-unsigned tree_close_old(struct tree *t)
+unsigned cache_close_old(struct cache *t)
 {
-    unsigned left = 0, keep_ms = tree_keep_ms(t);
+    unsigned left = 0, keep_ms = cache_keep_ms(t);
 
     pthread_mutex_lock(&t->mtx);
-    uint64_t now = tree_now_ms();
+    uint64_t now = cache_now_ms();
     while (t->kept != NULL && now - t->kept->since_ms >= keep_ms)
         p9_fid_put(kept_remove(t, t->kept));
     if (t->kept != NULL)

@@ -1,5 +1,5 @@
 /*
- * ahead.c: the names of directories listed lately, and what is known of them.
+ * lookahead.c: the names of directories listed lately, and what is known of them.
  */
 #include "cache/lookahead_impl.h"
 
@@ -18,13 +18,13 @@ enum {
 static const char *const usual_xattrs[] = {"security.selinux", "system.posix_acl_access", "system.posix_acl_default"};
 enum { USUAL_OF_FILES = 2, USUAL_XATTRS };
 
-struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
+struct lookahead *lookahead_new(struct cache *t, unsigned lifetime_ms)
 {
-    struct ahead *a = calloc(1, sizeof *a);
+    struct lookahead *a = calloc(1, sizeof *a);
 
     if (a == NULL)
         return NULL;
-    a->tree = t;
+    a->cache = t;
     a->lifetime_ms = lifetime_ms;
     for (unsigned x = 0; x < USUAL_XATTRS; x++)
         a->xattrs[x] = strdup(usual_xattrs[x]);
@@ -36,7 +36,7 @@ struct ahead *ahead_new(struct tree *t, unsigned lifetime_ms)
 
 /* ---- listings; all called with the lock --------------------------------- */
 
-void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to)
+void lookahead_let_go(struct lookahead *a, struct listing *l, struct entry *e, enum state to)
 {
     if (e->state == THERE) {
         a->open -= e->open;
@@ -46,13 +46,13 @@ void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum stat
         a->lost++;
         p9_fid_put(e->fid);
         if (e->below != NULL)
-            ahead_listing_end(a, e->below);
+            lookahead_listing_end(a, e->below);
         e->below = NULL;
     }
     e->state = to;
 }
 
-static void raw_free(struct ahead *a, struct listing *l)
+static void raw_free(struct lookahead *a, struct listing *l)
 {
     if (l->raw != NULL)
         a->held--;
@@ -60,7 +60,7 @@ static void raw_free(struct ahead *a, struct listing *l)
     l->raw = NULL;
 }
 
-static void listing_free(struct ahead *a, struct listing *l)
+static void listing_free(struct lookahead *a, struct listing *l)
 {
     struct entry *e, *next;
 
@@ -69,16 +69,16 @@ static void listing_free(struct ahead *a, struct listing *l)
     HASH_CLEAR(folded, l->folded);
     LL_FOREACH_SAFE(l->first, e, next)
     {
-        ahead_let_go(a, l, e, GONE);
+        lookahead_let_go(a, l, e, GONE);
         free(e);
     }
     raw_free(a, l);
     if (l->dir != NULL)
-        tree_forget(a->tree, l->dir, 1);
+        cache_forget(a->cache, l->dir, 1);
     free(l);
 }
 
-void ahead_listing_end(struct ahead *a, struct listing *l)
+void lookahead_listing_end(struct lookahead *a, struct listing *l)
 {
     if (l->asking == 0)
         listing_free(a, l);
@@ -86,14 +86,14 @@ void ahead_listing_end(struct ahead *a, struct listing *l)
         l->dropped = true;
 }
 
-static void listing_drop(struct ahead *a, struct listing *l)
+static void listing_drop(struct lookahead *a, struct listing *l)
 {
     LL_DELETE(a->listings, l);
     a->nlistings--;
-    ahead_listing_end(a, l);
+    lookahead_listing_end(a, l);
 }
 
-struct listing *ahead_listing_of(struct ahead *a, const struct node *dir, const struct user *user)
+struct listing *lookahead_listing_of(struct lookahead *a, const struct inode *dir, const struct user *user)
 {
     struct listing *l;
 
@@ -102,36 +102,36 @@ struct listing *ahead_listing_of(struct ahead *a, const struct node *dir, const 
     return l;
 }
 
-bool ahead_is_fresh(const struct ahead *a, const struct entry *e, uint64_t now)
+bool lookahead_is_fresh(const struct lookahead *a, const struct entry *e, uint64_t now)
 {
     return now - e->asked_ms < a->lifetime_ms;
 }
 
 /* Fids are not held for what nobody came for. */
-static void let_go_old(struct ahead *a, struct listing *l, uint64_t now)
+static void let_go_old(struct lookahead *a, struct listing *l, uint64_t now)
 {
     struct entry *e;
 
     LL_FOREACH(l->first, e)
     {
-        if (e->state != THERE || ahead_is_fresh(a, e, now))
+        if (e->state != THERE || lookahead_is_fresh(a, e, now))
             continue;
-        ahead_let_go(a, l, e, UNASKED);
+        lookahead_let_go(a, l, e, UNASKED);
         l->expired = true;
     }
 }
 
-static void kept_drop(struct ahead *a, struct kept *k)
+static void kept_drop(struct lookahead *a, struct kept *k)
 {
     DL_DELETE(a->kept, k);
     a->nkept--;
     if (k->below != NULL)
-        ahead_listing_end(a, k->below);
-    tree_forget(a->tree, k->dir, 1);
+        lookahead_listing_end(a, k->below);
+    cache_forget(a->cache, k->dir, 1);
     free(k);
 }
 
-void ahead_drop_old(struct ahead *a, uint64_t now)
+void lookahead_drop_old(struct lookahead *a, uint64_t now)
 {
     struct listing *l, *next;
 
@@ -146,7 +146,7 @@ void ahead_drop_old(struct ahead *a, uint64_t now)
     }
 }
 
-void ahead_free(struct ahead *a)
+void lookahead_free(struct lookahead *a)
 {
     struct listing *l, *next;
 
@@ -168,24 +168,24 @@ void ahead_free(struct ahead *a)
 
 /* ---- noting names ------------------------------------------------------- */
 
-struct listing *ahead_listing_new(struct user *user, uint64_t asked_ms)
+struct listing *lookahead_listing_new(struct user *user, uint64_t asked_ms)
 {
     struct listing *l = calloc(1, sizeof *l);
 
     if (l == NULL)
         return NULL;
     *l = (struct listing){.user = user, .last = &l->first, .batch = 1, .asked_ms = asked_ms};
-    l->used_ms = tree_now_ms();
+    l->used_ms = cache_now_ms();
     return l;
 }
 
 /* Whether directories in it are opened one after the other. */
 static bool is_gone_through(const struct listing *l)
 {
-    return l != NULL && l->opened > 0 && tree_now_ms() - l->opened_ms < OPENED_MS;
+    return l != NULL && l->opened > 0 && cache_now_ms() - l->opened_ms < OPENED_MS;
 }
 
-static void want(struct ahead *a, struct listing *l, bool of_dir, unsigned xattr)
+static void want(struct lookahead *a, struct listing *l, bool of_dir, unsigned xattr)
 {
     const char **names = of_dir ? l->xattrs.of_dir : l->xattrs.of_file;
     unsigned n = 0;
@@ -198,29 +198,29 @@ static void want(struct ahead *a, struct listing *l, bool of_dir, unsigned xattr
 }
 
 /* A directory that was asked for its extended attributes just before it is listed: ls -l goes on with what is in it. */
-static void expect_usual_xattrs(struct ahead *a, struct listing *l, struct node *dir)
+static void expect_usual_xattrs(struct lookahead *a, struct listing *l, struct inode *dir)
 {
     for (unsigned x = 0; x < USUAL_XATTRS; x++)
-        if (tree_lacks(a->tree, dir, x) == 0)
+        if (cache_lacks(a->cache, dir, x) == 0)
             return;
     for (unsigned x = 0; x < USUAL_XATTRS; x++) {
         want(a, l, true, x);
         if (x < USUAL_OF_FILES)
             want(a, l, false, x);
     }
-    l->batch = AHEAD_FIRST_BATCH;
+    l->batch = LOOKAHEAD_FIRST_BATCH;
     l->expects = true;
 }
 
 /* From now on it is the one of that directory. */
-static void listing_attach(struct ahead *a, struct listing *l, struct node *dir)
+static void listing_attach(struct lookahead *a, struct listing *l, struct inode *dir)
 {
-    struct listing *old = ahead_listing_of(a, dir, l->user), *above;
+    struct listing *old = lookahead_listing_of(a, dir, l->user), *above;
 
     if (old != NULL)
         listing_drop(a, old);
-    ahead_drop_old(a, tree_now_ms());
-    above = ahead_listing_of(a, tree_parent(a->tree, dir), l->user);
+    lookahead_drop_old(a, cache_now_ms());
+    above = lookahead_listing_of(a, cache_parent(a->cache, dir), l->user);
     while (a->nlistings >= MAX_LISTINGS) {
         struct listing *oldest = a->listings, *other;
         LL_FOREACH(a->listings, other)
@@ -234,45 +234,45 @@ static void listing_attach(struct ahead *a, struct listing *l, struct node *dir)
     if (is_gone_through(above)) {
         l->opened = above->opened;
         l->opened_ms = above->opened_ms;
-        l->batch = AHEAD_FIRST_BATCH;
+        l->batch = LOOKAHEAD_FIRST_BATCH;
         l->expects = above->expects || above->files > 0;
         l->xattrs = above->xattrs;
         l->nxattrs = above->nxattrs;
     } else {
         expect_usual_xattrs(a, l, dir);
     }
-    tree_remember(a->tree, dir);
+    cache_remember(a->cache, dir);
     l->dir = dir;
     l->number = ++a->last_number;
-    l->used_ms = tree_now_ms();
+    l->used_ms = cache_now_ms();
     LL_PREPEND(a->listings, l);
     a->nlistings++;
 }
 
-static struct listing *listing_add(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
+static struct listing *listing_add(struct lookahead *a, struct inode *dir, struct user *user, uint64_t asked_ms)
 {
-    struct listing *l = user != NULL ? ahead_listing_new(user, asked_ms) : NULL;
+    struct listing *l = user != NULL ? lookahead_listing_new(user, asked_ms) : NULL;
 
     if (l != NULL)
         listing_attach(a, l, dir);
     return l;
 }
 
-uint64_t ahead_begin(struct ahead *a, struct node *dir, struct user *user, uint64_t changes, uint64_t asked_ms)
+uint64_t lookahead_begin(struct lookahead *a, struct inode *dir, struct user *user, uint64_t changes, uint64_t asked_ms)
 {
     uint64_t number = 0;
 
     pthread_mutex_lock(&a->mtx);
     struct listing *l = listing_add(a, dir, user, asked_ms);
     if (l != NULL) {
-        l->partial = tree_changes(a->tree, dir) > changes;
+        l->partial = cache_changes(a->cache, dir) > changes;
         number = l->number;
     }
     pthread_mutex_unlock(&a->mtx);
     return number;
 }
 
-void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t asked_ms)
+void lookahead_made(struct lookahead *a, struct inode *dir, struct user *user, uint64_t asked_ms)
 {
     pthread_mutex_lock(&a->mtx);
     struct listing *l = listing_add(a, dir, user, asked_ms);
@@ -281,7 +281,7 @@ void ahead_made(struct ahead *a, struct node *dir, struct user *user, uint64_t a
     pthread_mutex_unlock(&a->mtx);
 }
 
-struct listing *ahead_by_number(struct ahead *a, uint64_t number)
+struct listing *lookahead_by_number(struct lookahead *a, uint64_t number)
 {
     struct listing *l;
 
@@ -297,7 +297,8 @@ static void fold(char *to, const char *name, size_t n)
     to[n] = 0;
 }
 
-void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir)
+void lookahead_add_name(struct lookahead *a, struct listing *l, const char *name, size_t n, enum state state,
+                        bool is_dir)
 {
     struct entry *e, *known;
 
@@ -322,27 +323,27 @@ void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t
     l->last = &e->next;
 }
 
-void ahead_name(struct ahead *a, uint64_t listing, struct p9_str name, bool is_dir)
+void lookahead_name(struct lookahead *a, uint64_t listing, struct p9_str name, bool is_dir)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_by_number(a, listing);
+    struct listing *l = lookahead_by_number(a, listing);
     if (l != NULL) {
-        ahead_add_name(a, l, name.s, name.len, UNASKED, is_dir);
-        l->used_ms = tree_now_ms();
+        lookahead_add_name(a, l, name.s, name.len, UNASKED, is_dir);
+        l->used_ms = cache_now_ms();
     }
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_end(struct ahead *a, uint64_t listing)
+void lookahead_end(struct lookahead *a, uint64_t listing)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_by_number(a, listing);
+    struct listing *l = lookahead_by_number(a, listing);
     if (l != NULL)
         l->whole = !l->partial;
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_forget(struct ahead *a, struct node *dir, const char *name)
+void lookahead_forget(struct lookahead *a, struct inode *dir, const char *name)
 {
     pthread_mutex_lock(&a->mtx);
     for (struct listing *l = a->listings; l != NULL; l = l->next) {
@@ -351,14 +352,14 @@ void ahead_forget(struct ahead *a, struct node *dir, const char *name)
             continue;
         HASH_FIND_STR(l->names, name, e);
         if (e != NULL)
-            ahead_let_go(a, l, e, GONE); /* also what is under way: it is not taken any more */
+            lookahead_let_go(a, l, e, GONE); /* also what is under way: it is not taken any more */
         else
-            ahead_add_name(a, l, name, strlen(name), GONE, false); /* it may be there now */
+            lookahead_add_name(a, l, name, strlen(name), GONE, false); /* it may be there now */
     }
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_doubt(struct ahead *a)
+void lookahead_doubt(struct lookahead *a)
 {
     pthread_mutex_lock(&a->mtx);
     for (struct listing *l = a->listings; l != NULL; l = l->next) {
@@ -368,13 +369,13 @@ void ahead_doubt(struct ahead *a)
     pthread_mutex_unlock(&a->mtx);
 }
 
-static bool lacks(const struct ahead *a, const struct listing *l, const char *name)
+static bool lacks(const struct lookahead *a, const struct listing *l, const char *name)
 {
     char folded[P9_MAXNAME + 1];
     struct entry *e;
     size_t n = strlen(name);
 
-    if (!l->whole || n > P9_MAXNAME || tree_now_ms() - l->asked_ms >= a->lifetime_ms || (!l->made && name[0] == '.'))
+    if (!l->whole || n > P9_MAXNAME || cache_now_ms() - l->asked_ms >= a->lifetime_ms || (!l->made && name[0] == '.'))
         return false;
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)name[i] >= 128)
@@ -384,13 +385,13 @@ static bool lacks(const struct ahead *a, const struct listing *l, const char *na
     return e == NULL;
 }
 
-bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const char *name)
+bool lookahead_absent(struct lookahead *a, struct inode *dir, struct user *user, const char *name)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_listing_of(a, dir, user);
+    struct listing *l = lookahead_listing_of(a, dir, user);
     bool absent = l != NULL && lacks(a, l, name);
     if (absent) {
-        l->used_ms = tree_now_ms();
+        l->used_ms = cache_now_ms();
         l->denied = true;
     }
     pthread_mutex_unlock(&a->mtx);
@@ -399,7 +400,7 @@ bool ahead_absent(struct ahead *a, struct node *dir, struct user *user, const ch
 
 /* ---- extended attributes ------------------------------------------------ */
 
-int ahead_xattr(struct ahead *a, const char *name)
+int lookahead_xattr(struct lookahead *a, const char *name)
 {
     int number = -1;
 
@@ -416,7 +417,7 @@ int ahead_xattr(struct ahead *a, const char *name)
     return number;
 }
 
-void ahead_xattrs_too(const struct ahead *a, bool of_dir, unsigned number, const char *names[P9_XATTRS])
+void lookahead_xattrs_too(const struct lookahead *a, bool of_dir, unsigned number, const char *names[P9_XATTRS])
 {
     unsigned n = number >= USUAL_XATTRS ? 0 : of_dir ? USUAL_XATTRS : USUAL_OF_FILES;
 
@@ -424,10 +425,10 @@ void ahead_xattrs_too(const struct ahead *a, bool of_dir, unsigned number, const
         names[x] = x < n && x != number ? a->xattrs[x] : NULL;
 }
 
-void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, bool of_dir, unsigned xattr)
+void lookahead_wants(struct lookahead *a, const struct inode *dir, struct user *user, bool of_dir, unsigned xattr)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_listing_of(a, dir, user);
+    struct listing *l = lookahead_listing_of(a, dir, user);
     if (l != NULL)
         want(a, l, of_dir, xattr);
     pthread_mutex_unlock(&a->mtx);
@@ -435,41 +436,43 @@ void ahead_wants(struct ahead *a, const struct node *dir, struct user *user, boo
 
 /* ---- directories read ahead --------------------------------------------- */
 
-void ahead_add_kept(struct ahead *a, struct node *dir, struct user *user, struct listing *below, uint64_t changes)
+void lookahead_add_kept(struct lookahead *a, struct inode *dir, struct user *user, struct listing *below,
+                        uint64_t changes)
 {
     struct kept *k = malloc(sizeof *k);
 
     if (k == NULL) {
-        ahead_listing_end(a, below);
+        lookahead_listing_end(a, below);
         return;
     }
     if (a->nkept >= MAX_KEPT)
         kept_drop(a, a->kept);
     *k = (struct kept){.dir = dir, .user = user, .below = below, .changes = changes};
-    tree_remember(a->tree, dir);
+    cache_remember(a->cache, dir);
     DL_APPEND(a->kept, k);
     a->nkept++;
 }
 
-void ahead_keep(struct ahead *a, struct node *dir, struct user *user, const struct ahead_found *found, uint64_t changes)
+void lookahead_keep(struct lookahead *a, struct inode *dir, struct user *user, const struct lookahead_found *found,
+                    uint64_t changes)
 {
     if (found->below == NULL)
         return;
     pthread_mutex_lock(&a->mtx);
-    ahead_add_kept(a, dir, user, found->below, changes);
+    lookahead_add_kept(a, dir, user, found->below, changes);
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_no_use(struct ahead *a, const struct ahead_found *found)
+void lookahead_no_use(struct lookahead *a, const struct lookahead_found *found)
 {
     if (found->below == NULL)
         return;
     pthread_mutex_lock(&a->mtx);
-    ahead_listing_end(a, found->below);
+    lookahead_listing_end(a, found->below);
     pthread_mutex_unlock(&a->mtx);
 }
 
-static struct kept *kept_of(struct ahead *a, const struct node *dir, const struct user *user)
+static struct kept *kept_of(struct lookahead *a, const struct inode *dir, const struct user *user)
 {
     struct kept *k = a->kept;
 
@@ -478,30 +481,31 @@ static struct kept *kept_of(struct ahead *a, const struct node *dir, const struc
     return k;
 }
 
-bool ahead_lags(struct ahead *a, struct node *dir, struct user *user)
+bool lookahead_lags(struct lookahead *a, struct inode *dir, struct user *user)
 {
     pthread_mutex_lock(&a->mtx);
-    struct listing *above = ahead_listing_of(a, tree_parent(a->tree, dir), user);
+    struct listing *above = lookahead_listing_of(a, cache_parent(a->cache, dir), user);
     bool lags = is_gone_through(above) && above->opened > 1 && kept_of(a, dir, user) == NULL;
     pthread_mutex_unlock(&a->mtx);
     return lags;
 }
 
-struct p9_listing *ahead_open(struct ahead *a, struct node *dir, struct user *user, uint64_t *changes, uint64_t *number)
+struct p9_listing *lookahead_open(struct lookahead *a, struct inode *dir, struct user *user, uint64_t *changes,
+                                  uint64_t *number)
 {
     struct p9_listing *raw = NULL;
     struct kept *k;
 
     pthread_mutex_lock(&a->mtx);
-    uint64_t now = tree_now_ms();
-    struct listing *above = ahead_listing_of(a, tree_parent(a->tree, dir), user);
+    uint64_t now = cache_now_ms();
+    struct listing *above = lookahead_listing_of(a, cache_parent(a->cache, dir), user);
     if (above != NULL) {
         above->opened = is_gone_through(above) ? above->opened + 1 : 1;
         above->opened_ms = now;
     }
     while ((k = kept_of(a, dir, user)) != NULL) {
         struct listing *l = k->below;
-        bool good = raw == NULL && now - l->asked_ms < a->lifetime_ms && tree_changes(a->tree, dir) <= k->changes;
+        bool good = raw == NULL && now - l->asked_ms < a->lifetime_ms && cache_changes(a->cache, dir) <= k->changes;
         if (good) {
             *changes = k->changes;
             k->below = NULL;

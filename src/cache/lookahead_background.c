@@ -1,5 +1,5 @@
 /*
- * ahead_background.c: what is asked ahead while nobody waits for it, by a thread of its own.
+ * lookahead_background.c: what is asked ahead while nobody waits for it, by a thread of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,24 +12,24 @@
 enum { STOP_SECONDS = 2 /* then the connection is of no use */ };
 
 struct background {
-    struct later *later;
+    struct timer *timer;
     pthread_cond_t done;
-    struct ahead_job *due;
+    struct lookahead_job *due;
     bool busy;
 };
 
-static void job_free(struct ahead_job *job)
+static void job_free(struct lookahead_job *job)
 {
     p9_fid_put(job->dir);
     free(job);
 }
 
-/* For later_new. */
+/* For timer_new. */
 static unsigned do_all(void *ahead)
 {
-    struct ahead *a = ahead;
+    struct lookahead *a = ahead;
     struct background *b = a->background;
-    struct ahead_job *job;
+    struct lookahead_job *job;
 
     pthread_mutex_lock(&a->mtx);
     while (!a->stop && (job = b->due) != NULL) {
@@ -44,21 +44,21 @@ static unsigned do_all(void *ahead)
     return 0;
 }
 
-struct background *background_new(struct ahead *a)
+struct background *background_new(struct lookahead *a)
 {
     struct background *b = calloc(1, sizeof *b);
 
     if (b == NULL)
         return NULL;
     pthread_cond_init(&b->done, NULL);
-    b->later = later_new(do_all, a);
+    b->timer = timer_new(do_all, a);
     return b;
 }
 
-void background_free(struct ahead *a)
+void background_free(struct lookahead *a)
 {
     struct background *b = a->background;
-    struct ahead_job *job;
+    struct lookahead_job *job;
     struct timespec until;
     int rc = 0;
 
@@ -72,8 +72,8 @@ void background_free(struct ahead *a)
         rc = pthread_cond_timedwait(&b->done, &a->mtx, &until);
     pthread_mutex_unlock(&a->mtx);
     if (rc != 0)
-        p9_session_fail(p9_client_session(a->tree->client), -ECANCELED, NULL);
-    later_free(b->later);
+        p9_session_fail(p9_client_session(a->cache->client), -ECANCELED, NULL);
+    timer_free(b->timer);
     while ((job = b->due) != NULL) {
         LL_DELETE(b->due, job);
         job_free(job);
@@ -82,15 +82,15 @@ void background_free(struct ahead *a)
     free(b);
 }
 
-bool ahead_background(struct ahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
-                      void (*run)(struct ahead *a, const struct ahead_job *job))
+bool lookahead_background(struct lookahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
+                          void (*run)(struct lookahead *a, const struct lookahead_job *job))
 {
-    struct ahead_job *job = a->background != NULL && a->background->later != NULL ? malloc(sizeof *job) : NULL;
+    struct lookahead_job *job = a->background != NULL && a->background->timer != NULL ? malloc(sizeof *job) : NULL;
 
     if (job == NULL)
         return false;
-    *job = (struct ahead_job){.run = run, .dir = p9_fid_get(dir), .walked = walked, .listing = l->number};
+    *job = (struct lookahead_job){.run = run, .dir = p9_fid_get(dir), .walked = walked, .listing = l->number};
     LL_APPEND(a->background->due, job);
-    later_in(a->background->later, 0);
+    timer_arm(a->background->timer, 0);
     return true;
 }

@@ -1,5 +1,5 @@
 /*
- * ahead_ask.c: a name that is looked at takes others along.
+ * lookahead_fetch.c: a name that is looked at takes others along.
  *
  * Which: those that come next, in the order in which names were looked at so far; directories alone where nothing else was looked
  * at. Where directories are opened one after the other they are read as well, and what is in them is asked for in its turn.
@@ -26,9 +26,9 @@ enum {
 
 struct batch {
     size_t n;
-    struct entry *entries[AHEAD_BATCH];
-    struct listing *listings[AHEAD_BATCH]; /* that they are of, each counted as asking */
-    struct p9_found found[AHEAD_BATCH];    /* each with a reference to `from` */
+    struct entry *entries[LOOKAHEAD_BATCH];
+    struct listing *listings[LOOKAHEAD_BATCH]; /* that they are of, each counted as asking */
+    struct p9_found found[LOOKAHEAD_BATCH];    /* each with a reference to `from` */
 };
 
 static int by_name(const void *x, const void *y)
@@ -38,7 +38,7 @@ static int by_name(const void *x, const void *y)
     return strcmp((*a)->name, (*b)->name);
 }
 
-void ahead_sort(struct listing *l)
+void lookahead_sort(struct listing *l)
 {
     size_t n = HASH_COUNT(l->names), i = 0;
 
@@ -72,36 +72,36 @@ static void note_order(struct listing *l, struct entry *e)
         l->in_order++;
         return;
     }
-    ahead_sort(l);
+    lookahead_sort(l);
     l->in_sorted += before->next_sorted == e;
 }
 
 /* How many names may be asked for, by the fids that are left for this. */
-static unsigned room_for_names(struct ahead *a, const struct listing *l)
+static unsigned room_for_names(struct lookahead *a, const struct listing *l)
 {
-    unsigned most = p9_client_room(a->tree->client) / FIDS_SHARE, room = most > a->held ? most - a->held : 0;
+    unsigned most = p9_client_room(a->cache->client) / FIDS_SHARE, room = most > a->held ? most - a->held : 0;
 
     return room / (1 + l->nxattrs);
 }
 
-static unsigned latency(const struct ahead *a)
+static unsigned latency(const struct lookahead *a)
 {
-    return p9_session_latency(p9_client_session(a->tree->client));
+    return p9_session_latency(p9_client_session(a->cache->client));
 }
 
 /* As many names as a program goes through in the two round trips that they are asked for in: more only keep the server busy, and who
  * else waits for it. */
-static unsigned worth(const struct ahead *a, bool whole_tree)
+static unsigned worth(const struct lookahead *a, bool whole_tree)
 {
     unsigned us = latency(a), n = 2 * us / NAME_US;
 
     if (us < FAR_US || (n < FULL_BATCH && !whole_tree))
         return FULL_BATCH;
-    return whole_tree || n > AHEAD_BATCH ? AHEAD_BATCH : n;
+    return whole_tree || n > LOOKAHEAD_BATCH ? LOOKAHEAD_BATCH : n;
 }
 
 /* The size of a batch: more each time, but not more than was used of one before it was too old. */
-static unsigned next_size(struct ahead *a, struct listing *l)
+static unsigned next_size(struct lookahead *a, struct listing *l)
 {
     if (l->expired) {
         l->batch = l->taken > 0 ? l->taken : 1;
@@ -111,18 +111,18 @@ static unsigned next_size(struct ahead *a, struct listing *l)
     if (size > most)
         size = most;
     unsigned next = l->batch * (l->slow ? SLOW_GROWTH : GROWTH);
-    l->batch = next < AHEAD_BATCH ? next : AHEAD_BATCH;
+    l->batch = next < LOOKAHEAD_BATCH ? next : LOOKAHEAD_BATCH;
     l->expired = false;
     l->taken = 0;
     l->size = size;
     return size;
 }
 
-static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struct entry *e, struct p9_fid *from,
+static void batch_add(struct lookahead *a, struct batch *b, struct listing *l, struct entry *e, struct p9_fid *from,
                       bool list)
 {
     e->state = ASKED;
-    e->content = l->dir != NULL ? tree_content_of(a->tree, l->dir, e->name) : UINT64_MAX;
+    e->content = l->dir != NULL ? cache_content_of(a->cache, l->dir, e->name) : UINT64_MAX;
     l->asking++;
     b->found[b->n] = (struct p9_found){.from = p9_fid_get(from), .name = e->name, .is_dir = e->is_dir, .list = list};
     b->listings[b->n] = l;
@@ -130,23 +130,23 @@ static void batch_add(struct ahead *a, struct batch *b, struct listing *l, struc
 }
 
 /* `wanted`, and those likely to be next. */
-static void choose(struct ahead *a, struct listing *l, struct entry *wanted, bool only_dirs, struct p9_fid *dirfid,
+static void choose(struct lookahead *a, struct listing *l, struct entry *wanted, bool only_dirs, struct p9_fid *dirfid,
                    struct batch *b)
 {
     unsigned size = next_size(a, l);
     bool sorted = l->sorted && l->in_sorted > l->in_order;
-    uint64_t now = tree_now_ms();
+    uint64_t now = cache_now_ms();
 
     for (struct entry *e = wanted; e != NULL && b->n < size; e = sorted ? e->next_sorted : e->next) {
-        if (e->state == THERE && !ahead_is_fresh(a, e, now))
-            ahead_let_go(a, l, e, UNASKED);
+        if (e->state == THERE && !lookahead_is_fresh(a, e, now))
+            lookahead_let_go(a, l, e, UNASKED);
         if (e->state == UNASKED && (!only_dirs || e->is_dir))
             batch_add(a, b, l, e, dirfid, e->is_dir && l->opened > 0);
     }
 }
 
 /* What is in the directories that came with the batch above. */
-static void choose_below(struct ahead *a, const struct batch *above, bool only_dirs, bool list, struct batch *b)
+static void choose_below(struct lookahead *a, const struct batch *above, bool only_dirs, bool list, struct batch *b)
 {
     unsigned most = worth(a, true);
 
@@ -160,14 +160,14 @@ static void choose_below(struct ahead *a, const struct batch *above, bool only_d
     }
 }
 
-static void batch_end(struct ahead *a, struct batch *b)
+static void batch_end(struct lookahead *a, struct batch *b)
 {
     pthread_cond_broadcast(&a->arrived);
     for (size_t i = 0; i < b->n; i++) {
         struct listing *l = b->listings[i];
         p9_fid_put(b->found[i].from);
         if (--l->asking == 0 && l->dropped)
-            ahead_listing_end(a, l);
+            lookahead_listing_end(a, l);
     }
     free(b);
 }
@@ -175,10 +175,10 @@ static void batch_end(struct ahead *a, struct batch *b)
 /* ---- asking ------------------------------------------------------------- */
 
 /* A listing of what was read of a directory, which it takes. */
-static struct listing *listing_of_raw(struct ahead *a, const struct listing *above, struct p9_listing *raw,
+static struct listing *listing_of_raw(struct lookahead *a, const struct listing *above, struct p9_listing *raw,
                                       uint64_t now)
 {
-    struct listing *l = ahead_listing_new(above->user, now);
+    struct listing *l = lookahead_listing_new(above->user, now);
     struct p9_dirent de;
 
     if (l == NULL) {
@@ -192,13 +192,13 @@ static struct listing *listing_of_raw(struct ahead *a, const struct listing *abo
     for (size_t at = 0, used = 1; at < raw->len && used > 0; at += used) {
         used = p9_dirent_unpack(raw->entries + at, raw->len - at, &de);
         if (used > 0 && de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            ahead_add_name(a, l, de.name.s, de.name.len, UNASKED, (de.qid.type & P9_QTDIR) != 0);
+            lookahead_add_name(a, l, de.name.s, de.name.len, UNASKED, (de.qid.type & P9_QTDIR) != 0);
     }
     return l;
 }
 
 /* holds: the names were those of the directory to the end. */
-static void take_in(struct ahead *a, struct batch *b, bool holds, uint64_t walked, uint64_t snapshot, uint64_t now)
+static void take_in(struct lookahead *a, struct batch *b, bool holds, uint64_t walked, uint64_t snapshot, uint64_t now)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct entry *e = b->entries[i];
@@ -232,20 +232,20 @@ struct by {
 };
 
 /* Asks for the batch, which is of l or below it. Gives the lock up meanwhile. */
-static void send(struct ahead *a, const struct by *by, const struct listing *l, struct batch *b)
+static void send(struct lookahead *a, const struct by *by, const struct listing *l, struct batch *b)
 {
-    uint64_t snapshot = tree_all_changes(a->tree), now = tree_now_ms();
+    uint64_t snapshot = cache_all_changes(a->cache), now = cache_now_ms();
     struct p9_xattrs xattrs = l->xattrs;
 
     pthread_mutex_unlock(&a->mtx);
-    p9_find_many(by->sc, a->tree->client, b->n, &xattrs, b->found);
+    p9_find_many(by->sc, a->cache->client, b->n, &xattrs, b->found);
     pthread_mutex_lock(&a->mtx);
-    take_in(a, b, tree_fid_holds(a->tree, l->dir, by->dirfid, by->walked), by->walked, snapshot, now);
+    take_in(a, b, cache_fid_holds(a->cache, l->dir, by->dirfid, by->walked), by->walked, snapshot, now);
     pthread_cond_broadcast(&a->arrived);
 }
 
 /* Asks for the batch, then for what is in the directories that come with it, so many levels down. */
-static void ask_down(struct ahead *a, const struct by *by, const struct listing *l, struct batch *b, bool only_dirs,
+static void ask_down(struct lookahead *a, const struct by *by, const struct listing *l, struct batch *b, bool only_dirs,
                      unsigned depth)
 {
     struct batch *above = b, *below;
@@ -270,9 +270,9 @@ static bool wants_only_dirs(const struct listing *l, const struct entry *wanted)
 }
 
 /* How many levels below are worth it: none for files that are gone through so slowly that what comes ahead is too old. */
-static unsigned levels_below(struct ahead *a, const struct listing *l, bool only_dirs)
+static unsigned levels_below(struct lookahead *a, const struct listing *l, bool only_dirs)
 {
-    for (; a->lost + a->taken > 2 * AHEAD_BATCH; a->taken /= 2)
+    for (; a->lost + a->taken > 2 * LOOKAHEAD_BATCH; a->taken /= 2)
         a->lost /= 2;
     if (!only_dirs && a->lost > a->taken)
         return 0;
@@ -280,7 +280,7 @@ static unsigned levels_below(struct ahead *a, const struct listing *l, bool only
 }
 
 /* Called with the lock, which it gives up meanwhile: the listing may be gone. */
-static void ask(struct ahead *a, const struct by *by, struct listing *l, struct entry *wanted)
+static void ask(struct lookahead *a, const struct by *by, struct listing *l, struct entry *wanted)
 {
     struct batch *b = calloc(1, sizeof *b);
     bool only_dirs = wants_only_dirs(l, wanted);
@@ -297,10 +297,10 @@ static void ask(struct ahead *a, const struct by *by, struct listing *l, struct 
     batch_end(a, b);
 }
 
-/* For ahead_background. */
-static void ask_next(struct ahead *a, const struct ahead_job *job)
+/* For lookahead_background. */
+static void ask_next(struct lookahead *a, const struct lookahead_job *job)
 {
-    struct listing *l = ahead_by_number(a, job->listing);
+    struct listing *l = lookahead_by_number(a, job->listing);
 
     if (l == NULL)
         return;
@@ -310,55 +310,56 @@ static void ask_next(struct ahead *a, const struct ahead_job *job)
 }
 
 /* Who takes one batch will want the next: it is asked for before he waits for it. */
-static void go_on(struct ahead *a, struct listing *l, const struct by *by)
+static void go_on(struct lookahead *a, struct listing *l, const struct by *by)
 {
     bool steady = l->size >= FULL_BATCH && l->opened == 0 && !l->slow && !l->expired;
 
     if (!steady || l->going_on || l->asking > 0 || l->held > worth(a, false) / 2 || latency(a) < FAR_US)
         return;
-    l->going_on = ahead_background(a, l, by->dirfid, by->walked, ask_next);
+    l->going_on = lookahead_background(a, l, by->dirfid, by->walked, ask_next);
 }
 
 /* ---- directories that are known already --------------------------------- */
 
 /* Those that follow in the listing, from `first` on, and are not read yet. */
-static void choose_known(struct ahead *a, struct listing *l, struct entry *first, struct p9_fid *fid, struct batch *b)
+static void choose_known(struct lookahead *a, struct listing *l, struct entry *first, struct p9_fid *fid,
+                         struct batch *b)
 {
     unsigned room = room_for_names(a, l) + 1;
 
     for (struct entry *e = first; e != NULL && b->n < KNOWN_BATCH && b->n < room; e = e->next) {
         if (!e->is_dir || e->state == ASKED || e->below != NULL)
             continue;
-        ahead_let_go(a, l, e, UNASKED);
+        lookahead_let_go(a, l, e, UNASKED);
         batch_add(a, b, l, e, fid, true);
     }
 }
 
-/* What came of those that the kernel has is for their nodes. */
-static void keep_known(struct ahead *a, struct listing *l, struct batch *b)
+/* What came of those that the kernel has is for their inodes. */
+static void keep_known(struct lookahead *a, struct listing *l, struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct entry *e = b->entries[i];
-        struct node *dir = e->state == THERE ? tree_known(a->tree, l->dir, e->name) : NULL;
+        struct inode *dir = e->state == THERE ? cache_known(a->cache, l->dir, e->name) : NULL;
         if (dir == NULL)
             continue;
-        if (e->below != NULL && qid_same_file(&dir->qid, &e->attr.qid) && tree_changes(a->tree, dir) <= e->snapshot) {
-            ahead_add_kept(a, dir, l->user, e->below, e->snapshot);
+        if (e->below != NULL && qid_same_file(&dir->qid, &e->attr.qid) && cache_changes(a->cache, dir) <= e->snapshot) {
+            lookahead_add_kept(a, dir, l->user, e->below, e->snapshot);
             e->below = NULL;
         }
-        tree_forget(a->tree, dir, 1);
-        ahead_let_go(a, l, e, GONE);
+        cache_forget(a->cache, dir, 1);
+        lookahead_let_go(a, l, e, GONE);
     }
 }
 
-void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, struct user *user, struct p9_fid *abovefid,
-                   uint64_t walked, const char *name)
+void lookahead_read_on(struct lookahead *a, struct p9_scope *sc, struct inode *above, struct user *user,
+                       struct p9_fid *abovefid, uint64_t walked, const char *name)
 {
     struct batch *b = calloc(1, sizeof *b);
     struct entry *e = NULL;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_listing_of(a, above, user);
+    struct listing *l = lookahead_listing_of(a, above, user);
     if (l != NULL)
         HASH_FIND_STR(l->names, name, e);
     if (b != NULL && e != NULL) {
@@ -375,25 +376,26 @@ void ahead_read_on(struct ahead *a, struct p9_scope *sc, struct node *above, str
 
 /* ---- looking ------------------------------------------------------------ */
 
-/* Whether what was told is still so, as far as we did anything, or were told other attributes since. A node that we changed and that was forgotten since would not
+/* Whether what was told is still so, as far as we did anything, or were told other attributes since. A inode that we changed and that was forgotten since would not
  * tell. */
-static bool holds(struct ahead *a, const struct listing *l, const struct entry *e, uint64_t now)
+static bool holds(struct lookahead *a, const struct listing *l, const struct entry *e, uint64_t now)
 {
-    return ahead_is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
-           tree_content_of(a->tree, l->dir, e->name) == e->content && tree_changes_forgotten(a->tree) <= e->snapshot;
+    return lookahead_is_fresh(a, e, now) && (S_ISDIR(e->attr.mode) || e->attr.nlink < 2) &&
+           cache_content_of(a->cache, l->dir, e->name) == e->content &&
+           cache_changes_forgotten(a->cache) <= e->snapshot;
 }
 
-static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahead_found *found)
+static bool take(struct lookahead *a, struct listing *l, struct entry *e, struct lookahead_found *found)
 {
-    uint64_t now = tree_now_ms();
+    uint64_t now = cache_now_ms();
 
     if (e->state != THERE)
         return false;
     if (!holds(a, l, e, now)) {
-        ahead_let_go(a, l, e, GONE);
+        lookahead_let_go(a, l, e, GONE);
         return false;
     }
-    *found = (struct ahead_found){
+    *found = (struct lookahead_found){
         .attr = e->attr, .fid = e->fid, .walked = e->walked, .below = e->below, .asked_ms = e->asked_ms};
     found->left_ms = a->lifetime_ms - (unsigned)(now - e->asked_ms);
     memcpy(found->lacks, e->lacks, sizeof found->lacks);
@@ -409,19 +411,19 @@ static bool take(struct ahead *a, struct listing *l, struct entry *e, struct ahe
     return true;
 }
 
-static struct entry *find(struct ahead *a, const struct node *dir, const struct user *user, const char *name,
+static struct entry *find(struct lookahead *a, const struct inode *dir, const struct user *user, const char *name,
                           struct listing **l)
 {
     struct entry *e = NULL;
 
-    *l = ahead_listing_of(a, dir, user);
+    *l = lookahead_listing_of(a, dir, user);
     if (*l != NULL)
         HASH_FIND_STR((*l)->names, name, e);
     return e;
 }
 
 /* For what another thread asks for. With the lock. */
-static void wait_a_little(struct ahead *a)
+static void wait_a_little(struct lookahead *a)
 {
     struct timespec until;
 
@@ -435,29 +437,29 @@ static void wait_a_little(struct ahead *a)
 }
 
 /* With the lock, as a program looks at it. */
-static bool look_and_take(struct ahead *a, const struct by *by, struct listing *l, struct entry *e,
-                          struct ahead_found *found)
+static bool look_and_take(struct lookahead *a, const struct by *by, struct listing *l, struct entry *e,
+                          struct lookahead_found *found)
 {
-    l->used_ms = tree_now_ms();
+    l->used_ms = cache_now_ms();
     if (!take(a, l, e, found))
         return false;
     go_on(a, l, by);
     return true;
 }
 
-bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct user *user, struct p9_fid *dirfid,
-                uint64_t walked, const char *name, struct ahead_found *found)
+bool lookahead_look(struct lookahead *a, struct p9_scope *sc, struct inode *dir, struct user *user,
+                    struct p9_fid *dirfid, uint64_t walked, const char *name, struct lookahead_found *found)
 {
     const struct by by = {sc, dirfid, walked};
     struct listing *l;
 
     pthread_mutex_lock(&a->mtx);
-    ahead_drop_old(a, tree_now_ms());
+    lookahead_drop_old(a, cache_now_ms());
     struct entry *e = find(a, dir, user, name, &l);
     if (e != NULL) {
         note_order(l, e);
-        if (e->state == THERE && !ahead_is_fresh(a, e, tree_now_ms())) {
-            ahead_let_go(a, l, e, UNASKED);
+        if (e->state == THERE && !lookahead_is_fresh(a, e, cache_now_ms())) {
+            lookahead_let_go(a, l, e, UNASKED);
             l->expired = true;
         }
     }
@@ -474,15 +476,15 @@ bool ahead_look(struct ahead *a, struct p9_scope *sc, struct node *dir, struct u
     return taken;
 }
 
-bool ahead_take(struct ahead *a, struct node *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked,
-                const char *name, struct ahead_found *found)
+bool lookahead_take(struct lookahead *a, struct inode *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked,
+                    const char *name, struct lookahead_found *found)
 {
     const struct by by = {NULL, dirfid, walked};
     struct listing *l;
 
     pthread_mutex_lock(&a->mtx);
     struct entry *e = find(a, dir, user, name, &l);
-    bool there = e != NULL && e->state == THERE && ahead_is_fresh(a, e, tree_now_ms());
+    bool there = e != NULL && e->state == THERE && lookahead_is_fresh(a, e, cache_now_ms());
     if (there) {
         note_order(l, e);
         there = look_and_take(a, &by, l, e, found);
@@ -491,19 +493,19 @@ bool ahead_take(struct ahead *a, struct node *dir, struct user *user, struct p9_
     return there;
 }
 
-bool ahead_has_some(struct ahead *a, const struct node *dir, const struct user *user)
+bool lookahead_has_some(struct lookahead *a, const struct inode *dir, const struct user *user)
 {
     pthread_mutex_lock(&a->mtx);
-    const struct listing *l = ahead_listing_of(a, dir, user);
+    const struct listing *l = lookahead_listing_of(a, dir, user);
     bool some = l != NULL && l->held > 0;
     pthread_mutex_unlock(&a->mtx);
     return some;
 }
 
-bool ahead_expects(struct ahead *a, const struct node *dir, const struct user *user)
+bool lookahead_expects(struct lookahead *a, const struct inode *dir, const struct user *user)
 {
     pthread_mutex_lock(&a->mtx);
-    const struct listing *l = ahead_listing_of(a, dir, user);
+    const struct listing *l = lookahead_listing_of(a, dir, user);
     bool expects = l != NULL && l->expects;
     pthread_mutex_unlock(&a->mtx);
     return expects;

@@ -1,11 +1,11 @@
 /*
- * ahead_impl.h: what the files of ahead share: listings and their names. Only ahead*.c include this.
+ * lookahead_impl.h: what the files of ahead share: listings and their names. Only ahead*.c include this.
  *
  * A listing is known by its directory (`listings`), or, of a directory that was read ahead, hangs on the entry that it has
  * in the listing above (`below`), then on what is kept until that directory is opened (`kept`).
  */
-#ifndef AHEAD_IMPL_H
-#define AHEAD_IMPL_H
+#ifndef LOOKAHEAD_IMPL_H
+#define LOOKAHEAD_IMPL_H
 
 #include <uthash.h>
 #include <utlist.h>
@@ -13,9 +13,9 @@
 #include "cache/lookahead.h"
 
 enum {
-    AHEAD_BATCH = 1024,      /* names asked for at once, at most */
-    FULL_BATCH = 32,         /* that are worth it wherever the server is */
-    AHEAD_FIRST_BATCH = 128, /* where a whole tree is gone through */
+    LOOKAHEAD_BATCH = 1024,      /* names asked for at once, at most */
+    FULL_BATCH = 32,             /* that are worth it wherever the server is */
+    LOOKAHEAD_FIRST_BATCH = 128, /* where a whole tree is gone through */
 };
 
 enum state { UNASKED, ASKED, THERE, GONE };
@@ -32,8 +32,8 @@ struct entry {
     int lacks[P9_XATTRS];
     struct listing *below;
     uint64_t walked;   /* the tree's clock then */
-    uint64_t content;  /* tree_content_of when it was asked for */
-    uint64_t snapshot; /* tree_all_changes then */
+    uint64_t content;  /* cache_content_of when it was asked for */
+    uint64_t snapshot; /* cache_all_changes then */
     uint64_t asked_ms;
     uint64_t opened_ms; /* when it was last opened ahead, whatever became of it; 0: never */
     char name[];        /* and after its end the same in lower case */
@@ -42,7 +42,7 @@ struct entry {
 struct listing {
     struct listing *next;
     uint64_t number;
-    struct node *dir; /* one reference; NULL: of a directory that the kernel does not know yet */
+    struct inode *dir; /* one reference; NULL: of a directory that the kernel does not know yet */
     struct user *user;
     struct p9_listing *raw;                       /* of one read ahead */
     struct entry *names, *folded, *first, **last; /* hashes, and in order */
@@ -76,14 +76,14 @@ struct listing {
 /* A directory read ahead, known to the kernel by now, but not opened yet. */
 struct kept {
     struct kept *prev, *next;
-    struct node *dir; /* one reference */
+    struct inode *dir; /* one reference */
     struct user *user;
     struct listing *below;
     uint64_t changes;
 };
 
-struct ahead {
-    struct tree *tree;
+struct lookahead {
+    struct cache *cache;
     unsigned lifetime_ms;
     pthread_mutex_t mtx;
     struct listing *listings; /* the newest first */
@@ -99,42 +99,45 @@ struct ahead {
     unsigned lost, taken;   /* of what came ahead: nobody came for it in time; somebody did */
 };
 
-/* ---- ahead_background.c ------------------------------------------------- */
+/* ---- lookahead_background.c ------------------------------------------------- */
 
 /* Something to be asked while nobody waits. */
-struct ahead_job {
-    struct ahead_job *next;
-    void (*run)(struct ahead *a, const struct ahead_job *job); /* with the lock, which it gives up while it asks */
+struct lookahead_job {
+    struct lookahead_job *next;
+    void (*run)(struct lookahead *a,
+                const struct lookahead_job *job); /* with the lock, which it gives up while it asks */
     struct p9_fid *dir;
     uint64_t walked;  /* the tree's clock that goes with that */
     uint64_t listing; /* its number */
 };
 /* NULL without memory. */
-struct background *background_new(struct ahead *a);
+struct background *background_new(struct lookahead *a);
 /* Waits for what is under way. Before the tree's end. */
-void background_free(struct ahead *a);
+void background_free(struct lookahead *a);
 /* Has that done soon. With the lock. False: it will not be. */
-bool ahead_background(struct ahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
-                      void (*run)(struct ahead *a, const struct ahead_job *job));
+bool lookahead_background(struct lookahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
+                          void (*run)(struct lookahead *a, const struct lookahead_job *job));
 
 /* ---- the others, all with the lock -------------------------------------- */
 
-struct listing *ahead_by_number(struct ahead *a, uint64_t number);
+struct listing *lookahead_by_number(struct lookahead *a, uint64_t number);
 
-struct listing *ahead_listing_of(struct ahead *a, const struct node *dir, const struct user *user);
+struct listing *lookahead_listing_of(struct lookahead *a, const struct inode *dir, const struct user *user);
 /* A listing that hangs on nothing yet; NULL without memory. */
-struct listing *ahead_listing_new(struct user *user, uint64_t asked_ms);
+struct listing *lookahead_listing_new(struct user *user, uint64_t asked_ms);
 /* Ends one that is in no list: frees it, or leaves that to the last who asks. */
-void ahead_listing_end(struct ahead *a, struct listing *l);
-void ahead_add_name(struct ahead *a, struct listing *l, const char *name, size_t n, enum state state, bool is_dir);
+void lookahead_listing_end(struct lookahead *a, struct listing *l);
+void lookahead_add_name(struct lookahead *a, struct listing *l, const char *name, size_t n, enum state state,
+                        bool is_dir);
 /* A directory of the kernel's whose listing was read, which is taken, when the count of changes was that, or later. */
-void ahead_add_kept(struct ahead *a, struct node *dir, struct user *user, struct listing *below, uint64_t changes);
+void lookahead_add_kept(struct lookahead *a, struct inode *dir, struct user *user, struct listing *below,
+                        uint64_t changes);
 /* So that next_sorted holds, for most names. */
-void ahead_sort(struct listing *l);
+void lookahead_sort(struct listing *l);
 /* What the entry holds is put, and it is in that state. */
-void ahead_let_go(struct ahead *a, struct listing *l, struct entry *e, enum state to);
-bool ahead_is_fresh(const struct ahead *a, const struct entry *e, uint64_t now);
+void lookahead_let_go(struct lookahead *a, struct listing *l, struct entry *e, enum state to);
+bool lookahead_is_fresh(const struct lookahead *a, const struct entry *e, uint64_t now);
 /* Nobody looked at these for long: they go. */
-void ahead_drop_old(struct ahead *a, uint64_t now);
+void lookahead_drop_old(struct lookahead *a, uint64_t now);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * ahead_files.c: files that are opened one after the other: those that come next are opened with them.
+ * lookahead_open.c: files that are opened one after the other: those that come next are opened with them.
  *
  * As with names, in the order of the listing or of the names. A file that the kernel does not know yet is opened by the fid that came
- * with its attributes, and waits in its entry; one that it knows, by the fid of its node, where it is kept.
+ * with its attributes, and waits in its entry; one that it knows, by the fid of its inode, where it is kept.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 enum { NEAR = 8 /* names further on are not the next */ };
 
-struct ahead_file {
+struct lookahead_file {
     struct entry *entry;
     bool known; /* to the kernel */
     struct p9_attr attr;
@@ -42,7 +42,7 @@ static bool is_in_turn(struct listing *l, struct entry *e, bool *sorted)
     if (before == NULL || before == e)
         return false;
     if (!follows(e, before, false)) {
-        ahead_sort(l);
+        lookahead_sort(l);
         *sorted = follows(e, before, true);
         if (!*sorted) {
             l->in_turn = 0;
@@ -52,28 +52,28 @@ static bool is_in_turn(struct listing *l, struct entry *e, bool *sorted)
     return ++l->in_turn > 1;
 }
 
-static bool was_opened(const struct ahead *a, const struct entry *e, uint64_t now)
+static bool was_opened(const struct lookahead *a, const struct entry *e, uint64_t now)
 {
-    return e->opened_ms != 0 && now - e->opened_ms < tree_keep_ms(a->tree);
+    return e->opened_ms != 0 && now - e->opened_ms < cache_keep_ms(a->cache);
 }
 
-/* Takes the fid of the entry, or of its node. */
-static void add(struct ahead *a, struct listing *l, struct entry *e, struct ahead_files *f, uint64_t now)
+/* Takes the fid of the entry, or of its inode. */
+static void add(struct lookahead *a, struct listing *l, struct entry *e, struct lookahead_files *f, uint64_t now)
 {
-    struct ahead_file *file = malloc(sizeof *file);
+    struct lookahead_file *file = malloc(sizeof *file);
     struct p9_fid *fid = NULL;
 
     if (file == NULL)
         return;
-    *file = (struct ahead_file){.entry = e};
-    if (e->state == THERE && !e->open && ahead_is_fresh(a, e, now) && tree_may_keep(a->tree, &e->attr)) {
+    *file = (struct lookahead_file){.entry = e};
+    if (e->state == THERE && !e->open && lookahead_is_fresh(a, e, now) && cache_may_keep(a->cache, &e->attr)) {
         fid = e->fid;
         e->state = ASKED;
         l->held--;
         a->held--;
     } else if (e->state == GONE) {
         file->known = true;
-        fid = tree_take_to_keep(a->tree, l->dir, e->name, l->user, &file->attr, &file->walked);
+        fid = cache_take_to_keep(a->cache, l->dir, e->name, l->user, &file->attr, &file->walked);
     }
     if (fid == NULL) {
         free(file);
@@ -85,17 +85,18 @@ static void add(struct ahead *a, struct listing *l, struct entry *e, struct ahea
     f->fids[f->n++] = fid;
 }
 
-void ahead_files_begin(struct ahead *a, struct node *dir, struct user *user, const char *name, struct ahead_files *f)
+void lookahead_files_begin(struct lookahead *a, struct inode *dir, struct user *user, const char *name,
+                           struct lookahead_files *f)
 {
     struct entry *e = NULL;
     bool sorted;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_listing_of(a, dir, user);
+    struct listing *l = lookahead_listing_of(a, dir, user);
     if (l != NULL)
         HASH_FIND_STR(l->names, name, e);
     if (e != NULL && is_in_turn(l, e, &sorted)) {
-        uint64_t now = tree_now_ms();
+        uint64_t now = cache_now_ms();
         unsigned n = 0;
         f->listing = l;
         for (e = next_of(e, sorted); e != NULL && n++ < P9_OPEN_TOO; e = next_of(e, sorted)) {
@@ -109,16 +110,16 @@ void ahead_files_begin(struct ahead *a, struct node *dir, struct user *user, con
     pthread_mutex_unlock(&a->mtx);
 }
 
-static void take_back(struct ahead *a, struct listing *l, const struct ahead_file *file, struct p9_fid *fid)
+static void take_back(struct lookahead *a, struct listing *l, const struct lookahead_file *file, struct p9_fid *fid)
 {
     struct entry *e = file->entry;
 
     if (file->known) {
-        struct node *node = fid != NULL && fid->iounit > 0 ? tree_known(a->tree, l->dir, e->name) : NULL;
-        if (node != NULL && qid_same_file(&node->qid, &file->attr.qid))
-            tree_keep_open(a->tree, node, l->user, p9_fid_get(fid), file->walked, &file->attr);
-        if (node != NULL)
-            tree_forget(a->tree, node, 1);
+        struct inode *inode = fid != NULL && fid->iounit > 0 ? cache_known(a->cache, l->dir, e->name) : NULL;
+        if (inode != NULL && qid_same_file(&inode->qid, &file->attr.qid))
+            cache_keep_open(a->cache, inode, l->user, p9_fid_get(fid), file->walked, &file->attr);
+        if (inode != NULL)
+            cache_forget(a->cache, inode, 1);
         p9_fid_put(fid);
     } else if (fid != NULL && e->state == ASKED) {
         e->state = THERE;
@@ -132,7 +133,7 @@ static void take_back(struct ahead *a, struct listing *l, const struct ahead_fil
     }
 }
 
-void ahead_files_end(struct ahead *a, struct ahead_files *f)
+void lookahead_files_end(struct lookahead *a, struct lookahead_files *f)
 {
     if (f->n == 0)
         return;
@@ -142,13 +143,13 @@ void ahead_files_end(struct ahead *a, struct ahead_files *f)
         take_back(a, l, f->files[i], f->fids[i]);
         free(f->files[i]);
         if (--l->asking == 0 && l->dropped)
-            ahead_listing_end(a, l);
+            lookahead_listing_end(a, l);
     }
     pthread_cond_broadcast(&a->arrived);
     pthread_mutex_unlock(&a->mtx);
 }
 
-void ahead_close(struct ahead *a, struct node *dir, const char *name)
+void lookahead_close(struct lookahead *a, struct inode *dir, const char *name)
 {
     pthread_mutex_lock(&a->mtx);
     for (struct listing *l = a->open > 0 ? a->listings : NULL; l != NULL; l = l->next) {
@@ -157,20 +158,20 @@ void ahead_close(struct ahead *a, struct node *dir, const char *name)
             continue;
         HASH_FIND_STR(l->names, name, e);
         if (e != NULL && e->open)
-            ahead_let_go(a, l, e, UNASKED);
+            lookahead_let_go(a, l, e, UNASKED);
     }
     pthread_mutex_unlock(&a->mtx);
 }
 
-unsigned ahead_close_old(struct ahead *a)
+unsigned lookahead_close_old(struct lookahead *a)
 {
     pthread_mutex_lock(&a->mtx);
-    uint64_t now = tree_now_ms();
+    uint64_t now = cache_now_ms();
     for (struct listing *l = a->open > 0 ? a->listings : NULL; l != NULL; l = l->next)
         for (struct entry *e = l->held > 0 ? l->first : NULL; e != NULL; e = e->next)
             if (e->open && !was_opened(a, e, now))
-                ahead_let_go(a, l, e, UNASKED);
-    unsigned left = a->open > 0 ? tree_keep_ms(a->tree) : 0;
+                lookahead_let_go(a, l, e, UNASKED);
+    unsigned left = a->open > 0 ? cache_keep_ms(a->cache) : 0;
     pthread_mutex_unlock(&a->mtx);
     return left;
 }

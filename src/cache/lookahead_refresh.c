@@ -1,8 +1,8 @@
 /*
- * ahead_refresh.c: whole listings that are too old are read again while names that are not there are asked for.
+ * lookahead_refresh.c: whole listings that are too old are read again while names that are not there are asked for.
  *
  * In the background. What is found is added to what is known: a name too many is only asked for. So whatever we do to the
- * directory meanwhile (ahead_forget) needs no thought.
+ * directory meanwhile (lookahead_forget) needs no thought.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ enum {
 /* ---- reading ------------------------------------------------------------ */
 
 /* False where the names are no good, or too many, or nobody wants them any more. */
-static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, const uint8_t *buf, uint32_t len,
+static bool note_names(struct lookahead *a, uint64_t listing, struct p9_fid *fid, const uint8_t *buf, uint32_t len,
                        uint64_t *next, unsigned *entries)
 {
     struct p9_dirent de;
@@ -29,7 +29,7 @@ static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, co
     size_t used;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = a->stop ? NULL : ahead_by_number(a, listing);
+    struct listing *l = a->stop ? NULL : lookahead_by_number(a, listing);
     bool good = l != NULL;
     for (uint32_t at = 0; good && at < len; at += (uint32_t)used) {
         used = p9_next_dirent(fid->client, buf + at, len - at, *next, &de, &attr);
@@ -38,14 +38,14 @@ static bool note_names(struct ahead *a, uint64_t listing, struct p9_fid *fid, co
             break;
         *next = de.offset;
         if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            ahead_add_name(a, l, de.name.s, de.name.len, UNASKED, (de.qid.type & P9_QTDIR) != 0);
+            lookahead_add_name(a, l, de.name.s, de.name.len, UNASKED, (de.qid.type & P9_QTDIR) != 0);
     }
     pthread_mutex_unlock(&a->mtx);
     return good;
 }
 
 /* Whether all names of the open directory were noted. */
-static bool read_names(struct ahead *a, uint64_t listing, struct p9_fid *fid)
+static bool read_names(struct lookahead *a, uint64_t listing, struct p9_fid *fid)
 {
     uint32_t most = fid->iounit < BUFFER ? fid->iounit : BUFFER, got = 1;
     uint8_t *buf = malloc(most);
@@ -63,7 +63,7 @@ static bool read_names(struct ahead *a, uint64_t listing, struct p9_fid *fid)
 }
 
 /* Gives the lock up while it reads. */
-static void refresh(struct ahead *a, const struct ahead_job *job)
+static void refresh(struct lookahead *a, const struct lookahead_job *job)
 {
     struct p9_fid *fid;
     bool whole = false;
@@ -71,12 +71,12 @@ static void refresh(struct ahead *a, const struct ahead_job *job)
     pthread_mutex_unlock(&a->mtx);
     if (p9_walk(NULL, job->dir, 0, NULL, &fid) != 0)
         fid = NULL;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
     if (fid != NULL && p9_open(NULL, fid, O_RDONLY | O_DIRECTORY) == 0)
         whole = read_names(a, job->listing, fid);
     p9_fid_put(fid);
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_by_number(a, job->listing);
+    struct listing *l = lookahead_by_number(a, job->listing);
     if (l != NULL) {
         l->refreshing = false;
         if (whole)
@@ -86,21 +86,22 @@ static void refresh(struct ahead *a, const struct ahead_job *job)
 
 /* ---- asking for it ------------------------------------------------------ */
 
-static bool is_worth_it(const struct ahead *a, struct listing *l)
+static bool is_worth_it(const struct lookahead *a, struct listing *l)
 {
-    return l->whole && !l->refreshing && tree_now_ms() - l->asked_ms >= a->lifetime_ms &&
+    return l->whole && !l->refreshing && cache_now_ms() - l->asked_ms >= a->lifetime_ms &&
            HASH_COUNT(l->names) <= MOST_NAMES && (l->denied || ++l->missed >= ENOUGH_MISSES);
 }
 
-void ahead_missed(struct ahead *a, struct node *dir, struct user *user, struct p9_fid *dirfid, const char *name)
+void lookahead_missed(struct lookahead *a, struct inode *dir, struct user *user, struct p9_fid *dirfid,
+                      const char *name)
 {
     struct entry *e = NULL;
 
     pthread_mutex_lock(&a->mtx);
-    struct listing *l = ahead_listing_of(a, dir, user);
+    struct listing *l = lookahead_listing_of(a, dir, user);
     if (l != NULL)
         HASH_FIND_STR(l->names, name, e);
-    if (l != NULL && e == NULL && is_worth_it(a, l) && ahead_background(a, l, dirfid, 0, refresh)) {
+    if (l != NULL && e == NULL && is_worth_it(a, l) && lookahead_background(a, l, dirfid, 0, refresh)) {
         l->refreshing = true;
         l->denied = false;
         l->missed = 0;

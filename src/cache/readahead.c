@@ -1,5 +1,5 @@
 /*
- * prefetch.c: pieces of a file asked for before they are read.
+ * readahead.c: pieces of a file asked for before they are read.
  *
  * The pieces of a file are a run without gaps. A piece is answered whole or not at all: what ends early, or fails, is left for
  * the read itself to find out. Pieces go once the reader is past them by so much that no read of the kernel's,
@@ -20,7 +20,7 @@ enum {
 };
 
 struct piece {
-    struct prefetch *of;
+    struct readahead *of;
     struct piece *prev, *next;
     uint64_t offset;
     uint32_t size;
@@ -31,45 +31,45 @@ struct piece {
     uint8_t data[];
 };
 
-struct prefetch {
-    struct prefetcher *pf;
+struct readahead {
+    struct readahead_pool *pf;
     pthread_mutex_t mtx; /* guards all below */
-    struct node *node;
+    struct inode *inode;
     struct p9_fid *fid;
     struct piece *pieces; /* the run, by offset */
     uint64_t start, end;  /* of it */
     uint64_t furthest;    /* where the furthest read of it ended */
     uint64_t next;        /* where a read would continue the last one elsewhere */
-    uint64_t content;     /* of the node when the run began */
+    uint64_t content;     /* of the inode when the run began */
     size_t window;
     unsigned
         users; /* pieces that fly, also dropped ones, and threads at work here: a file may be closed once its read is answered */
     bool closed; /* freed by the last of them */
-    struct prefetch_read *waiting;
+    struct readahead_read *waiting;
     struct p9_scope scope; /* of the pieces */
     bool off;              /* a read was interrupted: no more */
 };
 
-struct prefetcher {
-    struct tree *tree;
+struct readahead_pool {
+    struct cache *cache;
     size_t window, total;
     atomic_size_t bytes; /* in all pieces */
 };
 
-struct prefetcher *prefetcher_new(struct tree *t, size_t window, size_t total)
+struct readahead_pool *readahead_pool_new(struct cache *t, size_t window, size_t total)
 {
-    struct prefetcher *pf = calloc(1, sizeof *pf);
+    struct readahead_pool *pf = calloc(1, sizeof *pf);
 
     if (pf == NULL)
         return NULL;
-    pf->tree = t;
+    pf->cache = t;
     pf->window = window;
     pf->total = total;
     atomic_init(&pf->bytes, 0);
     return pf;
 }
 
-void prefetcher_free(struct prefetcher *pf)
+void readahead_pool_free(struct readahead_pool *pf)
 {
     free(pf);
 }
@@ -85,14 +85,14 @@ static void piece_free_if_done(struct piece *c)
 }
 
 /* Takes a piece out of the run. */
-static void piece_drop(struct prefetch *p, struct piece *c)
+static void piece_drop(struct readahead *p, struct piece *c)
 {
     DL_DELETE(p->pieces, c);
     c->dropped = true;
     piece_free_if_done(c);
 }
 
-static void run_drop(struct prefetch *p)
+static void run_drop(struct readahead *p)
 {
     while (p->pieces != NULL)
         piece_drop(p, p->pieces);
@@ -100,7 +100,7 @@ static void run_drop(struct prefetch *p)
 }
 
 /* Unlocks; a user less, and the last one frees it. */
-static void leave(struct prefetch *p)
+static void leave(struct readahead *p)
 {
     bool last = --p->users == 0 && p->closed;
 
@@ -112,25 +112,25 @@ static void leave(struct prefetch *p)
     free(p);
 }
 
-static void enter(struct prefetch *p)
+static void enter(struct readahead *p)
 {
     pthread_mutex_lock(&p->mtx);
     p->users++;
 }
 
-static size_t first_window(const struct prefetch *p)
+static size_t first_window(const struct readahead *p)
 {
     return FIRST_WINDOW < p->pf->window ? FIRST_WINDOW : p->pf->window;
 }
 
 /* Whether all of these bytes are in the run. */
-static bool covers(const struct prefetch *p, uint64_t offset, uint32_t size)
+static bool covers(const struct readahead *p, uint64_t offset, uint32_t size)
 {
     return p->pieces != NULL && offset >= p->start && offset + size <= p->end;
 }
 
 /* Looks for the bytes of a read in the run: 0, with the pieces pinned; -EAGAIN: it is to be read otherwise; -EINPROGRESS. */
-static int collect(const struct prefetch *p, struct prefetch_read *r)
+static int collect(const struct readahead *p, struct readahead_read *r)
 {
     uint64_t at = r->offset, end = r->offset + r->within;
 
@@ -141,7 +141,7 @@ static int collect(const struct prefetch *p, struct prefetch_read *r)
         uint64_t piece_end = c->offset + c->size, upto = piece_end < end ? piece_end : end;
         if (piece_end <= at)
             continue;
-        if (c->state == FAILED || r->n == PREFETCH_IOVS)
+        if (c->state == FAILED || r->n == READAHEAD_IOVS)
             return -EAGAIN;
         if (c->state == FLYING)
             return -EINPROGRESS;
@@ -154,7 +154,7 @@ static int collect(const struct prefetch *p, struct prefetch_read *r)
     return 0;
 }
 
-static void unpin(struct prefetch_read *r)
+static void unpin(struct readahead_read *r)
 {
     for (int i = 0; r->rc == 0 && i < r->n; i++) {
         r->pieces[i]->pins--;
@@ -167,7 +167,7 @@ static void unpin(struct prefetch_read *r)
 static void piece_done(struct p9_io *io);
 
 /* Adds a piece at the end of the run. */
-static struct piece *piece_add(struct prefetch *p, uint32_t size)
+static struct piece *piece_add(struct readahead *p, uint32_t size)
 {
     struct piece *c = malloc(sizeof *c + size);
 
@@ -190,7 +190,7 @@ static struct piece *piece_add(struct prefetch *p, uint32_t size)
 }
 
 /* Pieces to send so that the run reaches as far as the window, but not past the end of the file. Called with the lock. */
-static int extend(struct prefetch *p, uint64_t size, struct piece **to_send, int most)
+static int extend(struct readahead *p, uint64_t size, struct piece **to_send, int most)
 {
     int n = 0;
 
@@ -208,9 +208,9 @@ static int extend(struct prefetch *p, uint64_t size, struct piece **to_send, int
 /* ---- answering ---------------------------------------------------------- */
 
 /* Answers the reads that have all they wait for, or wait for nothing any more. Called with the lock, which it gives up meanwhile. */
-static void answer(struct prefetch *p)
+static void answer(struct readahead *p)
 {
-    struct prefetch_read *r, *next, *some = NULL;
+    struct readahead_read *r, *next, *some = NULL;
 
     DL_FOREACH_SAFE (p->waiting, r, next) {
         r->rc = atomic_load(&r->scope->interrupted) ? -EINTR : collect(p, r);
@@ -220,7 +220,7 @@ static void answer(struct prefetch *p)
         DL_APPEND(some, r);
     }
     while ((r = some) != NULL) {
-        struct prefetch_read was = *r; /* its owner may free it */
+        struct readahead_read was = *r; /* its owner may free it */
         DL_DELETE(some, r);
         pthread_mutex_unlock(&p->mtx);
         r->done(r, was.rc);
@@ -233,7 +233,7 @@ static void answer(struct prefetch *p)
 static void piece_done(struct p9_io *io)
 {
     struct piece *c = io->arg;
-    struct prefetch *p = c->of;
+    struct readahead *p = c->of;
 
     p9_io_finish(io);
     pthread_mutex_lock(&p->mtx);
@@ -245,21 +245,21 @@ static void piece_done(struct p9_io *io)
 
 /* ---- reading ------------------------------------------------------------ */
 
-struct prefetch *prefetch_open(struct prefetcher *pf, struct node *node, struct p9_fid *fid)
+struct readahead *readahead_open(struct readahead_pool *pf, struct inode *inode, struct p9_fid *fid)
 {
-    struct prefetch *p = pf != NULL ? calloc(1, sizeof *p) : NULL;
+    struct readahead *p = pf != NULL ? calloc(1, sizeof *p) : NULL;
 
     if (p == NULL)
         return NULL;
     p->pf = pf;
-    p->node = node;
+    p->inode = inode;
     p->fid = p9_fid_get(fid);
     p->next = UINT64_MAX;
     pthread_mutex_init(&p->mtx, NULL);
     return p;
 }
 
-void prefetch_give(struct prefetch *p, const void *data, uint32_t n, uint64_t content)
+void readahead_give(struct readahead *p, const void *data, uint32_t n, uint64_t content)
 {
     if (p == NULL || n == 0)
         return;
@@ -275,7 +275,7 @@ void prefetch_give(struct prefetch *p, const void *data, uint32_t n, uint64_t co
     pthread_mutex_unlock(&p->mtx);
 }
 
-void prefetch_close(struct prefetch *p)
+void readahead_close(struct readahead *p)
 {
     if (p == NULL)
         return;
@@ -285,23 +285,23 @@ void prefetch_close(struct prefetch *p)
     leave(p);
 }
 
-void prefetch_interrupt(struct prefetch *p)
+void readahead_interrupt(struct readahead *p)
 {
     if (p == NULL)
         return;
     enter(p);
     p->off = true;
     pthread_mutex_unlock(&p->mtx);
-    p9_interrupt(p9_client_session(p->pf->tree->client),
+    p9_interrupt(p9_client_session(p->pf->cache->client),
                  &p->scope); /* then the pieces come, and answer whom they can */
     pthread_mutex_lock(&p->mtx);
     leave(p);
 }
 
 /* Pieces that the reader has left behind. */
-static void forget_behind(struct prefetch *p)
+static void forget_behind(struct readahead *p)
 {
-    const struct prefetch_read *r;
+    const struct readahead_read *r;
     uint64_t needed = p->furthest > BEHIND ? p->furthest - BEHIND : 0;
 
     DL_FOREACH(p->waiting, r)
@@ -316,14 +316,14 @@ static void forget_behind(struct prefetch *p)
 }
 
 /* A read in the run, or at its end: the run goes on. */
-static bool goes_on(const struct prefetch *p, const struct prefetch_read *r)
+static bool goes_on(const struct readahead *p, const struct readahead_read *r)
 {
     return p->pieces != NULL && r->within > 0 && r->offset >= p->start && r->offset <= p->end &&
            r->offset + r->within <= p->end + p->window;
 }
 
 /* One elsewhere: the run ends, and another may begin behind it. */
-static void begin(struct prefetch *p, const struct prefetch_read *r)
+static void begin(struct readahead *p, const struct readahead_read *r)
 {
     bool continues = r->offset == p->next;
 
@@ -332,11 +332,11 @@ static void begin(struct prefetch *p, const struct prefetch_read *r)
     if (!continues)
         return;
     p->start = p->end = p->furthest = p->next;
-    p->content = tree_content(p->pf->tree, p->node);
+    p->content = cache_content(p->pf->cache, p->inode);
     p->window = first_window(p);
 }
 
-bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
+bool readahead_read(struct readahead *p, struct readahead_read *r, uint64_t size)
 {
     struct piece *to_send[SEND_AT_ONCE];
     int n = 0;
@@ -344,7 +344,7 @@ bool prefetch_read(struct prefetch *p, struct prefetch_read *r, uint64_t size)
     if (p == NULL)
         return false;
     enter(p);
-    if (p->pieces != NULL && (p->off || tree_content(p->pf->tree, p->node) != p->content))
+    if (p->pieces != NULL && (p->off || cache_content(p->pf->cache, p->inode) != p->content))
         run_drop(p);
     r->within = r->offset + r->size <= size ? r->size : r->offset < size ? (uint32_t)(size - r->offset) : 0;
     bool mine = goes_on(p, r);

@@ -1,5 +1,5 @@
 /*
- * node_use.c: from a node to a fid for one operation: the cached one, or one walked by the path, and checked.
+ * use.c: from a inode to a fid for one operation: the cached one, or one walked by the path, and checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,17 +29,17 @@ static void way_free(struct way *w)
 }
 
 /* Called with the lock. */
-static int way_find(struct node_use *u, bool from_root, struct way *w)
+static int way_find(struct use *u, bool from_root, struct way *w)
 {
-    struct tree *t = u->tree;
-    struct node *node = u->node;
+    struct cache *t = u->cache;
+    struct inode *inode = u->inode;
     size_t depth = 0, i;
 
     *w = (struct way){.from = NULL};
-    for (; node != &t->root; node = node->links->parent, depth++) {
-        if (node->links == NULL)
+    for (; inode != &t->root; inode = inode->dentries->parent, depth++) {
+        if (inode->dentries == NULL)
             return -ESTALE;
-        if (depth > 0 && !from_root && (w->from = node_cached_fid(t, node, u->user)) != NULL)
+        if (depth > 0 && !from_root && (w->from = inode_cached_fid(t, inode, u->user)) != NULL)
             break;
     }
     if (w->from == NULL)
@@ -47,8 +47,8 @@ static int way_find(struct node_use *u, bool from_root, struct way *w)
     w->names = calloc(depth + 1, sizeof *w->names);
     bool whole = w->names != NULL;
     w->n = whole ? depth : 0;
-    for (node = u->node, i = depth; whole && i > 0; node = node->links->parent) {
-        w->names[--i] = strdup(node->links->name);
+    for (inode = u->inode, i = depth; whole && i > 0; inode = inode->dentries->parent) {
+        w->names[--i] = strdup(inode->dentries->name);
         whole = w->names[i] != NULL;
     }
     if (!whole)
@@ -56,49 +56,49 @@ static int way_find(struct node_use *u, bool from_root, struct way *w)
     return whole ? 0 : -ENOMEM;
 }
 
-/* Walks to the node. The fid is the caller's, and with second not NULL there may be another one. */
-static int walk_to(struct p9_scope *sc, struct node_use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
+/* Walks to the inode. The fid is the caller's, and with second not NULL there may be another one. */
+static int walk_to(struct p9_scope *sc, struct use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
 {
     struct way w;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
 
-    pthread_mutex_lock(&u->tree->mtx);
-    u->walked = u->tree->clock;
+    pthread_mutex_lock(&u->cache->mtx);
+    u->walked = u->cache->clock;
     int rc = way_find(u, from_root, &w);
-    pthread_mutex_unlock(&u->tree->mtx);
+    pthread_mutex_unlock(&u->cache->mtx);
     if (rc != 0)
         return rc;
     rc = second != NULL ? p9_walk_twice(sc, w.from, w.n, (const char *const *)w.names, fid, second)
                         : p9_walk(sc, w.from, w.n, (const char *const *)w.names, fid);
     way_free(&w);
-    if (rc == 0 && second != NULL && *second != NULL && !qid_same_file(&(*second)->qid, &u->node->qid)) {
+    if (rc == 0 && second != NULL && *second != NULL && !qid_same_file(&(*second)->qid, &u->inode->qid)) {
         p9_fid_put(*second);
         *second = NULL;
     }
-    if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->node->qid)) {
+    if (rc == 0 && !qid_same_file(&(*fid)->qid, &u->inode->qid)) {
         if (second != NULL)
             p9_fid_put(*second);
         p9_fid_put(*fid);
-        *fid = NULL; /* in node_take it is the use's own */
+        *fid = NULL; /* in use_take it is the use's own */
         rc = -ESTALE;
     }
     if (rc == 0)
-        tree_confirm(u->tree, u->node, began);
+        cache_confirm(u->cache, u->inode, began);
     return rc;
 }
 
 /* ---- uses --------------------------------------------------------------- */
 
 /* Renames under way are waited for where one may be why a walk failed. */
-static void wait_settled(struct tree *t)
+static void wait_settled(struct cache *t)
 {
     while (t->moving > 0)
         pthread_cond_wait(&t->settled, &t->mtx);
 }
 
-static struct p9_fid *have(struct node_use *u)
+static struct p9_fid *have(struct use *u)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&t->mtx);
@@ -106,42 +106,42 @@ static struct p9_fid *have(struct node_use *u)
     if (u->tries > 0)
         wait_settled(t);
     else
-        fid = node_cached_fid(t, u->node, u->user);
-    if (fid == NULL && u->open_ok && (u->tries == 0 || u->node->links == NULL))
-        fid = node_handle_fid(t, u->node, u->user);
+        fid = inode_cached_fid(t, u->inode, u->user);
+    if (fid == NULL && u->open_ok && (u->tries == 0 || u->inode->dentries == NULL))
+        fid = inode_handle_fid(t, u->inode, u->user);
     pthread_mutex_unlock(&t->mtx);
     return fid;
 }
 
-static bool is_confirmed(const struct node_use *u)
+static bool is_confirmed(const struct use *u)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
 
-    if (p9_fids_follow(t->client) || u->node == &t->root)
+    if (p9_fids_follow(t->client) || u->inode == &t->root)
         return true;
     pthread_mutex_lock(&t->mtx);
-    bool confirmed = u->node->confirmed_ms != 0 && tree_now_ms() - u->node->confirmed_ms < u->check_ms;
+    bool confirmed = u->inode->confirmed_ms != 0 && cache_now_ms() - u->inode->confirmed_ms < u->check_ms;
     pthread_mutex_unlock(&t->mtx);
     return confirmed;
 }
 
 /* Whether the fid at hand is still the file, by whose path the server goes. */
-static int check(struct p9_scope *sc, const struct node_use *u)
+static int check(struct p9_scope *sc, const struct use *u)
 {
     struct p9_attr attr;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
 
     if (!u->check || is_confirmed(u))
         return 0;
     int rc = p9_getattr(sc, u->fid, &attr);
-    if (rc == -ENOENT || (rc == 0 && !qid_same_file(&attr.qid, &u->node->qid)))
+    if (rc == -ENOENT || (rc == 0 && !qid_same_file(&attr.qid, &u->inode->qid)))
         rc = -ESTALE;
     if (rc == 0)
-        tree_confirm(u->tree, u->node, began);
+        cache_confirm(u->cache, u->inode, began);
     return rc;
 }
 
-int node_use(struct p9_scope *sc, struct node_use *u)
+int use_begin(struct p9_scope *sc, struct use *u)
 {
     if (u->user == NULL)
         return -EACCES;
@@ -150,26 +150,26 @@ int node_use(struct p9_scope *sc, struct node_use *u)
         return check(sc, u);
     struct p9_fid *fid, *second = NULL;
     int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
-    if (rc == -EACCES && u->open_ok && (u->fid = node_moved_handle_fid(sc, u)) != NULL)
+    if (rc == -EACCES && u->open_ok && (u->fid = inode_moved_handle_fid(sc, u)) != NULL)
         return 0;
-    if (rc == -ESTALE && (u->fid = node_unnamed_fid(sc, u)) != NULL)
+    if (rc == -ESTALE && (u->fid = inode_unnamed_fid(sc, u)) != NULL)
         return 0;
     if (rc != 0)
         return rc;
     u->fid = p9_fid_get(fid);
-    pthread_mutex_lock(&u->tree->mtx);
-    node_cache_fid(u->tree, u->node, u->user, fid, u->walked);
+    pthread_mutex_lock(&u->cache->mtx);
+    inode_cache_fid(u->cache, u->inode, u->user, fid, u->walked);
     if (second != NULL)
-        node_keep_fid(
-            u->tree,
-            &(struct node_fid){.fid = second, .node = u->node, .user = u->user, .walked = u->walked, .spare = true});
-    pthread_mutex_unlock(&u->tree->mtx);
+        inode_keep_fid(
+            u->cache,
+            &(struct idle_fid){.fid = second, .inode = u->inode, .user = u->user, .walked = u->walked, .spare = true});
+    pthread_mutex_unlock(&u->cache->mtx);
     return 0;
 }
 
-int node_walk_again(struct p9_scope *sc, struct node_use *u)
+int use_walk_again(struct p9_scope *sc, struct use *u)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     struct p9_fid *fid;
     int rc = u->user != NULL ? walk_to(sc, u, true, &fid, NULL) : -EACCES;
 
@@ -183,23 +183,23 @@ int node_walk_again(struct p9_scope *sc, struct node_use *u)
 }
 
 /* Puts the first name of a file with several last. Called with the lock. */
-static bool try_other_name(struct node_use *u)
+static bool try_other_name(struct use *u)
 {
-    struct link *first = u->node->links, *l;
+    struct dentry *first = u->inode->dentries, *l;
     unsigned n = 0;
 
     LL_COUNT(first, l, n);
     if (n < 2 || u->other_names + 1 >= n)
         return false;
     u->other_names++;
-    LL_DELETE(u->node->links, first);
-    LL_APPEND(u->node->links, first);
+    LL_DELETE(u->inode->dentries, first);
+    LL_APPEND(u->inode->dentries, first);
     return true;
 }
 
-bool node_again(struct node_use *u, int rc)
+bool use_again(struct use *u, int rc)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     bool fid_is_unknown = rc == -EBADF; /* to the server */
     bool path_is_wrong = rc == -ESTALE || fid_is_unknown || (rc == -ENOENT && !u->in_dir);
 
@@ -216,14 +216,14 @@ bool node_again(struct node_use *u, int rc)
     pthread_mutex_lock(&t->mtx);
     /* A walk from the root that nothing has moved under is the last word. */
     bool again = u->tries == 0 || u->walked != t->clock || t->moving > 0;
-    if (u->node != &t->root)
-        node_drop_fids(t, u->node);
+    if (u->inode != &t->root)
+        inode_drop_fids(t, u->inode);
     pthread_mutex_unlock(&t->mtx);
     u->tries++;
-    return again && u->node != &t->root;
+    return again && u->inode != &t->root;
 }
 
-bool tree_reads_only(int flags)
+bool cache_reads_only(int flags)
 {
     return (flags & (O_ACCMODE | O_TRUNC | O_APPEND | O_SYNC | O_DSYNC | O_DIRECTORY | O_DIRECT)) == 0;
 }
@@ -236,9 +236,9 @@ static bool is_as_kept(const struct p9_attr *kept, const struct p9_attr *attr)
 }
 
 /* The fid to open by, or *kept, and the way to the name. Called with the lock. */
-static int opening_begin(struct node_use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
+static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     int rc = way_find(u, false, w);
 
     u->walked = t->clock;
@@ -247,11 +247,11 @@ static int opening_begin(struct node_use *u, struct p9_opening *o, struct way *w
     if (rc != 0)
         return rc;
     if (p9_opens_checked(t->client, w->n)) {
-        if (tree_reads_only(o->flags))
-            o->fid = node_take_kept(t, u->node, u->user, kept);
+        if (cache_reads_only(o->flags))
+            o->fid = inode_take_kept(t, u->inode, u->user, kept);
         o->is_open = o->fid != NULL;
         if (!o->is_open)
-            o->fid = node_take_cached(t, u->node, u->user);
+            o->fid = inode_take_cached(t, u->inode, u->user);
     }
     if (o->fid == NULL) {
         way_free(w);
@@ -263,12 +263,12 @@ static int opening_begin(struct node_use *u, struct p9_opening *o, struct way *w
     return 0;
 }
 
-int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
+int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
 {
-    struct tree *t = u->tree;
+    struct cache *t = u->cache;
     struct p9_attr kept;
     struct way w;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
 
     if (u->user == NULL)
         return -EACCES;
@@ -289,24 +289,24 @@ int node_open(struct p9_scope *sc, struct node_use *u, struct p9_opening *o)
         p9_fid_put(o->fid);
         return rc == -EINTR ? rc : -EAGAIN;
     }
-    if (!qid_same_file(&o->walked->qid, &u->node->qid) || !qid_same_file(&o->fid->qid, &u->node->qid) ||
-        !qid_same_file(&o->attr.qid, &u->node->qid)) {
+    if (!qid_same_file(&o->walked->qid, &u->inode->qid) || !qid_same_file(&o->fid->qid, &u->inode->qid) ||
+        !qid_same_file(&o->attr.qid, &u->inode->qid)) {
         p9_fid_put(o->walked);
         p9_fid_put(o->fid);
         return -EAGAIN;
     }
-    tree_confirm(t, u->node, began);
+    cache_confirm(t, u->inode, began);
     pthread_mutex_lock(&t->mtx);
-    node_cache_fid(t, u->node, u->user, o->walked, u->walked);
+    inode_cache_fid(t, u->inode, u->user, o->walked, u->walked);
     pthread_mutex_unlock(&t->mtx);
     if (!o->is_open || is_as_kept(&kept, &o->attr))
         return 0;
     p9_fid_put(o->fid);
     o->ntoo = 0;
-    return node_open(sc, u, o); /* none is kept any more */
+    return use_open(sc, u, o); /* none is kept any more */
 }
 
-int node_take(struct p9_scope *sc, struct node_use *u)
+int use_take(struct p9_scope *sc, struct use *u)
 {
     if (u->user == NULL)
         return -EACCES;

@@ -1,5 +1,5 @@
 /*
- * behind.c: writes gathered into chunks, which are under way together.
+ * writebehind.c: writes gathered into chunks, which are under way together.
  *
  * Chunks of a file never overlap: a server may do what it is sent in any order.
  */
@@ -19,7 +19,7 @@ enum {
 };
 
 struct chunk {
-    struct behind *behind;
+    struct writebehind *writebehind;
     struct writer *writer;
     struct chunk *prev, *next;
     struct chunk *next_to_send;
@@ -32,8 +32,8 @@ struct chunk {
     uint8_t data[];
 };
 
-struct behind {
-    struct tree *tree;
+struct writebehind {
+    struct cache *cache;
     size_t max_bytes;
     pthread_mutex_t mtx; /* guards all below, and every writer */
     pthread_cond_t moved;
@@ -41,30 +41,30 @@ struct behind {
     size_t bytes;           /* in all chunks */
     uint64_t next_number;
     atomic_uint nchunks;
-    struct later *later; /* sends what is held; NULL: nothing is */
+    struct timer *timer; /* sends what is held; NULL: nothing is */
 };
 
 static unsigned send_held(void *behind);
 
-struct behind *behind_new(struct tree *t, size_t max_bytes)
+struct writebehind *writebehind_new(struct cache *t, size_t max_bytes)
 {
-    struct behind *b = calloc(1, sizeof *b);
+    struct writebehind *b = calloc(1, sizeof *b);
 
     if (b == NULL)
         return NULL;
-    b->tree = t;
+    b->cache = t;
     b->max_bytes = max_bytes;
     pthread_mutex_init(&b->mtx, NULL);
     pthread_cond_init(&b->moved, NULL);
-    b->later = later_new(send_held, b);
+    b->timer = timer_new(send_held, b);
     return b;
 }
 
-void behind_free(struct behind *b)
+void writebehind_free(struct writebehind *b)
 {
     if (b == NULL)
         return;
-    later_free(b->later);
+    timer_free(b->timer);
     pthread_cond_destroy(&b->moved);
     pthread_mutex_destroy(&b->mtx);
     free(b);
@@ -72,14 +72,15 @@ void behind_free(struct behind *b)
 
 /* ---- chunks; called with the lock --------------------------------------- */
 
-static struct chunk *chunk_new(struct behind *b, struct writer *w, struct p9_fid *fid, uint64_t offset, uint32_t room)
+static struct chunk *chunk_new(struct writebehind *b, struct writer *w, struct p9_fid *fid, uint64_t offset,
+                               uint32_t room)
 {
     struct chunk *c = malloc(sizeof *c + room);
 
     if (c == NULL)
         return NULL;
-    *c = (struct chunk){.behind = b, .writer = w, .offset = offset, .room = room, .number = b->next_number++};
-    c->since_ms = tree_now_ms();
+    *c = (struct chunk){.writebehind = b, .writer = w, .offset = offset, .room = room, .number = b->next_number++};
+    c->since_ms = cache_now_ms();
     c->io.fid = p9_fid_get(fid);
     if (w->chunks == NULL)
         DL_APPEND(b->writers, w);
@@ -89,7 +90,7 @@ static struct chunk *chunk_new(struct behind *b, struct writer *w, struct p9_fid
     return c;
 }
 
-static void chunk_free(struct behind *b, struct chunk *c)
+static void chunk_free(struct writebehind *b, struct chunk *c)
 {
     struct writer *w = c->writer;
 
@@ -115,28 +116,28 @@ static void let_go(struct writer *w, struct chunk **to_send)
     LL_PREPEND2(*to_send, c, next_to_send);
 }
 
-static bool is_stream(const struct behind *b, const struct writer *w)
+static bool is_stream(const struct writebehind *b, const struct writer *w)
 {
-    return b->later != NULL && w->in_turn >= STREAM;
+    return b->timer != NULL && w->in_turn >= STREAM;
 }
 
 /* Whether what w is filling need not wait for more. */
-static bool may_go(const struct behind *b, const struct writer *w)
+static bool may_go(const struct writebehind *b, const struct writer *w)
 {
     return w->flying == 0 &&
-           (!is_stream(b, w) || (w->filling != NULL && tree_now_ms() - w->filling->since_ms >= HELD_MS));
+           (!is_stream(b, w) || (w->filling != NULL && cache_now_ms() - w->filling->since_ms >= HELD_MS));
 }
 
 static bool is_of(const struct writer *w, const struct p9_qid *qid)
 {
-    return qid == NULL || (w->node->qid.path == qid->path && qid_same_file(&w->node->qid, qid));
+    return qid == NULL || (w->inode->qid.path == qid->path && qid_same_file(&w->inode->qid, qid));
 }
 
 /* Something of the file is under way that overlaps these bytes, but for what w is filling. */
-static bool is_in_the_way(const struct behind *b, const struct writer *w, uint64_t offset, size_t n)
+static bool is_in_the_way(const struct writebehind *b, const struct writer *w, uint64_t offset, size_t n)
 {
     for (const struct writer *o = b->writers; o != NULL; o = o->next)
-        for (const struct chunk *c = is_of(o, &w->node->qid) ? o->chunks : NULL; c != NULL; c = c->next)
+        for (const struct chunk *c = is_of(o, &w->inode->qid) ? o->chunks : NULL; c != NULL; c = c->next)
             if (c != w->filling && offset < c->offset + (c->sent ? c->len : c->room) && c->offset < offset + n)
                 return true;
     return false;
@@ -182,15 +183,15 @@ static void note_error(struct writer *w, int rc)
 static void chunk_done(struct p9_io *io)
 {
     struct chunk *c = io->arg, *to_send = NULL;
-    struct behind *b = c->behind;
+    struct writebehind *b = c->writebehind;
     struct writer *w = c->writer;
 
     p9_io_finish(io);
     int rc = io->result < 0 ? (int)io->result : 0;
     p9_fid_put(io->fid);
-    tree_changing(b->tree, w->node);
+    cache_changing(b->cache, w->inode);
     if (rc != 0)
-        tree_write_failed(b->tree, w->node, rc);
+        cache_write_failed(b->cache, w->inode, rc);
     pthread_mutex_lock(&b->mtx);
     if (rc != 0)
         note_error(w, rc);
@@ -202,10 +203,10 @@ static void chunk_done(struct p9_io *io)
     send_all(to_send);
 }
 
-/* For later_new. */
+/* For timer_new. */
 static unsigned send_held(void *behind)
 {
-    struct behind *b = behind;
+    struct writebehind *b = behind;
     struct chunk *to_send = NULL;
     bool more = false;
 
@@ -223,7 +224,7 @@ static unsigned send_held(void *behind)
 /* ---- writing ------------------------------------------------------------ */
 
 /* Sends what is on the list, and waits for something to happen. Called with the lock. */
-static int wait_moved(struct behind *b, struct p9_scope *sc, struct chunk *to_send)
+static int wait_moved(struct writebehind *b, struct p9_scope *sc, struct chunk *to_send)
 {
     if (sc != NULL && atomic_load(&sc->interrupted) && to_send == NULL)
         return -EINTR;
@@ -238,7 +239,7 @@ static int wait_moved(struct behind *b, struct p9_scope *sc, struct chunk *to_se
 }
 
 /* Waits until nothing is in the way, and there is room. Called with the lock. */
-static int wait_for_room(struct behind *b, struct p9_scope *sc, struct writer *w, uint64_t offset, size_t n)
+static int wait_for_room(struct writebehind *b, struct p9_scope *sc, struct writer *w, uint64_t offset, size_t n)
 {
     int rc = 0;
 
@@ -250,7 +251,7 @@ static int wait_for_room(struct behind *b, struct p9_scope *sc, struct writer *w
             let_go(w, &to_send);
         if (full || overlaps)
             for (struct writer *o = b->writers; o != NULL; o = o->next)
-                if (full || is_of(o, &w->node->qid))
+                if (full || is_of(o, &w->inode->qid))
                     let_go(o, &to_send);
         if (!full && !overlaps && to_send == NULL)
             return 0;
@@ -260,7 +261,7 @@ static int wait_for_room(struct behind *b, struct p9_scope *sc, struct writer *w
 }
 
 /* How large a chunk at this offset is to be, for n bytes or more: what comes alone leaves at once. */
-static uint32_t room_for(const struct behind *b, const struct writer *w, uint64_t offset, size_t n)
+static uint32_t room_for(const struct writebehind *b, const struct writer *w, uint64_t offset, size_t n)
 {
     if ((w->flying == 0 && !is_stream(b, w)) || n >= CHUNK)
         return (uint32_t)n;
@@ -268,14 +269,14 @@ static uint32_t room_for(const struct behind *b, const struct writer *w, uint64_
 }
 
 /* Puts the bytes into chunks. Called with the lock. */
-static int take(struct behind *b, struct writer *w, struct p9_fid *fid, const uint8_t *buf, size_t n, uint64_t offset,
-                struct chunk **to_send)
+static int take(struct writebehind *b, struct writer *w, struct p9_fid *fid, const uint8_t *buf, size_t n,
+                uint64_t offset, struct chunk **to_send)
 {
     while (n > 0) {
         struct chunk *c = w->filling;
         if (c == NULL) {
             c = chunk_new(b, w, fid, offset, room_for(b, w, offset, n));
-            later_in(is_stream(b, w) ? b->later : NULL, HELD_MS);
+            timer_arm(is_stream(b, w) ? b->timer : NULL, HELD_MS);
         }
         if (c == NULL)
             return -ENOMEM;
@@ -295,12 +296,12 @@ static int take(struct behind *b, struct writer *w, struct p9_fid *fid, const ui
     return 0;
 }
 
-int behind_write(struct behind *b, struct p9_scope *sc, struct writer *w, struct p9_fid *fid, const void *buf, size_t n,
-                 uint64_t offset)
+int writebehind_write(struct writebehind *b, struct p9_scope *sc, struct writer *w, struct p9_fid *fid, const void *buf,
+                      size_t n, uint64_t offset)
 {
     struct chunk *to_send = NULL;
 
-    tree_changing(b->tree, w->node);
+    cache_changing(b->cache, w->inode);
     pthread_mutex_lock(&b->mtx);
     int rc = wait_for_room(b, sc, w, offset, n);
     w->in_turn = offset != w->ended ? 0 : w->in_turn < STREAM ? w->in_turn + 1 : STREAM;
@@ -315,7 +316,7 @@ int behind_write(struct behind *b, struct p9_scope *sc, struct writer *w, struct
 /* ---- settling ----------------------------------------------------------- */
 
 /* Whether a chunk of the file that began before `number` is there; it is let go. Called with the lock. */
-static bool is_unsettled(struct behind *b, const struct p9_qid *qid, uint64_t number, struct chunk **to_send)
+static bool is_unsettled(struct writebehind *b, const struct p9_qid *qid, uint64_t number, struct chunk **to_send)
 {
     bool found = false;
 
@@ -328,7 +329,7 @@ static bool is_unsettled(struct behind *b, const struct p9_qid *qid, uint64_t nu
     return found;
 }
 
-int behind_settle(struct behind *b, struct p9_scope *sc, const struct p9_qid *qid)
+int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid)
 {
     struct chunk *to_send = NULL;
     int rc = 0;
@@ -345,7 +346,7 @@ int behind_settle(struct behind *b, struct p9_scope *sc, const struct p9_qid *qi
     return rc;
 }
 
-bool behind_busy(struct behind *b, const struct p9_qid *qid)
+bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid)
 {
     bool busy = false;
 
@@ -358,7 +359,7 @@ bool behind_busy(struct behind *b, const struct p9_qid *qid)
     return busy;
 }
 
-int behind_error(struct behind *b, const struct writer *w)
+int writebehind_error(struct writebehind *b, const struct writer *w)
 {
     if (b == NULL)
         return 0;
@@ -368,7 +369,7 @@ int behind_error(struct behind *b, const struct writer *w)
     return rc;
 }
 
-void behind_told(struct behind *b, struct writer *w, bool heard)
+void writebehind_told(struct writebehind *b, struct writer *w, bool heard)
 {
     if (b == NULL)
         return;
@@ -377,15 +378,15 @@ void behind_told(struct behind *b, struct writer *w, bool heard)
     pthread_mutex_unlock(&b->mtx);
 }
 
-int behind_unsynced(struct behind *b, const struct writer *w)
+int writebehind_unsynced(struct writebehind *b, const struct writer *w)
 {
     unsigned known = b != NULL ? w->known_errors : 0;
-    int rc = behind_error(b, w);
+    int rc = writebehind_error(b, w);
 
-    return rc != 0 || b == NULL ? rc : tree_unsynced(b->tree, w->node, known);
+    return rc != 0 || b == NULL ? rc : cache_unsynced(b->cache, w->inode, known);
 }
 
-int behind_sync(struct behind *b, struct writer *w)
+int writebehind_sync(struct writebehind *b, struct writer *w)
 {
     if (b == NULL)
         return 0;
@@ -393,11 +394,11 @@ int behind_sync(struct behind *b, struct writer *w)
     int rc = w->error;
     w->error = 0;
     pthread_mutex_unlock(&b->mtx);
-    int others = tree_sync_error(b->tree, w->node, &w->known_errors);
+    int others = cache_sync_error(b->cache, w->inode, &w->known_errors);
     return rc != 0 ? rc : others;
 }
 
-int behind_lost(struct behind *b, const struct writer *w)
+int writebehind_lost(struct writebehind *b, const struct writer *w)
 {
     if (b == NULL)
         return 0;
@@ -407,7 +408,7 @@ int behind_lost(struct behind *b, const struct writer *w)
     return rc;
 }
 
-void behind_wake(struct behind *b)
+void writebehind_wake(struct writebehind *b)
 {
     if (b == NULL)
         return;

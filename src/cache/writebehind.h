@@ -1,5 +1,5 @@
 /*
- * behind.h: writes that are answered before the server has them.
+ * writebehind.h: writes that are answered before the server has them.
  *
  * What is written to an open file is copied into chunks. A chunk leaves when it is full, when
  * what is written next does not continue it, or as soon as nothing of its file is under way, a stream of writes after some
@@ -10,18 +10,18 @@
  *
  * Locks: behind's own is taken after nothing and before the tree's and the client's.
  */
-#ifndef BEHIND_H
-#define BEHIND_H
+#ifndef WRITEBEHIND_H
+#define WRITEBEHIND_H
 
 #include "cache/cache.h"
 
-struct behind;
+struct writebehind;
 struct chunk;
 
 /* What is under way of an open file's. Embedded in what the kernel's file handle points to; zeroed is ready. To be settled before
  * it goes. */
 struct writer {
-    struct node *node;
+    struct inode *inode;
     struct chunk *chunks;  /* oldest first */
     struct chunk *filling; /* the last of them, if it has not left */
     unsigned flying;       /* those that have */
@@ -29,35 +29,35 @@ struct writer {
     unsigned in_turn;      /* how many continued the one before */
     int error;             /* the first since an fsync told of one, or 0 */
     bool told;             /* the last close did, to a program that goes on */
-    unsigned known_errors; /* for tree_sync_error */
+    unsigned known_errors; /* for cache_sync_error */
     atomic_bool failed;    /* there was one: from now on each write is to be waited for */
     struct writer *prev, *next;
 };
 
 /* max_bytes: how much may be under way; more waits. NULL without memory. */
-struct behind *behind_new(struct tree *t, size_t max_bytes);
+struct writebehind *writebehind_new(struct cache *t, size_t max_bytes);
 /* All must be settled. NULL is nothing. */
-void behind_free(struct behind *b);
+void writebehind_free(struct writebehind *b);
 
 /* Takes n bytes for the file at an offset, through its fid, open, of which references are kept. Waits for what is under way to
  * the same place, and for room. 0 or -errno: ENOMEM; EINTR if sc, which may be NULL, is interrupted. */
-int behind_write(struct behind *b, struct p9_scope *sc, struct writer *w, struct p9_fid *fid, const void *buf, size_t n,
-                 uint64_t offset);
+int writebehind_write(struct writebehind *b, struct p9_scope *sc, struct writer *w, struct p9_fid *fid, const void *buf,
+                      size_t n, uint64_t offset);
 /* Waits until all that was written until now to the file with this qid (NULL: to any) is acknowledged, or has failed.
  * 0; EINTR if sc, which may be NULL, is interrupted. */
-int behind_settle(struct behind *b, struct p9_scope *sc, const struct p9_qid *qid);
+int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid);
 /* Whether something is under way to that file. */
-bool behind_busy(struct behind *b, const struct p9_qid *qid);
-/* What went wrong since the last behind_sync, as -errno; 0. */
-int behind_error(struct behind *b, const struct writer *w);
+bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid);
+/* What went wrong since the last writebehind_sync, as -errno; 0. */
+int writebehind_error(struct writebehind *b, const struct writer *w);
 /* A close told of that; whether to a program that goes on, which may know then. */
-void behind_told(struct behind *b, struct writer *w, bool heard);
+void writebehind_told(struct writebehind *b, struct writer *w, bool heard);
 /* The same for an fsync, which tells of what came to nothing of other writers to the file, too; and that it has told: once. */
-int behind_unsynced(struct behind *b, const struct writer *w);
-int behind_sync(struct behind *b, struct writer *w);
+int writebehind_unsynced(struct writebehind *b, const struct writer *w);
+int writebehind_sync(struct writebehind *b, struct writer *w);
 /* What neither an fsync nor the last close told of, as -errno; 0. After the last close. */
-int behind_lost(struct behind *b, const struct writer *w);
+int writebehind_lost(struct writebehind *b, const struct writer *w);
 /* After p9_interrupt: those who wait here look whether it meant them. */
-void behind_wake(struct behind *b);
+void writebehind_wake(struct writebehind *b);
 
 #endif

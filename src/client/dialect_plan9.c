@@ -1,5 +1,5 @@
 /*
- * dialect_old.c: the operations of 9P2000 and 9P2000.u.
+ * dialect_plan9.c: the operations of 9P2000 and 9P2000.u.
  *
  * Attributes are a stat, by Tstat and Twstat, and a directory is read as a file of stats. .u adds
  * numeric ids, errno, and files that are neither plain nor directories, by Tcreate's extension.

@@ -115,21 +115,21 @@ struct dialing {
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
     struct dialing *d = arg;
-    struct transport *t = NULL;
+    struct transport *cache = NULL;
 
     switch (d->o->dial) {
     case DIAL_UNIX:
-        t = transport_unix(d->o->host, err, why);
+        cache = transport_unix(d->o->host, err, why);
         break;
     case DIAL_FDS:
-        t = dial_fds(d->o, err, why);
+        cache = dial_fds(d->o, err, why);
         break;
     case DIAL_TCP:
-        t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
+        cache = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
         break;
     }
-    d->connected = d->connected || t != NULL;
-    return t;
+    d->connected = d->connected || cache != NULL;
+    return cache;
 }
 
 static struct p9_client *connect_client(const struct options *o)
@@ -168,7 +168,7 @@ static bool on_ready(struct fs *fs)
         return false;
     }
     last_word.kept = false;
-    readahead_set(mounted_at, readahead_kib);
+    bdi_set_readahead(mounted_at, readahead_kib);
     err = daemon_ready();
     if (err != 0)
         log_error("not mounted: whoever wanted it has gone");
@@ -178,7 +178,7 @@ static bool on_ready(struct fs *fs)
 }
 
 /* Attaches and looks at the root, so that what is mounted is known to work. */
-static struct tree *attach_tree(const struct options *o, struct p9_client *c)
+static struct cache *attach_tree(const struct options *o, struct p9_client *c)
 {
     struct p9_attr attr;
     struct p9_fid *root;
@@ -204,16 +204,16 @@ static struct tree *attach_tree(const struct options *o, struct p9_client *c)
         root->qid = attr.qid; /* libixp's Rattach has another */
     if (err == 0)
         err = p9_client_learn(c, root);
-    struct tree *t = err == 0 ? tree_new(c, o->n_uname, root) : NULL;
-    if (t == NULL) {
+    struct cache *cache = err == 0 ? cache_new(c, o->n_uname, root) : NULL;
+    if (cache == NULL) {
         log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
         p9_fid_put(root);
         return NULL;
     }
-    tree_told(t, &t->root, &attr);
+    cache_told(cache, &cache->root, &attr);
     snprintf(agreed, sizeof agreed, "%s speaks %s, msize %u", o->source,
              p9_dialect_name(p9_session_dialect(p9_client_session(c))), p9_session_msize(p9_client_session(c)));
-    return t;
+    return cache;
 }
 
 /* Only libfuse itself can give each thread a descriptor. */
@@ -245,15 +245,15 @@ static int serve(const struct options *o, struct fs *fs)
 /* Mounts and serves until the end. `fs` is complete but for the session. */
 static int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
-    bool closes_old = fs->ahead != NULL && !fs->passes_cache;
+    bool closes_old = fs->lookahead != NULL && !fs->passes_cache;
     int status = 1;
 
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     last_word.kept = true;
     if (closes_old)
-        fs->later = later_new(close_old, fs);
-    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->later == NULL))
+        fs->timer = timer_new(close_old, fs);
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs);
@@ -263,8 +263,8 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     }
     locks_stop(fs);
     notifier_stop(fs); /* who got a lock may have left an answer to it */
-    later_free(fs->later);
-    fs->later = NULL;
+    timer_free(fs->timer);
+    fs->timer = NULL;
     fuse_remove_signal_handlers(fs->se);
     return status;
 }
@@ -312,11 +312,12 @@ static void set_cache(struct fs *fs, const struct options *o)
     fs->loose = o->cache == CACHE_LOOSE;
     fs->ignores_version = o->ignoreqv != 0;
     if (!p9_lists_attributes(fs->client) && ahead > 0)
-        fs->ahead = ahead_new(fs->tree, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
+        fs->lookahead = lookahead_new(fs->cache, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
     if (o->readahead > 0 && !fs->passes_cache)
-        fs->prefetcher = prefetcher_new(fs->tree, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
+        fs->readahead_pool =
+            readahead_pool_new(fs->cache, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
     if (o->writebehind > 0 && !fs->passes_cache)
-        fs->behind = behind_new(fs->tree, (size_t)o->writebehind * 1024);
+        fs->writebehind = writebehind_new(fs->cache, (size_t)o->writebehind * 1024);
 }
 
 static int run(struct options *o)
@@ -346,21 +347,21 @@ static int run(struct options *o)
     fs.client = connect_client(o);
     if (fs.client == NULL)
         goto out;
-    fs.tree = attach_tree(o, fs.client);
-    if (fs.tree != NULL) {
+    fs.cache = attach_tree(o, fs.client);
+    if (fs.cache != NULL) {
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         end_operations(&fs);
-        ahead_free(fs.ahead);
-        behind_settle(fs.behind, NULL, NULL);
+        lookahead_free(fs.lookahead);
+        writebehind_settle(fs.writebehind, NULL, NULL);
         close_all(&fs);
         if (atomic_load(&fs.lost))
             status = 1;
-        tree_free(fs.tree);
+        cache_free(fs.cache);
     }
     p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
-    behind_free(fs.behind);
-    prefetcher_free(fs.prefetcher);
+    writebehind_free(fs.writebehind);
+    readahead_pool_free(fs.readahead_pool);
     locks_free_all(&fs);
     connection_free(&fs);
 out:

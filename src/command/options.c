@@ -303,7 +303,7 @@ static int check_cache(struct options *o, struct p9_why *why)
 {
     static const struct {
         const char *name;
-        enum cache cache;
+        enum cache_mode cache;
     } names[] = {
         {"none", CACHE_NONE}, {"cto", CACHE_CTO},       {"loose", CACHE_LOOSE},
         {"mmap", CACHE_CTO},  {"readahead", CACHE_CTO}, {"fscache", CACHE_LOOSE}, /* v9fs's */

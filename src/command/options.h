@@ -13,7 +13,7 @@
 #include "9p/proto.h"
 #include "9p/transport.h"
 
-enum cache { CACHE_CTO, CACHE_NONE, CACHE_LOOSE };
+enum cache_mode { CACHE_CTO, CACHE_NONE, CACHE_LOOSE };
 enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS };
 
 /* Strings are owned by the structure, freed by options_free. */
@@ -43,7 +43,7 @@ struct options {
 
     /* What may be kept. */
     char *cache_name, *attr_text, *entry_text, *negative_text, *actimeo;
-    enum cache cache;
+    enum cache_mode cache;
     int noac, ignoreqv, directio, negtimeout;
     unsigned attr_ms, entry_ms;
     int negative_ms; /* -1: as entries, where files are on a disk */

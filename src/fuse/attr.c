@@ -1,5 +1,5 @@
 /*
- * fs_attr.c: callbacks on attributes.
+ * attr.c: callbacks on attributes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,15 +12,15 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct op op;
     struct p9_attr attr;
 
-    (void)fi; /* a node without a path is asked by its open files anyway */
+    (void)fi; /* a inode without a path is asked by its open files anyway */
     op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
-    int rc = op_settle(&op, node);
-    unsigned left = rc == 0 ? tree_fresh(op.fs->tree, node, &attr) : 0;
+    struct inode *inode = inode_of(op.fs, ino);
+    int rc = op_settle(&op, inode);
+    unsigned left = rc == 0 ? cache_fresh(op.fs->cache, inode, &attr) : 0;
     if (rc == 0 && left == 0)
-        rc = node_getattr(&op, node, &attr);
+        rc = inode_getattr(&op, inode, &attr);
     if (rc == 0)
-        op_reply_attr(&op, node, &attr, left > 0 ? left : op.fs->lifetimes.attr);
+        op_reply_attr(&op, inode, &attr, left > 0 ? left : op.fs->lifetimes.attr);
     else
         op_reply_err(&op, rc);
 }
@@ -56,51 +56,51 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
-/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct node_use. */
-static int node_setattr(struct op *op, struct p9_scope *sc, struct node *node, struct user *user,
-                        const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms)
+/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct use. */
+static int inode_setattr(struct op *op, struct p9_scope *sc, struct inode *inode, struct user *user,
+                         const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms)
 {
-    struct node_use u = {
-        .tree = op->fs->tree, .node = node, .user = user, .open_ok = true, .check = true, .check_ms = check_ms};
+    struct use u = {
+        .cache = op->fs->cache, .inode = inode, .user = user, .open_ok = true, .check = true, .check_ms = check_ms};
     int rc;
 
     do {
-        rc = node_use(sc, &u);
+        rc = use_begin(sc, &u);
         if (rc == 0)
             rc = seen != NULL ? p9_setattr_seen(sc, u.fid, set, seen) : p9_setattr(sc, u.fid, set);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     return rc;
 }
 
-int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode)
+int set_mode_as_mounter(struct op *op, struct inode *inode, mode_t mode)
 {
     const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
 
-    return node_setattr(op, &op->scope, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
+    return inode_setattr(op, &op->scope, inode, op->fs->cache->users, &set, NULL, op->fs->lifetimes.attr);
 }
 
-void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr)
+void as_made(struct op *op, struct inode *inode, mode_t mode, gid_t gid, struct p9_attr *attr)
 {
     struct p9_setattr set = {.mode = (attr->mode | mode) & 07777, .gid = gid};
     int rc = -EPERM;
 
     if (gid != NO_GROUP && attr->gid != gid) {
         set.valid = P9_SETATTR_GID;
-        rc = node_setattr(op, NULL, node, op->fs->tree->users, &set, NULL, op->fs->lifetimes.attr);
+        rc = inode_setattr(op, NULL, inode, op->fs->cache->users, &set, NULL, op->fs->lifetimes.attr);
     }
     if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
         set.valid = P9_SETATTR_MODE;
-        rc = node_setattr(op, NULL, node, op_user(op), &set, NULL, op->fs->lifetimes.attr);
+        rc = inode_setattr(op, NULL, inode, op_user(op), &set, NULL, op->fs->lifetimes.attr);
     }
     if (rc == 0)
-        node_getattr(op, node, attr);
+        inode_getattr(op, inode, attr);
 }
 
 /* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the owner and root may
  * change its mode. So what the kernel asks for then is done as who mounted. */
-static bool takes_privileges(struct op *op, struct node *node, const struct p9_setattr *set)
+static bool takes_privileges(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
-    mode_t old = tree_facts(op->fs->tree, node).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
+    mode_t old = inode_facts(op->fs->cache, inode).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
 
     return op->fs->access == ACCESS_USER && (set->valid & ~(unsigned)P9_SETATTR_SIZE) == P9_SETATTR_MODE &&
            (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
@@ -108,21 +108,21 @@ static bool takes_privileges(struct op *op, struct node *node, const struct p9_s
 
 /* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether they are those after, if the time
  * was another one before. */
-static bool shows(struct op *op, struct node *node, const struct p9_setattr *set)
+static bool shows(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
-    const struct p9_attr before = tree_facts(op->fs->tree, node).attr;
+    const struct p9_attr before = inode_facts(op->fs->cache, inode).attr;
 
     return (set->valid & P9_SETATTR_MTIME_SET) && !same_time(&before.mtime, &set->mtime);
 }
 
-static bool is_after(const struct node *node, const struct p9_setattr *set, const struct p9_attr *seen)
+static bool is_after(const struct inode *inode, const struct p9_setattr *set, const struct p9_attr *seen)
 {
-    return seen->nlink > 0 && qid_same_file(&seen->qid, &node->qid) && same_time(&seen->mtime, &set->mtime);
+    return seen->nlink > 0 && qid_same_file(&seen->qid, &inode->qid) && same_time(&seen->mtime, &set->mtime);
 }
 
 /* What was opened for writing may be truncated, whatever the path's permissions are by now. No other file that has the path may be:
  * what is done by a descriptor is done to its file or to none. */
-static int set_attributes(struct op *op, struct node *node, const struct p9_setattr *set, struct fuse_file_info *fi,
+static int set_attributes(struct op *op, struct inode *inode, const struct p9_setattr *set, struct fuse_file_info *fi,
                           struct p9_attr *seen)
 {
     bool by_file = fi != NULL && (set->valid & P9_SETATTR_SIZE);
@@ -133,10 +133,10 @@ static int set_attributes(struct op *op, struct node *node, const struct p9_seta
         return 0;
     if (by_file)
         opened =
-            tree_handle_fid(&op->scope, op->fs->tree, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
+            cache_handle_fid(&op->scope, op->fs->cache, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
     if (opened == NULL)
-        return node_setattr(op, &op->scope, node, op_user(op), set, shows(op, node, set) ? seen : NULL,
-                            by_file ? 0 : op->fs->lifetimes.attr);
+        return inode_setattr(op, &op->scope, inode, op_user(op), set, shows(op, inode, set) ? seen : NULL,
+                             by_file ? 0 : op->fs->lifetimes.attr);
     int rc = p9_setattr(&op->scope, opened, set);
     p9_fid_put(opened);
     return rc;
@@ -144,9 +144,9 @@ static int set_attributes(struct op *op, struct node *node, const struct p9_seta
 
 /* What the attributes should be after a change that was done, for a kernel that is told to ask before it believes them: most
  * who change something do not ask. But it does take the size. False where only the server knows. */
-static bool predict(struct op *op, struct node *node, const struct p9_setattr *set, struct p9_attr *attr)
+static bool predict(struct op *op, struct inode *inode, const struct p9_setattr *set, struct p9_attr *attr)
 {
-    struct node_facts facts = tree_facts(op->fs->tree, node);
+    struct inode_facts facts = inode_facts(op->fs->cache, inode);
     struct timespec now;
 
     if ((set->valid & P9_SETATTR_SIZE) != 0 || facts.hidden || facts.nameless ||
@@ -165,7 +165,7 @@ static bool predict(struct op *op, struct node *node, const struct p9_setattr *s
         attr->atime = set->valid & P9_SETATTR_ATIME_SET ? set->atime : now;
     if (set->valid & P9_SETATTR_MTIME)
         attr->mtime = set->valid & P9_SETATTR_MTIME_SET ? set->mtime : now;
-    tree_told(op->fs->tree, node, attr);
+    cache_told(op->fs->cache, inode, attr);
     return true;
 }
 
@@ -176,37 +176,37 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     struct op op;
 
     op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
-    tree_changing(op.fs->tree, node);
-    int rc = op_settle(&op, node);
-    uint64_t changes = tree_changes(op.fs->tree, node);
+    struct inode *inode = inode_of(op.fs, ino);
+    cache_changing(op.fs->cache, inode);
+    int rc = op_settle(&op, inode);
+    uint64_t changes = cache_changes(op.fs->cache, inode);
     if (rc == 0)
-        rc = set_attributes(&op, node, &set, fi, &seen);
-    if (rc == -EPERM && takes_privileges(&op, node, &set)) {
+        rc = set_attributes(&op, inode, &set, fi, &seen);
+    if (rc == -EPERM && takes_privileges(&op, inode, &set)) {
         set.valid &= ~(unsigned)P9_SETATTR_MODE;
-        rc = set_attributes(&op, node, &set, fi, &seen);
+        rc = set_attributes(&op, inode, &set, fi, &seen);
         if (rc == 0)
-            rc = set_mode_as_mounter(&op, node, set.mode);
+            rc = set_mode_as_mounter(&op, inode, set.mode);
         set.valid |= P9_SETATTR_MODE;
     }
-    bool alone = tree_changed(op.fs->tree, node, &changes);
-    mode_t old = tree_facts(op.fs->tree, node).attr.mode;
-    bool predicted = rc == 0 && predict(&op, node, &set, &attr);
-    bool sure = !predicted || is_after(node, &set, &seen);
+    bool alone = cache_changed(op.fs->cache, inode, &changes);
+    mode_t old = inode_facts(op.fs->cache, inode).attr.mode;
+    bool predicted = rc == 0 && predict(&op, inode, &set, &attr);
+    bool sure = !predicted || is_after(inode, &set, &seen);
     if (predicted && sure) {
         attr = seen;
-        tree_told(op.fs->tree, node, &attr);
+        cache_told(op.fs->cache, inode, &attr);
         if (alone) /* the kernel asks again before it changes the owner */
-            tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
+            cache_set_fresh(op.fs->cache, inode, changes, op.fs->lifetimes.attr);
     } else if (rc == 0 && !predicted) {
         op.scope.interrupted = false;
-        rc = node_getattr(&op, node, &attr);
+        rc = inode_getattr(&op, inode, &attr);
     }
     if (rc == 0 && !predicted && S_ISDIR(attr.mode) &&
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
-        as_made(&op, node, old, NO_GROUP, &attr);
+        as_made(&op, inode, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, node, &attr, sure ? op.fs->lifetimes.attr : 0);
+        op_reply_attr(&op, inode, &attr, sure ? op.fs->lifetimes.attr : 0);
     else
         op_reply_err(&op, rc);
 }
@@ -247,7 +247,7 @@ void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
     struct p9_attr attr;
 
     op_begin(&op, req);
-    int rc = node_getattr(&op, node_of(op.fs, ino), &attr);
+    int rc = inode_getattr(&op, inode_of(op.fs, ino), &attr);
     if (rc == 0)
         rc = may(req, &attr, mask);
     op_reply_err(&op, rc);
@@ -261,14 +261,14 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
     struct p9_statfs st;
 
     op_begin(&op, req);
-    struct node_use u = op_use(&op, node_of(op.fs, ino));
+    struct use u = op_use(&op, inode_of(op.fs, ino));
     int rc;
     u.open_ok = true;
     do {
-        rc = node_use(&op.scope, &u);
+        rc = use_begin(&op.scope, &u);
         if (rc == 0)
             rc = p9_statfs(&op.scope, u.fid, &st);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     if (rc != 0) {
         op_reply_err(&op, rc);
         return;

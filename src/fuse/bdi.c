@@ -1,5 +1,5 @@
 /*
- * readahead.c: the kernel keeps readahead of a FUSE mount at 128 KiB, which on a line of 10 ms is 12 MB/s. Root may
+ * bdi.c: the kernel keeps readahead of a FUSE mount at 128 KiB, which on a line of 10 ms is 12 MB/s. Root may
  * raise it for the device that the mount has.
  */
 #include "fuse/bdi.h"
@@ -15,7 +15,7 @@ static bool is_octal(const char *s)
     return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' && s[2] >= '0' && s[2] <= '7';
 }
 
-void readahead_unescape(char *s)
+void mountinfo_unescape(char *s)
 {
     char *to = s;
 
@@ -29,7 +29,7 @@ void readahead_unescape(char *s)
     *to = 0;
 }
 
-bool readahead_device(const char *mountpoint, char device[32], bool *alone)
+bool mount_device(const char *mountpoint, char device[32], bool *alone)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");
     char *line = NULL, *where;
@@ -41,7 +41,7 @@ bool readahead_device(const char *mountpoint, char device[32], bool *alone)
     while (f != NULL && getline(&line, &size, f) >= 0) {
         if (sscanf(line, "%*s %*s %31s %*s %ms", dev, &where) != 2)
             continue;
-        readahead_unescape(where);
+        mountinfo_unescape(where);
         if (strcmp(where, mountpoint) == 0) {
             memcpy(device, dev, sizeof dev);
             *alone = !found;
@@ -55,12 +55,12 @@ bool readahead_device(const char *mountpoint, char device[32], bool *alone)
     return found;
 }
 
-void readahead_set(const char *mountpoint, unsigned kib)
+void bdi_set_readahead(const char *mountpoint, unsigned kib)
 {
     char device[32], path[80], text[16];
     bool alone;
 
-    if (kib == 0 || !readahead_device(mountpoint, device, &alone))
+    if (kib == 0 || !mount_device(mountpoint, device, &alone))
         return;
     snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", device);
     int fd = open(path, O_WRONLY | O_CLOEXEC);

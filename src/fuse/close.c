@@ -1,5 +1,5 @@
 /*
- * fs_close.c: errors of Tclunk that close(2) should tell of.
+ * close.c: errors of Tclunk that close(2) should tell of.
  *
  * A synthetic file may do what it was told only when it is clunked, and fail then. The kernel asks twice: FLUSH at each close
  * of a descriptor, whose answer the program gets, and RELEASE after the last one, whose answer nobody gets. So if
@@ -82,15 +82,15 @@ static bool is_still_open(const char *name, uint64_t ino)
 
 int close_written(struct op *op, struct file *f)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     char name[P9_MAXNAME + 1];
 
     if (!f->direct || !atomic_load(&f->wrote) || f->handle.fid == NULL || !p9_may_be_synthetic(op->fs->client))
         return 0;
-    if (!tree_name(t, f->handle.node, name) ||
-        is_still_open(name, inode_number(f->handle.node->space, &f->handle.node->qid)))
+    if (!cache_name(cache, f->handle.inode, name) ||
+        is_still_open(name, inode_number(f->handle.inode->space, &f->handle.inode->qid)))
         return 0;
-    struct p9_fid *fid = tree_detach_handle(t, &f->handle);
+    struct p9_fid *fid = cache_detach_handle(cache, &f->handle);
     if (atomic_load(&fid->refs) == 1)
         return p9_fid_clunk(&op->scope, fid);
     p9_fid_put(fid); /* someone asks by it just now */

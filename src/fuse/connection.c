@@ -1,5 +1,5 @@
 /*
- * fs_unread.c: whether there are requests of the kernel's that no operation has begun for.
+ * connection.c: whether there are requests of the kernel's that no operation has begun for.
  *
  * The kernel counts those that are not answered (the connection's file `waiting` in fusectl), and we those that have begun and are not
  * answered. If there are as many, then all have begun. fusectl may not be mounted here: root can have one to himself.
@@ -53,7 +53,7 @@ static int find_connection(const char *mountpoint)
     bool alone;
 
     /* Of several mounts one upon the other ours may be any. */
-    if (!readahead_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
+    if (!mount_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
         return -1;
     int top = open("/sys/fs/fuse/connections", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int dir = open_below(top, minor);

@@ -1,5 +1,5 @@
 /*
- * fs_dir.c: callbacks on open directories.
+ * dir.c: callbacks on open directories.
  *
  * A stream holds one reply of the server's at a time, and answers from it as long as the kernel
  * goes on where it left off; any other position is asked for anew by its cookie. The cookies are the
@@ -25,14 +25,14 @@ enum {
 
 struct stream {
     struct p9_fid *fid; /* open; NULL: the directory is removed, and empty */
-    struct node *node;
+    struct inode *inode;
     pthread_mutex_t mtx; /* guards what follows; held over the server's replies: one reader at a time */
     uint32_t room;       /* bytes at buf */
     uint32_t len, pos;   /* the reply, and the entry that is next in it */
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
-    uint64_t changes;    /* tree_all_changes before it was asked for, */
-    uint64_t asked_ms;   /* and tree_now_ms */
+    uint64_t changes;    /* cache_all_changes before it was asked for, */
+    uint64_t asked_ms;   /* and cache_now_ms */
     uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
     uint64_t known_end;  /* where one that was read ahead ends; 0: not known */
     bool ready;          /* buf was read ahead, and nobody had it yet */
@@ -77,7 +77,7 @@ static void note_names(struct op *op, struct stream *s)
     struct p9_attr attr;
 
     if (s->len == 0)
-        ahead_end(op->fs->ahead, s->listing);
+        lookahead_end(op->fs->lookahead, s->listing);
     for (uint32_t at = 0, used; at < s->len; at += used) {
         used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
         if (used == 0) {
@@ -85,17 +85,17 @@ static void note_names(struct op *op, struct stream *s)
             break;
         }
         if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            ahead_name(op->fs->ahead, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
+            lookahead_name(op->fs->lookahead, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
     }
 }
 
 /* What was read ahead of the directory, if anything: the stream starts with that. */
 static bool take_listing(struct op *op, struct stream *s)
 {
-    struct ahead *a = op->fs->ahead;
+    struct lookahead *a = op->fs->lookahead;
     struct p9_dirent de;
     struct p9_attr attr;
-    struct p9_listing *l = a != NULL ? ahead_open(a, s->node, op_user(op), &s->changes, &s->listing) : NULL;
+    struct p9_listing *l = a != NULL ? lookahead_open(a, s->inode, op_user(op), &s->changes, &s->listing) : NULL;
 
     if (l == NULL || p9_fid_hold(l->fid, true) != 0) {
         p9_listing_free(l);
@@ -114,47 +114,47 @@ static bool take_listing(struct op *op, struct stream *s)
             s->known_end = used > 0 ? de.offset : 0;
         }
         if (l->whole)
-            ahead_end(a, s->listing);
+            lookahead_end(a, s->listing);
     }
     p9_listing_free(l);
     return true;
 }
 
-static int open_dir(struct op *op, struct node *node, struct p9_fid **fid)
+static int open_dir(struct op *op, struct inode *inode, struct p9_fid **fid)
 {
-    struct node_use u = op_use(op, node);
+    struct use u = op_use(op, inode);
     struct p9_opening o = {.flags = O_RDONLY | O_DIRECTORY};
-    int rc = node_open(&op->scope, &u, &o);
+    int rc = use_open(&op->scope, &u, &o);
 
     *fid = rc == 0 ? o.fid : NULL;
     if (rc != -EAGAIN)
         return rc;
     do {
-        rc = node_take(&op->scope, &u);
+        rc = use_take(&op->scope, &u);
         if (rc == 0)
             rc = p9_fid_hold(u.fid, true);
         if (rc == 0)
             rc = p9_open(&op->scope, u.fid, O_RDONLY | O_DIRECTORY);
         if (rc == 0)
             *fid = p9_fid_get(u.fid);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     return rc;
 }
 
 /* The next of many directories that the kernel knows already: it is read, and others with it. */
-static void read_on(struct op *op, struct node *dir)
+static void read_on(struct op *op, struct inode *dir)
 {
-    struct ahead *a = op->fs->ahead;
+    struct lookahead *a = op->fs->lookahead;
     char name[P9_MAXNAME + 1];
-    struct node *above;
+    struct inode *above;
 
-    if (a == NULL || !ahead_lags(a, dir, op_user(op)) || (above = tree_above(op->fs->tree, dir, name)) == NULL)
+    if (a == NULL || !lookahead_lags(a, dir, op_user(op)) || (above = cache_above(op->fs->cache, dir, name)) == NULL)
         return;
-    struct node_use u = op_use(op, above);
-    if (node_use(&op->scope, &u) == 0)
-        ahead_read_on(a, &op->scope, above, u.user, u.fid, u.walked, name);
-    node_again(&u, 0);
-    tree_forget(op->fs->tree, above, 1);
+    struct use u = op_use(op, above);
+    if (use_begin(&op->scope, &u) == 0)
+        lookahead_read_on(a, &op->scope, above, u.user, u.fid, u.walked, name);
+    use_again(&u, 0);
+    cache_forget(op->fs->cache, above, 1);
 }
 
 void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -162,18 +162,18 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct op op;
 
     op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
+    struct inode *inode = inode_of(op.fs, ino);
     uint32_t most = p9_client_reply_max(op.fs->client);
     uint32_t room = most < STREAM_BYTES + STREAM_OVER ? most : STREAM_BYTES;
     struct stream *s = calloc(1, sizeof *s + room);
     int rc = -ENOMEM;
     if (s != NULL) {
-        s->node = node;
+        s->inode = inode;
         s->room = room;
         s->next = UINT64_MAX; /* nowhere yet */
-        read_on(&op, node);
-        rc = take_listing(&op, s) ? 0 : open_dir(&op, node, &s->fid);
-        if (rc == -ESTALE && tree_facts(op.fs->tree, node).gone) /* somebody's working directory */
+        read_on(&op, inode);
+        rc = take_listing(&op, s) ? 0 : open_dir(&op, inode, &s->fid);
+        if (rc == -ESTALE && inode_facts(op.fs->cache, inode).gone) /* somebody's working directory */
             rc = 0;
     }
     if (rc != 0) {
@@ -200,17 +200,17 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
         s->at_start = false;
         return 0;
     }
-    s->changes = tree_all_changes(op->fs->tree);
-    s->asked_ms = tree_now_ms();
+    s->changes = cache_all_changes(op->fs->cache);
+    s->asked_ms = cache_now_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, s->room, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
     if (rc == 0 && s->at_start)
         s->dots = has_dot(s);
-    if (op->fs->ahead == NULL)
+    if (op->fs->lookahead == NULL)
         return rc;
     if (rc == 0 && s->at_start)
-        s->listing = ahead_begin(op->fs->ahead, s->node, op_user(op), s->changes, s->asked_ms);
+        s->listing = lookahead_begin(op->fs->lookahead, s->inode, op_user(op), s->changes, s->asked_ms);
     if (rc == 0)
         note_names(op, s);
     return rc;
@@ -231,7 +231,7 @@ static int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_d
     if (rc != 0)
         return rc;
     if (s->at_start && !s->dots && s->pos == 0 && at != AFTER_DOTDOT) {
-        *de = (struct p9_dirent){.qid = s->node->qid, .type = DT_DIR};
+        *de = (struct p9_dirent){.qid = s->inode->qid, .type = DT_DIR};
         de->name = p9_str(at == AFTER_DOT ? ".." : ".");
         de->offset = at == AFTER_DOT ? AFTER_DOTDOT : AFTER_DOT;
         return 1;
@@ -261,7 +261,7 @@ static bool is_dot(const char *name)
 static unsigned listed_left(const struct op *op, const struct stream *s)
 {
     const struct lifetimes *l = &op->fs->lifetimes;
-    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = tree_now_ms() - s->asked_ms;
+    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = cache_now_ms() - s->asked_ms;
 
     return age < lifetime ? (unsigned)(lifetime - age) : 0;
 }
@@ -272,60 +272,60 @@ static bool is_as_listed(struct op *op, const struct stream *s, const char *name
 {
     struct p9_qid qid;
 
-    if (tree_qid(op->fs->tree, s->node, name, &qid) && behind_busy(op->fs->behind, &qid))
+    if (cache_qid(op->fs->cache, s->inode, name, &qid) && writebehind_busy(op->fs->writebehind, &qid))
         return false;
-    return tree_as_listed(op->fs->tree, s->node, name, s->changes);
+    return cache_as_listed(op->fs->cache, s->inode, name, s->changes);
 }
 
 static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
-                        struct node **node)
+                        struct inode **inode)
 {
     unsigned left = listed_left(op, s);
 
-    if (left == 0 || !is_as_listed(op, s, name) || enter_known(op, s->node, name, attr, NULL, 0, node) != 0)
+    if (left == 0 || !is_as_listed(op, s, name) || enter_known(op, s->inode, name, attr, NULL, 0, inode) != 0)
         return -EAGAIN;
     op->attr_ms = left;
-    tree_confirm(op->fs->tree, *node, s->asked_ms);
+    cache_confirm(op->fs->cache, *inode, s->asked_ms);
     return 0;
 }
 
 /* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
 struct plus {
-    struct node_use dir; /* fid NULL: nothing was asked for ahead */
+    struct use dir; /* fid NULL: nothing was asked for ahead */
     bool begun;
     enum ask ask;
     size_t n;
-    struct node *nodes[];
+    struct inode *inodes[];
 };
 
 /* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply with attributes makes use of them. */
 static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint64_t at)
 {
-    struct ahead *a = op->fs->ahead;
+    struct lookahead *a = op->fs->lookahead;
 
     plus->begun = true;
     if (a == NULL)
         return;
-    plus->dir = op_use(op, s->node);
+    plus->dir = op_use(op, s->inode);
     /* For what it knows the kernel will ask when that is too old. */
-    plus->ask = at != 0 || ahead_expects(a, s->node, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
-    if ((plus->ask != ASK_NOTHING || ahead_has_some(a, s->node, plus->dir.user)) &&
-        node_use(&op->scope, &plus->dir) != 0)
+    plus->ask = at != 0 || lookahead_expects(a, s->inode, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
+    if ((plus->ask != ASK_NOTHING || lookahead_has_some(a, s->inode, plus->dir.user)) &&
+        use_begin(&op->scope, &plus->dir) != 0)
         plus->dir.fid = NULL;
 }
 
-/* The node of an entry, if its attributes are to be had. */
-static struct node *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
-                                struct p9_attr *attr)
+/* The inode of an entry, if its attributes are to be had. */
+static struct inode *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
+                                 struct p9_attr *attr)
 {
-    struct node *node;
+    struct inode *inode;
     int rc = -EAGAIN;
 
     if (plus->dir.fid != NULL)
-        rc = enter_ahead(op, &plus->dir, name, plus->ask, &node, attr);
+        rc = enter_ahead(op, &plus->dir, name, plus->ask, &inode, attr);
     else if (p9_lists_attributes(op->fs->client))
-        rc = enter_listed(op, s, name, attr, &node);
-    return rc == 0 ? node : NULL;
+        rc = enter_listed(op, s, name, attr, &inode);
+    return rc == 0 ? inode : NULL;
 }
 
 /* Adds an entry with its attributes, which the kernel takes for a lookup; a name alone where they are not known. Bytes needed; more
@@ -334,15 +334,15 @@ static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char 
                        const struct p9_dirent *de, struct p9_attr *attr)
 {
     struct fuse_entry_param e = {
-        .attr = {.st_ino = inode_number(s->node->space, &de->qid), .st_mode = DTTOIF(de->type)}};
+        .attr = {.st_ino = inode_number(s->inode->space, &de->qid), .st_mode = DTTOIF(de->type)}};
 
     size_t need = fuse_add_direntry_plus(op->req, NULL, 0, name, &e, (off_t)de->offset);
     if (need > size)
         return need;
-    struct node *node = is_dot(name) ? NULL : enter_entry(op, s, plus, name, attr);
-    if (node != NULL) {
-        plus->nodes[plus->n++] = node;
-        fill_entry(op, node, attr, &e);
+    struct inode *inode = is_dot(name) ? NULL : enter_entry(op, s, plus, name, attr);
+    if (inode != NULL) {
+        plus->inodes[plus->n++] = inode;
+        fill_entry(op, inode, attr, &e);
         op->attr_ms = 0;
     }
     return fuse_add_direntry_plus(op->req, buf, size, name, &e, (off_t)de->offset);
@@ -351,7 +351,7 @@ static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char 
 static size_t add(struct op *op, const struct stream *s, char *buf, size_t size, const char *name,
                   const struct p9_dirent *de)
 {
-    struct stat st = {.st_ino = inode_number(s->node->space, &de->qid), .st_mode = DTTOIF(de->type)};
+    struct stat st = {.st_ino = inode_number(s->inode->space, &de->qid), .st_mode = DTTOIF(de->type)};
 
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
@@ -395,22 +395,22 @@ static struct plus *plus_new(struct op *op, size_t size)
 {
     const struct fuse_entry_param none = {0};
     size_t most = size / fuse_add_direntry_plus(op->req, NULL, 0, "", &none, 0);
-    struct plus *plus = malloc(sizeof *plus + most * sizeof(struct node *));
+    struct plus *plus = malloc(sizeof *plus + most * sizeof(struct inode *));
 
     if (plus != NULL)
         *plus = (struct plus){.n = 0};
     return plus;
 }
 
-/* arrived: the kernel has the nodes. */
+/* arrived: the kernel has the inodes. */
 static void plus_free(struct fs *fs, struct plus *plus, bool arrived)
 {
     if (plus == NULL)
         return;
     for (size_t i = 0; i < plus->n && !arrived; i++)
-        tree_forget(fs->tree, plus->nodes[i], 1);
+        cache_forget(fs->cache, plus->inodes[i], 1);
     if (plus->dir.fid != NULL)
-        node_again(&plus->dir, 0);
+        use_again(&plus->dir, 0);
     free(plus);
 }
 

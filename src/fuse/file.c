@@ -1,5 +1,5 @@
 /*
- * fs_file.c: callbacks on open files.
+ * file.c: callbacks on open files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 struct read_op {
     struct op op;
     struct file *f;
-    struct prefetch_read ahead;
+    struct readahead_read ahead;
     struct p9_io io;
     uint8_t *buf;
 };
@@ -55,7 +55,7 @@ static void read_from_server(struct read_op *r)
                            .buf = r->buf,
                            .offset = r->ahead.offset,
                            .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : size,
-                           .size = tree_facts(r->op.fs->tree, f->handle.node).attr.size,
+                           .size = inode_facts(r->op.fs->cache, f->handle.inode).attr.size,
                            .short_ok = f->direct,
                            .scope = &r->op.scope,
                            .done = read_done,
@@ -63,7 +63,7 @@ static void read_from_server(struct read_op *r)
     p9_read_start(&r->io);
 }
 
-static void prefetched(struct prefetch_read *ahead, int rc)
+static void prefetched(struct readahead_read *ahead, int rc)
 {
     struct read_op *r = (struct read_op *)((char *)ahead - offsetof(struct read_op, ahead));
 
@@ -96,17 +96,17 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         atomic_store(&f->read_start, true);
     r->f = f;
     r->op.any_signal = f->direct;
-    r->op.prefetch = f->prefetch;
-    r->ahead = (struct prefetch_read){
+    r->op.readahead = f->readahead;
+    r->ahead = (struct readahead_read){
         .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = prefetched};
-    int rc = op_settle(&r->op, f->handle.node);
+    int rc = op_settle(&r->op, f->handle.inode);
     if (rc != 0) {
         op_reply_err_now(&r->op, rc);
         read_end(r);
         return;
     }
-    uint64_t known = tree_facts(r->op.fs->tree, f->handle.node).attr.size;
-    if ((fi->flags & O_DIRECT) || !prefetch_read(f->prefetch, &r->ahead, known))
+    uint64_t known = inode_facts(r->op.fs->cache, f->handle.inode).attr.size;
+    if ((fi->flags & O_DIRECT) || !readahead_read(f->readahead, &r->ahead, known))
         read_from_server(r);
 }
 
@@ -117,7 +117,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
  * make two, and a short count of the second's failure: it is for close(2) and fsync(2); until then a writer that had one waits. */
 static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
 {
-    return op->fs->behind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
+    return op->fs->writebehind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
            atomic_load(&f->writer.failed) ||
            ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
@@ -131,20 +131,20 @@ static ssize_t write_through(struct op *op, struct file *f, const char *buf, siz
                        .count = (uint32_t)size,
                        .in_order = (f->handle.flags & O_APPEND) || f->direct,
                        .scope = &op->scope};
-    int rc = op_settle(op, f->handle.node);
+    int rc = op_settle(op, f->handle.inode);
 
     if (rc != 0)
         return rc;
-    tree_changing(op->fs->tree, f->handle.node);
+    cache_changing(op->fs->cache, f->handle.inode);
     ssize_t n = p9_write_wait(&io);
-    tree_changing(op->fs->tree, f->handle.node);
+    cache_changing(op->fs->cache, f->handle.inode);
     /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has only the whole. */
     return n < 0 && io.finished > 0 && !whole ? (ssize_t)io.finished : n;
 }
 
 static ssize_t write_behind(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off)
 {
-    int rc = behind_write(op->fs->behind, &op->scope, &f->writer, f->handle.fid, buf, size, off);
+    int rc = writebehind_write(op->fs->writebehind, &op->scope, &f->writer, f->handle.fid, buf, size, off);
     return rc == 0 ? (ssize_t)size : rc;
 }
 
@@ -161,15 +161,15 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         return;
     }
     atomic_store(&f->wrote, true);
-    if (f->direct && op.fs->ahead != NULL)
-        ahead_doubt(op.fs->ahead);
+    if (f->direct && op.fs->lookahead != NULL)
+        lookahead_doubt(op.fs->lookahead);
     ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
                                              : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {
         op_reply_err_now(&op, (int)n);
         return;
     }
-    tree_wrote(op.fs->tree, f->handle.node, (uint64_t)off + (uint64_t)n);
+    cache_wrote(op.fs->cache, f->handle.inode, (uint64_t)off + (uint64_t)n);
     op_end(&op);
     fuse_reply_write(req, (size_t)n);
 }
@@ -178,12 +178,12 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 
 static void flush_tells(struct op *op, void *f)
 {
-    behind_told(op->fs->behind, &((struct file *)f)->writer, true);
+    writebehind_told(op->fs->writebehind, &((struct file *)f)->writer, true);
 }
 
 static void sync_tells(struct op *op, void *f)
 {
-    behind_sync(op->fs->behind, &((struct file *)f)->writer);
+    writebehind_sync(op->fs->writebehind, &((struct file *)f)->writer);
 }
 
 /* When what was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
@@ -192,7 +192,7 @@ static void reply_settled(struct op *op, struct file *f, int rc, int lost, void 
     const struct answer a = {.kind = ANSWER_ERR, .rc = lost, .sent = sent, .sent_arg = f};
 
     if (lost != 0)
-        op_answer_dropped(op, f->handle.node, true, &a);
+        op_answer_dropped(op, f->handle.inode, true, &a);
     else
         op_reply_err(op, rc);
 }
@@ -205,9 +205,9 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op_begin(&op, req);
     struct file *f = file_of(fi);
     op.user = f->handle.user;
-    int rc = op_settle(&op, f->handle.node);
-    int lost = rc == 0 ? behind_error(op.fs->behind, &f->writer) : 0;
-    behind_told(op.fs->behind, &f->writer, false);
+    int rc = op_settle(&op, f->handle.inode);
+    int lost = rc == 0 ? writebehind_error(op.fs->writebehind, &f->writer) : 0;
+    writebehind_told(op.fs->writebehind, &f->writer, false);
     locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
     reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);
@@ -217,7 +217,7 @@ void log_lost(struct fs *fs, const struct file *f, int rc)
 {
     if (rc == 0)
         return;
-    char *path = tree_path(fs->tree, f->handle.node);
+    char *path = cache_path(fs->cache, f->handle.inode);
     log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
     free(path);
     atomic_store(&fs->lost, true);
@@ -230,9 +230,10 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     (void)ino;
     locks_let_go(fuse_req_userdata(req), file_of(fi));
     op_begin(&op, req);
-    op.user = file_of(fi)->handle.user;                                 /* the kernel does not say who closes */
-    behind_settle(op.fs->behind, NULL, &file_of(fi)->handle.node->qid); /* what an interrupted FLUSH has left */
-    log_lost(op.fs, file_of(fi), behind_lost(op.fs->behind, &file_of(fi)->writer));
+    op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
+    writebehind_settle(op.fs->writebehind, NULL,
+                       &file_of(fi)->handle.inode->qid); /* what an interrupted FLUSH has left */
+    log_lost(op.fs, file_of(fi), writebehind_lost(op.fs->writebehind, &file_of(fi)->writer));
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }
@@ -244,8 +245,8 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     (void)ino;
     op_begin(&op, req);
     struct file *f = file_of(fi);
-    int rc = op_settle(&op, f->handle.node);
-    int lost = rc == 0 ? behind_unsynced(op.fs->behind, &f->writer) : 0;
+    int rc = op_settle(&op, f->handle.inode);
+    int lost = rc == 0 ? writebehind_unsynced(op.fs->writebehind, &f->writer) : 0;
     if (rc == 0 && lost == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
     reply_settled(&op, f, rc, lost, sync_tells);

@@ -31,11 +31,11 @@ enum access {
 
 struct fs {
     struct p9_client *client;
-    struct tree *tree;
-    struct ahead *ahead;           /* NULL in the dialects whose directories give attributes */
-    struct behind *behind;         /* NULL: every write is waited for */
-    struct prefetcher *prefetcher; /* NULL: nothing is read ahead here */
-    struct later *later;           /* closes what is kept open without an owner; NULL: nothing is kept */
+    struct cache *cache;
+    struct lookahead *lookahead;           /* NULL in the dialects whose directories give attributes */
+    struct writebehind *writebehind;       /* NULL: every write is waited for */
+    struct readahead_pool *readahead_pool; /* NULL: nothing is read ahead here */
+    struct timer *timer;                   /* closes what is kept open without an owner; NULL: nothing is kept */
     atomic_int read_at_once; /* whether files that are opened to read are read from their start: above 0 they are */
     struct fuse_session *se;
     enum access access;
@@ -68,13 +68,13 @@ struct fs {
 struct op {
     fuse_req_t req;
     struct fs *fs;
-    struct user *user;         /* NULL until op_user */
-    struct p9_scope scope;     /* where an interrupt goes */
-    struct prefetch *prefetch; /* what a read may wait for; NULL */
-    unsigned attr_ms;          /* how long the entry that is replied holds; 0: as ever */
-    bool attr_unsure;          /* its attributes are made up: the kernel is to ask before it believes them */
-    bool any_signal;           /* interrupts, not only one that kills */
-    bool counted;              /* as begun, and not as answered */
+    struct user *user;           /* NULL until op_user */
+    struct p9_scope scope;       /* where an interrupt goes */
+    struct readahead *readahead; /* what a read may wait for; NULL */
+    unsigned attr_ms;            /* how long the entry that is replied holds; 0: as ever */
+    bool attr_unsure;            /* its attributes are made up: the kernel is to ask before it believes them */
+    bool any_signal;             /* interrupts, not only one that kills */
+    bool counted;                /* as begun, and not as answered */
     bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
 };
 
@@ -87,19 +87,19 @@ struct file {
     atomic_bool wrote, read_start;
     atomic_bool closed_once; /* a descriptor of it was closed: perhaps the last one */
     struct p9_attr opened;   /* its attributes then */
-    uint64_t content;        /* tree_content before that */
+    uint64_t content;        /* cache_content before that */
     struct writer writer;
-    struct prefetch *prefetch; /* NULL: it is not read ahead */
+    struct readahead *readahead; /* NULL: it is not read ahead */
 };
 
-static inline struct node *node_of(struct fs *fs, fuse_ino_t ino)
+static inline struct inode *inode_of(struct fs *fs, fuse_ino_t ino)
 {
-    return ino == FUSE_ROOT_ID ? &fs->tree->root : (struct node *)ino;
+    return ino == FUSE_ROOT_ID ? &fs->cache->root : (struct inode *)ino;
 }
 
-static inline fuse_ino_t ino_of(struct fs *fs, struct node *node)
+static inline fuse_ino_t ino_of(struct fs *fs, struct inode *inode)
 {
-    return node == &fs->tree->root ? FUSE_ROOT_ID : (fuse_ino_t)node;
+    return inode == &fs->cache->root ? FUSE_ROOT_ID : (fuse_ino_t)inode;
 }
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -123,8 +123,8 @@ void op_reply_err_now(struct op *op, int rc);
 /* What an operation is answered. */
 struct answer {
     enum { ANSWER_ERR, ANSWER_ENTRY, ANSWER_ATTR } kind;
-    int rc;            /* 0 or -errno */
-    struct node *node; /* of an entry */
+    int rc;              /* 0 or -errno */
+    struct inode *inode; /* of an entry */
     struct fuse_entry_param entry;
     struct stat attr;
     unsigned attr_ms;
@@ -133,10 +133,10 @@ struct answer {
 };
 /* Answers; not waits: nobody is to be answered any more, and what was counted for it is not. */
 void op_send(struct op *op, const struct answer *a, bool waits);
-/* Answers with an entry that tree_enter gave; takes the reference back if it does not arrive. */
-void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr);
+/* Answers with an entry that cache_enter gave; takes the reference back if it does not arrive. */
+void op_reply_entry(struct op *op, struct inode *inode, const struct p9_attr *attr);
 /* ms: how long the kernel may believe it. */
-void op_reply_attr(struct op *op, const struct node *node, const struct p9_attr *attr, unsigned ms);
+void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_attr *attr, unsigned ms);
 
 /* Whether the process that asks is ending: then what it is told nobody hears. */
 bool op_caller_exits(struct op *op);
@@ -144,31 +144,31 @@ bool op_caller_exits(struct op *op);
 struct user *op_user(struct op *op);
 /* Where all act by one attach: gives what op's user just made to that user and group. `fid` is it. */
 int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid);
-/* nfs-ganesha makes files without the set-user-id, set-group-id and sticky bits: gives node those of the mode, and the
+/* nfs-ganesha makes files without the set-user-id, set-group-id and sticky bits: gives inode those of the mode, and the
  * group (NO_GROUP: any), that it was made with, and *attr what comes of it. What fails is left
  * as the server did it. */
-void as_made(struct op *op, struct node *node, mode_t mode, gid_t gid, struct p9_attr *attr);
-/* Sets node's mode with the rights of who mounted. 0 or -errno. */
-int set_mode_as_mounter(struct op *op, struct node *node, mode_t mode);
+void as_made(struct op *op, struct inode *inode, mode_t mode, gid_t gid, struct p9_attr *attr);
+/* Sets inode's mode with the rights of who mounted. 0 or -errno. */
+int set_mode_as_mounter(struct op *op, struct inode *inode, mode_t mode);
 /* Whether who asks is in that group. */
 bool in_group(fuse_req_t req, gid_t gid);
-/* Waits until what was written to node is acknowledged: before anything that is to see it. 0 or -EINTR. */
-int op_settle(struct op *op, const struct node *node);
-/* A use of node's fid on behalf of op. */
-struct node_use op_use(struct op *op, struct node *node);
+/* Waits until what was written to inode is acknowledged: before anything that is to see it. 0 or -EINTR. */
+int op_settle(struct op *op, const struct inode *inode);
+/* A use of inode's fid on behalf of op. */
+struct use op_use(struct op *op, struct inode *inode);
 
-/* An entry for the kernel: the node's reference must have been counted. */
-void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e);
-void fill_stat(const struct node *node, const struct p9_attr *attr, struct stat *st);
-/* st_ino of what has this qid in a space of numbers, as a node's. */
+/* An entry for the kernel: the inode's reference must have been counted. */
+void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, struct fuse_entry_param *e);
+void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct stat *st);
+/* st_ino of what has this qid in a space of numbers, as a inode's. */
 uint64_t inode_number(uint32_t space, const struct p9_qid *qid);
 
-/* The attributes of a node as they are now on the server; remembered as told. */
-int node_getattr(struct op *op, struct node *node, struct p9_attr *attr);
+/* The attributes of a inode as they are now on the server; remembered as told. */
+int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr);
 /* The group that a new file in dir belongs to: the directory's if that is set-group-id. */
-gid_t group_for_new(struct op *op, struct node *dir);
+gid_t group_for_new(struct op *op, struct inode *dir);
 /* The mode of a new file in dir: a default ACL stands in for the umask. The kernel applies the umask itself without posixacl. */
-mode_t mode_for_new(struct op *op, struct node *dir, mode_t mode);
+mode_t mode_for_new(struct op *op, struct inode *dir, mode_t mode);
 /* nfs-ganesha lets nobody make a file of a group that he is not in on the server: EPERM. Then it is made with the group that
  * he has at home, and given the right one afterwards (as_made). */
 gid_t primary_group(struct op *op);
@@ -176,41 +176,41 @@ gid_t primary_group(struct op *op);
 /* Whether what was just made with that mode, and `group` as for as_made, is such that its attributes need not be asked for; what they
  * should be then. */
 bool is_plain_new(struct op *op, mode_t mode, gid_t group);
-struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct p9_qid *qid, mode_t mode);
-/* The node of dir/name as it is now on the server, one kernel reference counted. */
-int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
+struct p9_attr attr_of_new(struct op *op, struct inode *dir, const struct p9_qid *qid, mode_t mode);
+/* The inode of dir/name as it is now on the server, one kernel reference counted. */
+int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char *name, struct inode **inode,
                struct p9_attr *attr);
 /* The same when the attributes are known already. */
-int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
-                uint64_t walked, struct node **node);
+int enter_known(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
+                uint64_t walked, struct inode **inode);
 
 /* What to ask the server for where it was not asked ahead: nothing, what the kernel does not know yet, anything. */
 enum ask { ASK_NOTHING, ASK_NEW, ASK_ANY };
-/* fs_name.c: the node of a name in the directory u, if its attributes were asked for ahead, or are to be: then op->attr_ms says how
+/* fs_name.c: the inode of a name in the directory u, if its attributes were asked for ahead, or are to be: then op->attr_ms says how
  * long they hold, and one kernel reference is counted. EAGAIN: not so. */
-int enter_ahead(struct op *op, const struct node_use *u, const char *name, enum ask ask, struct node **node,
+int enter_ahead(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
                 struct p9_attr *attr);
 
 /* We changed what dir/name is: what was asked for ahead is no longer so. Once the change is done, before the kernel knows. */
-void name_changed(struct op *op, struct node *dir, const char *name);
+void name_changed(struct op *op, struct inode *dir, const char *name);
 
 /* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
  * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */
-int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced);
+int hide_if_open(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, bool replaced);
 /* Removes dir/name in one message where the server lacks Tunlinkat: by Tremove of the file's cached fid. Only on a server that
  * goes by path: elsewhere the fid may be a file that has another name by now. 0 or -errno; EAGAIN: it was not tried. */
-int remove_by_own_fid(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool is_dir);
+int remove_by_own_fid(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, bool is_dir);
 /* p9_rename, and the tree is told. */
-int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
+int rename_told(struct op *op, struct inode *olddir, struct p9_fid *oldfid, const char *oldname, struct inode *newdir,
                 struct p9_fid *newfid, const char *newname);
 /* A hidden file in dir/name, which for the user is empty and shall go, moves up into dir, or goes. 0; -ENOTEMPTY if there is none,
  * or it cannot be moved. */
-int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name);
+int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name);
 /* fs_close.c: at each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
 int close_written(struct op *op, struct file *f);
 /* fs_open.c: before dir/name is removed or replaced: nobody but who has it open keeps it open. */
-void close_kept(struct op *op, struct node *dir, const char *name);
-/* Closes what was kept open for long, for later_new. */
+void close_kept(struct op *op, struct inode *dir, const char *name);
+/* Closes what was kept open for long, for timer_new. */
 unsigned close_old(void *fs);
 /* fs_file.c: what was written to it came to nothing, rc, and no program may know. 0: nothing did. */
 void log_lost(struct fs *fs, const struct file *f, int rc);
@@ -218,7 +218,7 @@ void log_lost(struct fs *fs, const struct file *f, int rc);
 void close_all(struct fs *fs);
 /* The end of an open file. */
 void drop_file(struct op *op, struct file *f);
-/* tree_drop_handle, and the removal of a hidden file at its last close. */
+/* cache_drop_handle, and the removal of a hidden file at its last close. */
 void drop_handle(struct op *op, struct handle *h);
 
 /* fs_notify.c: what the kernel is told of its own accord: to drop what it has of a file. That waits until its pages are not being read
@@ -226,17 +226,17 @@ void drop_handle(struct op *op, struct handle *h);
 
 /* An answer that waits until the kernel has dropped what it has. Whoever is being killed is answered EINTR before. */
 struct notice {
-    struct op *op;     /* on the heap, as this is */
-    struct node *node; /* which the operation's request keeps; NULL: what was changed by another name alone */
-    bool pages;        /* else its attributes alone */
+    struct op *op;       /* on the heap, as this is */
+    struct inode *inode; /* which the operation's request keeps; NULL: what was changed by another name alone */
+    bool pages;          /* else its attributes alone */
     /* Called by the notifier's thread; waits: it is not answered yet. Frees both. */
     void (*then)(struct notice *n, bool waits);
     bool entering, interrupted, answered; /* the notifier's */
     struct notice *next;
 };
 void notify_then(struct notice *n);
-/* The answer when the kernel has dropped the attributes, or the pages as well, of the node, as in a notice. */
-void op_answer_dropped(struct op *op, struct node *node, bool pages, const struct answer *a);
+/* The answer when the kernel has dropped the attributes, or the pages as well, of the inode, as in a notice. */
+void op_answer_dropped(struct op *op, struct inode *inode, bool pages, const struct answer *a);
 /* The kernel is told of what was changed by another name. */
 void notify_stale(struct fs *fs);
 /* The kernel drops all that it has, some time: where there is no memory to say what. */

@@ -1,5 +1,5 @@
 /*
- * fs_lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
+ * lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
  *
  * The processes of this mount are kept apart here (locks.h), other clients by the server (fs_lock_server.c).
  *
@@ -45,7 +45,7 @@ static int free_here(struct lock_ask *a, struct lock_range *const *list)
 {
     struct fs *fs = a->op.fs;
     enum in_the_way found = what_is_in_the_way(*list, &a->want);
-    uint64_t now = tree_now_ms();
+    uint64_t now = cache_now_ms();
 
     a->unsure = false;
     if (found != PERHAPS || a->wait)
@@ -63,7 +63,7 @@ static int free_here(struct lock_ask *a, struct lock_range *const *list)
 static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
 {
     return (struct locking){
-        .op = &a->op, .locks = a->op.fs->locks, .node = a->f->handle.node, .fl = fl, .f = a->f, .patient = a->wait};
+        .op = &a->op, .locks = a->op.fs->locks, .inode = a->f->handle.inode, .fl = fl, .f = a->f, .patient = a->wait};
 }
 
 /* A file's last unlocking may be on its way to the server. Called with the lock. */
@@ -153,16 +153,16 @@ static int query(struct lock_ask *a, struct file_locks *fl)
 
 int lock_try(struct lock_ask *a)
 {
-    struct file_locks *fl = tree_locks(a->op.fs->tree, a->f->handle.node, true);
+    struct file_locks *fl = cache_locks(a->op.fs->cache, a->f->handle.inode, true);
 
     return fl == NULL ? -ENOMEM : a->query ? query(a, fl) : set(a, fl);
 }
 
 /* ---- giving back at a close --------------------------------------------- */
 
-static void settle(struct op *op, struct node *node, struct file_locks *fl)
+static void settle(struct op *op, struct inode *inode, struct file_locks *fl)
 {
-    struct locking k = {.op = op, .locks = op->fs->locks, .node = node, .fl = fl};
+    struct locking k = {.op = op, .locks = op->fs->locks, .inode = inode, .fl = fl};
 
     if (lock_begin(&k, true) == 0) /* else who has the file gives it back */
         lock_end(&k);
@@ -171,7 +171,7 @@ static void settle(struct op *op, struct node *node, struct file_locks *fl)
 void locks_closed(struct op *op, struct file *f, uint64_t owner)
 {
     struct locks *q = op->fs->locks;
-    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
+    struct file_locks *fl = cache_locks(op->fs->cache, f->handle.inode, false);
 
     atomic_store(&f->closed_once, true);
     if (fl == NULL)
@@ -183,12 +183,12 @@ void locks_closed(struct op *op, struct file *f, uint64_t owner)
         lock_wake(q);
     pthread_mutex_unlock(&q->mtx);
     if (any)
-        settle(op, f->handle.node, fl);
+        settle(op, f->handle.inode, fl);
 }
 
 void locks_let_go(struct fs *fs, struct file *f)
 {
-    struct file_locks *fl = tree_locks(fs->tree, f->handle.node, false);
+    struct file_locks *fl = cache_locks(fs->cache, f->handle.inode, false);
 
     if (fl == NULL)
         return;
@@ -203,7 +203,7 @@ void locks_let_go(struct fs *fs, struct file *f)
 
 void locks_released(struct op *op, struct file *f)
 {
-    struct file_locks *fl = tree_locks(op->fs->tree, f->handle.node, false);
+    struct file_locks *fl = cache_locks(op->fs->cache, f->handle.inode, false);
 
     if (fl == NULL)
         return;
@@ -211,7 +211,7 @@ void locks_released(struct op *op, struct file *f)
     bool owed = fl->owed;
     pthread_mutex_unlock(&op->fs->locks->mtx);
     if (owed)
-        settle(op, f->handle.node, fl);
+        settle(op, f->handle.inode, fl);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */
@@ -241,13 +241,13 @@ static void dropped(struct notice *n, bool waits)
 static bool is_as_it_was(struct lock_ask *a)
 {
     struct fs *fs = a->op.fs;
-    struct node *node = a->f->handle.node;
+    struct inode *inode = a->f->handle.inode;
     struct p9_attr attr;
 
-    if (node_getattr(&a->op, node, &attr) == 0 &&
-        tree_same_content(fs->tree, node, &attr, fs->ignores_version, fs->loose))
+    if (inode_getattr(&a->op, inode, &attr) == 0 &&
+        cache_same_content(fs->cache, inode, &attr, fs->ignores_version, fs->loose))
         return true;
-    tree_others_changed(fs->tree, node);
+    cache_others_changed(fs->cache, inode);
     return false;
 }
 
@@ -257,7 +257,7 @@ void lock_done(struct lock_ask *a, int rc)
         reply(a, rc);
         return;
     }
-    a->notice = (struct notice){.op = &a->op, .node = a->f->handle.node, .pages = true, .then = dropped};
+    a->notice = (struct notice){.op = &a->op, .inode = a->f->handle.inode, .pages = true, .then = dropped};
     notify_then(&a->notice);
 }
 
@@ -300,7 +300,7 @@ static void set_lock(fuse_req_t req, struct fuse_file_info *fi, const struct loc
         return;
     a->flock = flock;
     a->wait = a->op.any_signal = wait;
-    int rc = op_settle(&a->op, a->f->handle.node); /* who gets the lock next is to see what was written under it */
+    int rc = op_settle(&a->op, a->f->handle.inode); /* who gets the lock next is to see what was written under it */
     answer(a, rc == 0 ? lock_try(a) : rc);
 }
 

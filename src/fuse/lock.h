@@ -1,5 +1,5 @@
 /*
- * fs_lock.h: what the files of the locks share.
+ * lock.h: what the files of the locks share.
  *
  *   fs_lock.c         the callbacks; what the processes of this mount have
  *   fs_lock_server.c  what the server holds for them
@@ -9,8 +9,8 @@
  * server holds of a file's locks has that file to himself from lock_begin to lock_end (busy): others wait for it, and can be
  * interrupted. What processes here have may only become less meanwhile. It is taken before the tree's.
  */
-#ifndef FS_LOCK_H
-#define FS_LOCK_H
+#ifndef LOCK_H
+#define LOCK_H
 
 #include "fuse/fs.h"
 
@@ -66,7 +66,7 @@ bool lock_goes_on(const struct lock_ask *a, int rc);
 struct locking {
     struct op *op;
     struct locks *locks;
-    struct node *node;
+    struct inode *inode;
     struct file_locks *fl;
     const struct file *f; /* who asks for a lock; NULL: something is given back */
     bool patient;         /* a server that makes who asks wait may do so: he waits anyway */

@@ -1,5 +1,5 @@
 /*
- * fs_lock_server.c: what the server holds of a file's locks.
+ * lock_server.c: what the server holds of a file's locks.
  *
  * It is told the strongest lock that any process here has on each byte, as one owner's, so that it keeps other clients away. So it also
  * works with a server that locks whole files by fid (diod 1.0.24): there the lock is given back only when none is left.
@@ -33,7 +33,7 @@ struct lock_call {
     struct locks *locks;
     struct p9_scope scope;
     struct lock_range range; /* what the server holds when it has said yes, */
-    struct node *node;       /* of this file; NULL: that is not noted */
+    struct inode *inode;     /* of this file; NULL: that is not noted */
     struct file_locks *fl;
     bool done, left;
     struct lock_call *next;
@@ -93,13 +93,13 @@ static int call_leave(struct locking *k, struct lock_call *c)
 {
     c->left = true;
     LL_PREPEND(k->locks->left, c);
-    if (c->node != NULL) {
-        tree_remember(k->op->fs->tree, c->node);
+    if (c->inode != NULL) {
+        cache_remember(k->op->fs->cache, c->inode);
         c->fl->overdue = true;
         c->fl->overdue_gives = c->range.type == LK_NONE;
     }
     /* Whether it is free by now is not known: nobody is to have it on the strength of what was. */
-    if (c->node != NULL && c->range.type == LK_NONE && locks_set(&c->fl->server, &c->range) != 0)
+    if (c->inode != NULL && c->range.type == LK_NONE && locks_set(&c->fl->server, &c->range) != 0)
         locks_free(&c->fl->server);
     return is_interrupted(k->op) ? -EINTR : -ETIMEDOUT;
 }
@@ -153,7 +153,7 @@ static int ask(struct locking *k, struct p9_fid *fid, uint32_t owner, const stru
     if (c == NULL)
         return -ENOMEM;
     c->range = *range;
-    c->node = noted ? k->node : NULL;
+    c->inode = noted ? k->inode : NULL;
     c->fl = k->fl;
     c->l = (struct p9_locking){.fid = p9_fid_get(fid),
                                .owner = owner,
@@ -182,23 +182,23 @@ int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_l
 
 static int open_as(struct locking *k, struct user *user, int flags, struct p9_fid **fid)
 {
-    struct node_use u = {.tree = k->op->fs->tree, .node = k->node, .user = user};
+    struct use u = {.cache = k->op->fs->cache, .inode = k->inode, .user = user};
     struct p9_opening o = {.flags = flags};
     struct p9_scope *sc = &k->op->scope;
 
     pthread_mutex_unlock(&k->locks->mtx);
-    int rc = node_open(sc, &u, &o);
+    int rc = use_open(sc, &u, &o);
     *fid = o.fid;
     if (rc == -EAGAIN)
         do {
-            rc = node_take(sc, &u);
+            rc = use_take(sc, &u);
             if (rc == 0)
                 rc = p9_fid_hold(u.fid, false);
             if (rc == 0)
                 rc = p9_open(sc, u.fid, flags);
             if (rc == 0)
                 *fid = p9_fid_get(u.fid);
-        } while (node_again(&u, rc));
+        } while (use_again(&u, rc));
     pthread_mutex_lock(&k->locks->mtx);
     return rc;
 }
@@ -209,7 +209,7 @@ static int open_to_write(struct locking *k, struct p9_fid **fid)
     struct user *first = k->f->handle.user, *user = NULL;
     int rc = open_as(k, first, O_RDWR, fid);
 
-    while (rc != 0 && rc != -EINTR && (user = tree_next_opener(k->op->fs->tree, k->node, user)) != NULL)
+    while (rc != 0 && rc != -EINTR && (user = cache_next_opener(k->op->fs->cache, k->inode, user)) != NULL)
         if (user != first)
             rc = open_as(k, user, O_RDWR, fid);
     return rc;
@@ -404,15 +404,15 @@ static int try_ranges(struct locking *k, struct p9_fid *fid)
 static bool locks_ranges(struct locking *k)
 {
     struct fs *fs = k->op->fs;
-    struct node_use u = {.tree = fs->tree,
-                         .node = k->node}; /* by who has it open: to attach would be to ask the server */
+    struct use u = {.cache = fs->cache,
+                    .inode = k->inode}; /* by who has it open: to attach would be to ask the server */
     int known = atomic_load(&fs->lock_ranges);
 
     if (known != 0 || atomic_load(&fs->no_locks))
         return known >= 0;
     u.user = k->f != NULL ? k->f->handle.user : k->op->user;
     pthread_mutex_unlock(&k->locks->mtx);
-    int rc = node_take(&k->op->scope, &u);
+    int rc = use_take(&k->op->scope, &u);
     if (rc == 0 && (rc = p9_open(&k->op->scope, u.fid, O_RDWR)) != 0)
         p9_fid_put(u.fid);
     pthread_mutex_lock(&k->locks->mtx);
@@ -529,7 +529,7 @@ void lock_note_returned(struct fs *fs)
 
     pthread_mutex_lock(&q->mtx);
     for (struct lock_call *c = q->returned; c != NULL; c = c->next) {
-        if (c->node == NULL || !c->fl->overdue)
+        if (c->inode == NULL || !c->fl->overdue)
             continue;
         if (c->l.rc == 0 && locks_set(&c->fl->server, &c->range) != 0)
             continue; /* for lack of memory: the next time */
@@ -547,7 +547,7 @@ static struct lock_call *next_returned(struct locks *q)
     struct lock_call *c;
 
     pthread_mutex_lock(&q->mtx);
-    for (c = q->returned; c != NULL && c->node != NULL && c->fl->overdue;)
+    for (c = q->returned; c != NULL && c->inode != NULL && c->fl->overdue;)
         c = c->next;
     if (c != NULL)
         LL_DELETE(q->returned, c);
@@ -560,12 +560,12 @@ void lock_settle_returned(struct fs *fs)
     struct lock_call *c;
 
     while ((c = next_returned(fs->locks)) != NULL) {
-        struct op op = {.fs = fs, .user = fs->tree->users};
-        struct locking k = {.op = &op, .locks = fs->locks, .node = c->node, .fl = c->fl};
-        if (c->node != NULL && lock_begin(&k, false) == 0)
+        struct op op = {.fs = fs, .user = fs->cache->users};
+        struct locking k = {.op = &op, .locks = fs->locks, .inode = c->inode, .fl = c->fl};
+        if (c->inode != NULL && lock_begin(&k, false) == 0)
             lock_end(&k);
-        if (c->node != NULL)
-            tree_forget(fs->tree, c->node, 1);
+        if (c->inode != NULL)
+            cache_forget(fs->cache, c->inode, 1);
         call_free(c);
     }
 }
@@ -579,14 +579,14 @@ void lock_disown(struct fs *fs)
     q->over = true;
     LL_FOREACH(q->left, c)
     {
-        if (c->node != NULL)
-            tree_forget(fs->tree, c->node, 1);
-        c->node = NULL;
+        if (c->inode != NULL)
+            cache_forget(fs->cache, c->inode, 1);
+        c->inode = NULL;
     }
     while ((c = q->returned) != NULL) {
         LL_DELETE(q->returned, c);
-        if (c->node != NULL)
-            tree_forget(fs->tree, c->node, 1);
+        if (c->inode != NULL)
+            cache_forget(fs->cache, c->inode, 1);
         call_free(c);
     }
     pthread_mutex_unlock(&q->mtx);

@@ -1,5 +1,5 @@
 /*
- * fs_lock_wait.c: those who wait for a lock.
+ * lock_wait.c: those who wait for a lock.
  *
  * They are left to one thread, which tries again when a lock of this mount goes, and at growing intervals of at most a second for those of
  * other clients: no thread of the kernel's requests is held. Who waits is answered by whoever interrupts him; who is being
@@ -37,7 +37,7 @@ void locks_interrupt(struct fs *fs)
 /* Adds to the end of the list those who wait and have something that `a` waits for. False: `owner` has. */
 static bool reach(struct fs *fs, struct lock_ask *a, struct lock_ask **last, uint64_t owner)
 {
-    const struct file_locks *fl = tree_locks(fs->tree, a->f->handle.node, false);
+    const struct file_locks *fl = cache_locks(fs->cache, a->f->handle.inode, false);
     const struct lock_range *r = fl != NULL ? locks_conflict(fl->posix, &a->want) : NULL;
     struct lock_ask *other;
 

@@ -1,5 +1,5 @@
 /*
- * fs_name.c: callbacks that look up, make, move and remove names.
+ * name.c: callbacks that look up, make, move and remove names.
  *
  * What changes a directory is one request that can be interrupted; once it is done, what
  * is asked in order to answer the kernel cannot: the change has happened.
@@ -17,72 +17,72 @@ static int check_name(const char *name)
 }
 
 /* Whether what is asked ahead may tell what dir/name is; what has been written to it and not sent is known here alone. */
-static bool may_look_ahead(struct op *op, struct node *dir, const char *name, bool *known)
+static bool may_look_ahead(struct op *op, struct inode *dir, const char *name, bool *known)
 {
     struct p9_qid qid;
 
-    *known = tree_qid(op->fs->tree, dir, name, &qid);
-    return !*known || !behind_busy(op->fs->behind, &qid);
+    *known = cache_qid(op->fs->cache, dir, name, &qid);
+    return !*known || !writebehind_busy(op->fs->writebehind, &qid);
 }
 
-/* The node of what was found, with one kernel reference counted. changes: tree_all_changes before that, if the name was known. */
-static int enter_found(struct op *op, const struct node_use *u, const char *name, struct ahead_found *found, bool known,
-                       uint64_t changes, struct node **node)
+/* The inode of what was found, with one kernel reference counted. changes: cache_all_changes before that, if the name was known. */
+static int enter_found(struct op *op, const struct use *u, const char *name, struct lookahead_found *found, bool known,
+                       uint64_t changes, struct inode **inode)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     struct p9_fid *open = found->open ? found->fid : NULL, *unopened = found->open ? NULL : found->fid;
 
-    if (enter_known(op, u->node, name, &found->attr, unopened, found->walked, node) != 0) {
-        ahead_no_use(op->fs->ahead, found);
+    if (enter_known(op, u->inode, name, &found->attr, unopened, found->walked, inode) != 0) {
+        lookahead_no_use(op->fs->lookahead, found);
         p9_fid_put(open);
         return -EAGAIN;
     }
     if (open != NULL)
-        tree_keep_open(t, *node, u->user, open, found->walked, &found->attr);
+        cache_keep_open(cache, *inode, u->user, open, found->walked, &found->attr);
     if (!known)
-        changes = tree_changes(t, *node);
-    tree_set_lacks(t, *node, found->lacks, changes, found->left_ms);
-    ahead_keep(op->fs->ahead, *node, u->user, found, changes);
+        changes = cache_changes(cache, *inode);
+    cache_set_lacks(cache, *inode, found->lacks, changes, found->left_ms);
+    lookahead_keep(op->fs->lookahead, *inode, u->user, found, changes);
     op->attr_ms = found->left_ms;
-    tree_confirm(t, *node, found->asked_ms);
+    cache_confirm(cache, *inode, found->asked_ms);
     return 0;
 }
 
-int enter_ahead(struct op *op, const struct node_use *u, const char *name, enum ask ask, struct node **node,
+int enter_ahead(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
                 struct p9_attr *attr)
 {
-    struct ahead *a = op->fs->ahead;
-    struct ahead_found found;
+    struct lookahead *a = op->fs->lookahead;
+    struct lookahead_found found;
     bool known;
 
-    if (!may_look_ahead(op, u->node, name, &known))
+    if (!may_look_ahead(op, u->inode, name, &known))
         return -EAGAIN;
-    uint64_t changes = tree_all_changes(op->fs->tree);
+    uint64_t changes = cache_all_changes(op->fs->cache);
     bool may_ask = ask == ASK_ANY || (ask == ASK_NEW && !known);
-    if (may_ask ? !ahead_look(a, &op->scope, u->node, u->user, u->fid, u->walked, name, &found)
-                : !ahead_take(a, u->node, u->user, u->fid, u->walked, name, &found))
+    if (may_ask ? !lookahead_look(a, &op->scope, u->inode, u->user, u->fid, u->walked, name, &found)
+                : !lookahead_take(a, u->inode, u->user, u->fid, u->walked, name, &found))
         return -EAGAIN;
     *attr = found.attr;
-    return enter_found(op, u, name, &found, known, changes, node);
+    return enter_found(op, u, name, &found, known, changes, inode);
 }
 
-/* Whether the name was listed lately, and is known by now: 0, then *node is it; or that there is none: -ENOENT. -EAGAIN: ask. */
-static int look_ahead(struct op *op, struct node *dir, const char *name, struct node **node, struct p9_attr *attr)
+/* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there is none: -ENOENT. -EAGAIN: ask. */
+static int look_ahead(struct op *op, struct inode *dir, const char *name, struct inode **inode, struct p9_attr *attr)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
 
-    if (op->fs->ahead == NULL)
+    if (op->fs->lookahead == NULL)
         return -EAGAIN;
-    if (ahead_absent(op->fs->ahead, dir, u.user, name)) {
+    if (lookahead_absent(op->fs->lookahead, dir, u.user, name)) {
         op->attr_ms = UINT_MAX; /* it is not new */
         return -ENOENT;
     }
-    if (node_use(&op->scope, &u) != 0)
+    if (use_begin(&op->scope, &u) != 0)
         return -EAGAIN;
-    int rc = enter_ahead(op, &u, name, ASK_ANY, node, attr);
+    int rc = enter_ahead(op, &u, name, ASK_ANY, inode, attr);
     if (rc != 0)
-        ahead_missed(op->fs->ahead, dir, u.user, u.fid, name);
-    node_again(&u, 0);
+        lookahead_missed(op->fs->lookahead, dir, u.user, u.fid, name);
+    use_again(&u, 0);
     return rc;
 }
 
@@ -101,17 +101,17 @@ static void reply_negative(struct op *op)
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct op op;
-    struct node *node;
+    struct inode *inode;
     struct p9_attr attr;
 
     op_begin(&op, req);
     int rc = check_name(name);
     if (rc == 0)
-        rc = look_ahead(&op, node_of(op.fs, parent), name, &node, &attr);
+        rc = look_ahead(&op, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == -EAGAIN)
-        rc = enter_name(&op, &op.scope, node_of(op.fs, parent), name, &node, &attr);
+        rc = enter_name(&op, &op.scope, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == 0)
-        op_reply_entry(&op, node, &attr);
+        op_reply_entry(&op, inode, &attr);
     else if (rc == -ENOENT && op.attr_ms == 0)
         reply_negative(&op);
     else
@@ -122,7 +122,7 @@ void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
     struct fs *fs = fuse_req_userdata(req);
 
-    tree_forget(fs->tree, node_of(fs, ino), nlookup);
+    cache_forget(fs->cache, inode_of(fs, ino), nlookup);
     fuse_reply_none(req);
 }
 
@@ -131,7 +131,7 @@ void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
     struct fs *fs = fuse_req_userdata(req);
 
     for (size_t i = 0; i < count; i++)
-        tree_forget(fs->tree, node_of(fs, forgets[i].ino), forgets[i].nlookup);
+        cache_forget(fs->cache, inode_of(fs, forgets[i].ino), forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
@@ -154,18 +154,18 @@ static int make_in(struct op *op, struct p9_fid *dir, const char *name, const st
     return p9_mknod(&op->scope, dir, name, m->mode, m->rdev, gid, made);
 }
 
-static int own_made(struct op *op, struct node *dir, const char *name)
+static int own_made(struct op *op, struct inode *dir, const char *name)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     struct p9_fid *fid;
 
     if (op->fs->access != ACCESS_CLIENT)
         return 0;
     u.in_dir = true;
-    int rc = node_use(NULL, &u);
+    int rc = use_begin(NULL, &u);
     if (rc == 0)
         rc = p9_walk(NULL, u.fid, 1, &name, &fid);
-    node_again(&u, 0);
+    use_again(&u, 0);
     if (rc != 0)
         return rc;
     rc = give_to_user(op, fid, group_for_new(op, dir));
@@ -176,14 +176,14 @@ static int own_made(struct op *op, struct node *dir, const char *name)
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct making m)
 {
     struct op op;
-    struct node *node;
+    struct inode *inode;
     struct p9_attr attr;
     struct p9_qid made = {.path = 0};
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
 
     op_begin(&op, req);
-    struct node *dir = node_of(op.fs, parent);
-    struct node_use u = op_use(&op, dir);
+    struct inode *dir = inode_of(op.fs, parent);
+    struct use u = op_use(&op, dir);
     int rc = check_name(name);
     if (rc != 0) {
         op_reply_err(&op, rc);
@@ -194,14 +194,14 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     if (m.target == NULL)
         m.mode = mode_for_new(&op, dir, m.mode);
     do {
-        rc = node_use(&op.scope, &u);
+        rc = use_begin(&op.scope, &u);
         if (rc == 0)
             rc = make_in(&op, u.fid, name, &m, gid, &made);
         if (rc == -EPERM) {
             group = gid;
             rc = make_in(&op, u.fid, name, &m, primary_group(&op), &made);
         }
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     name_changed(&op, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
@@ -209,21 +209,21 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     op.attr_unsure = m.target == NULL && m.rdev == 0 && made.path != 0 && is_plain_new(&op, m.mode, group);
     if (rc == 0 && op.attr_unsure) {
         attr = attr_of_new(&op, dir, &made, m.mode);
-        rc = enter_known(&op, dir, name, &attr, NULL, 0, &node);
+        rc = enter_known(&op, dir, name, &attr, NULL, 0, &inode);
         if (rc == 0)
-            tree_confirm(op.fs->tree, node, began);
+            cache_confirm(op.fs->cache, inode, began);
     } else if (rc == 0) {
-        rc = enter_name(&op, NULL, dir, name, &node, &attr);
+        rc = enter_name(&op, NULL, dir, name, &inode, &attr);
         if (rc == 0)
-            as_made(&op, node, m.mode, group, &attr);
+            as_made(&op, inode, m.mode, group, &attr);
     }
     if (rc != 0) {
         op_reply_err(&op, rc);
         return;
     }
-    if (op.fs->ahead != NULL && S_ISDIR(m.mode))
-        ahead_made(op.fs->ahead, node, op_user(&op), began);
-    op_reply_entry(&op, node, &attr);
+    if (op.fs->lookahead != NULL && S_ISDIR(m.mode))
+        lookahead_made(op.fs->lookahead, inode, op_user(&op), began);
+    op_reply_entry(&op, inode, &attr);
 }
 
 void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
@@ -234,7 +234,7 @@ void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct fs *fs = fuse_req_userdata(req);
-    mode_t inherited = tree_facts(fs->tree, node_of(fs, parent)).attr.mode & S_ISGID;
+    mode_t inherited = inode_facts(fs->cache, inode_of(fs, parent)).attr.mode & S_ISGID;
 
     make(req, parent, name, (struct making){.mode = S_IFDIR | mode | inherited});
 }
@@ -248,11 +248,11 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 {
     struct op op;
     struct p9_attr attr;
-    struct node *node, *known;
+    struct inode *inode, *known;
 
     op_begin(&op, req);
-    node = node_of(op.fs, ino);
-    struct node_use dir = op_use(&op, node_of(op.fs, newparent)), file = op_use(&op, node);
+    inode = inode_of(op.fs, ino);
+    struct use dir = op_use(&op, inode_of(op.fs, newparent)), file = op_use(&op, inode);
     int rc = check_name(newname);
     file.check = true;
     if (rc != 0) {
@@ -261,23 +261,23 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
     }
     bool again;
     do {
-        rc = node_use(&op.scope, &dir);
+        rc = use_begin(&op.scope, &dir);
         if (rc == 0)
-            rc = node_use(&op.scope, &file);
+            rc = use_begin(&op.scope, &file);
         if (rc == 0)
             rc = p9_link(&op.scope, dir.fid, file.fid, newname);
-        again = node_again(&dir, rc);
-        again = node_again(&file, rc) || again;
+        again = use_again(&dir, rc);
+        again = use_again(&file, rc) || again;
     } while (again);
-    name_changed(&op, node_of(op.fs, newparent), newname);
-    tree_changing(op.fs->tree, node);
+    name_changed(&op, inode_of(op.fs, newparent), newname);
+    cache_changing(op.fs->cache, inode);
     if (rc == 0) {
         op.scope.interrupted = false; /* it is done: the rest only tells */
-        rc = node_getattr(&op, node, &attr);
+        rc = inode_getattr(&op, inode, &attr);
     }
-    /* Its attributes as just told are how tree_enter knows the other name for the same file. */
+    /* Its attributes as just told are how cache_enter knows the other name for the same file. */
     if (rc == 0)
-        rc = enter_known(&op, node_of(op.fs, newparent), newname, &attr, NULL, 0, &known);
+        rc = enter_known(&op, inode_of(op.fs, newparent), newname, &attr, NULL, 0, &known);
     if (rc == 0)
         op_reply_entry(&op, known, &attr);
     else
@@ -291,12 +291,12 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     struct op op;
 
     op_begin(&op, req);
-    struct node *dir = node_of(op.fs, parent);
-    struct node_use u = op_use(&op, dir);
+    struct inode *dir = inode_of(op.fs, parent);
+    struct use u = op_use(&op, dir);
     int rc;
     u.in_dir = true;
     do {
-        rc = node_use(&op.scope, &u);
+        rc = use_begin(&op.scope, &u);
         close_kept(&op, dir, name);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
@@ -307,9 +307,9 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
             if (go && rc != 0 && rc != -EINTR) /* whatever the fid was: the name counts */
                 rc = p9_unlink(&op.scope, u.fid, name, is_dir);
         } while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     if (rc == 0)
-        tree_unlink(op.fs->tree, dir, name);
+        cache_unlink(op.fs->cache, dir, name);
     name_changed(&op, dir, name);
     op_reply_err(&op, rc > 0 ? 0 : rc);
 }
@@ -324,16 +324,16 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
     remove_name(req, parent, name, true);
 }
 
-static int settle_name(struct op *op, struct node *dir, const char *name)
+static int settle_name(struct op *op, struct inode *dir, const char *name)
 {
     struct p9_qid qid;
 
-    return tree_qid(op->fs->tree, dir, name, &qid) ? behind_settle(op->fs->behind, &op->scope, &qid) : 0;
+    return cache_qid(op->fs->cache, dir, name, &qid) ? writebehind_settle(op->fs->writebehind, &op->scope, &qid) : 0;
 }
 
 /* One end of a rename. */
 struct rename_end {
-    struct node *dir;
+    struct inode *dir;
     struct p9_fid *fid;
     const char *name;
 };
@@ -383,12 +383,12 @@ static int rename_by_link(struct op *op, const struct rename_end *from, const st
 /* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename loses it. */
 static int rename_new(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     struct p9_fid *there;
 
-    tree_rename_begin(t);
+    cache_rename_begin(cache);
     int rc = rename_by_link(op, from, to);
-    tree_rename_end(t, rc == 0, from->dir, from->name, to->dir, to->name);
+    cache_rename_end(cache, rc == 0, from->dir, from->name, to->dir, to->name);
     if (rc != -EOPNOTSUPP)
         return rc;
     rc = p9_walk(&op->scope, to->fid, 1, &to->name, &there);
@@ -405,8 +405,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
     struct op op;
 
     op_begin(&op, req);
-    struct node *olddir = node_of(op.fs, parent), *newdir = node_of(op.fs, newparent);
-    struct node_use from = op_use(&op, olddir), to = op_use(&op, newdir);
+    struct inode *olddir = inode_of(op.fs, parent), *newdir = inode_of(op.fs, newparent);
+    struct use from = op_use(&op, olddir), to = op_use(&op, newdir);
     int rc = flags & ~(unsigned)RENAME_NOREPLACE ? -EINVAL : check_name(newname);
     if (rc == 0)
         rc = settle_name(&op, olddir, name);
@@ -417,17 +417,17 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
     bool again;
     from.in_dir = to.in_dir = true;
     do {
-        rc = node_use(&op.scope, &from);
+        rc = use_begin(&op.scope, &from);
         if (rc == 0)
-            rc = node_use(&op.scope, &to);
+            rc = use_begin(&op.scope, &to);
         close_kept(&op, olddir, name);
         close_kept(&op, newdir, newname);
         if (rc == 0) {
             const struct rename_end p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
             rc = flags & RENAME_NOREPLACE ? rename_new(&op, &p, &q) : rename_over(&op, &p, &q);
         }
-        again = node_again(&from, rc);
-        again = node_again(&to, rc) || again;
+        again = use_again(&from, rc);
+        again = use_again(&to, rc) || again;
     } while (again);
     name_changed(&op, olddir, name);
     name_changed(&op, newdir, newname);
@@ -442,13 +442,13 @@ void fs_readlink(fuse_req_t req, fuse_ino_t ino)
     char target[PATH_MAX + 1];
 
     op_begin(&op, req);
-    struct node_use u = op_use(&op, node_of(op.fs, ino));
+    struct use u = op_use(&op, inode_of(op.fs, ino));
     int rc;
     do {
-        rc = node_use(&op.scope, &u);
+        rc = use_begin(&op.scope, &u);
         if (rc == 0)
             rc = p9_readlink(&op.scope, u.fid, target, sizeof target);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     if (rc != 0) {
         op_reply_err(&op, rc);
         return;

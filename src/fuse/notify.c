@@ -1,5 +1,5 @@
 /*
- * fs_notify.c: what the kernel is told of its own accord: to drop what it has of a file.
+ * notify.c: what the kernel is told of its own accord: to drop what it has of a file.
  *
  * To drop pages the kernel waits until they are not being read or written any more: for answers of ours. So it is told by threads of their
  * own, for which nobody waits: what is to be answered only when nothing old can be read any more is answered by them. What
@@ -30,15 +30,15 @@ struct notifier {
 
 /* ---- the threads -------------------------------------------------------- */
 
-static void tell(struct fs *fs, struct node *node, bool pages)
+static void tell(struct fs *fs, struct inode *inode, bool pages)
 {
-    fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, node), pages ? 0 : -1, 0);
+    fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, inode), pages ? 0 : -1, 0);
 }
 
 static void tell_and_answer(struct lane *l, struct notice *n)
 {
-    if (n->node != NULL)
-        tell(l->fs, n->node, n->pages);
+    if (n->inode != NULL)
+        tell(l->fs, n->inode, n->pages);
     pthread_mutex_lock(&l->mtx);
     bool waits = !n->answered;
     n->answered = true;
@@ -48,27 +48,27 @@ static void tell_and_answer(struct lane *l, struct notice *n)
 
 static void tell_stale(struct fs *fs)
 {
-    struct node *node;
+    struct inode *inode;
 
-    while ((node = tree_next_stale(fs->tree)) != NULL) {
-        tell(fs, node, true);
-        tree_forget(fs->tree, node, 1);
+    while ((inode = cache_next_stale(fs->cache)) != NULL) {
+        tell(fs, inode, true);
+        cache_forget(fs->cache, inode, 1);
     }
 }
 
 static void tell_all(struct fs *fs)
 {
-    struct node *node = NULL;
+    struct inode *inode = NULL;
 
-    while ((node = tree_next(fs->tree, node)) != NULL)
-        tell(fs, node, true);
+    while ((inode = cache_next(fs->cache, inode)) != NULL)
+        tell(fs, inode, true);
 }
 
 /* Called with the lock, which is given up meanwhile. */
 static void work(struct lane *l)
 {
     struct notice *n = l->notices;
-    bool all = l->all, stale = l->stale || (n != NULL && n->node == NULL);
+    bool all = l->all, stale = l->stale || (n != NULL && n->inode == NULL);
 
     if (n != NULL)
         LL_DELETE(l->notices, n);
@@ -102,7 +102,7 @@ static void *lane_main(void *arg)
 
 static struct lane *lane_of(const struct notice *n)
 {
-    return &n->op->fs->notifier->lanes[n->node != NULL && !n->pages ? ATTRIBUTES : PAGES];
+    return &n->op->fs->notifier->lanes[n->inode != NULL && !n->pages ? ATTRIBUTES : PAGES];
 }
 
 /* Called with the lock: when it is given up the notice may be gone. */
@@ -184,7 +184,7 @@ static void reply_late(struct notice *n, bool waits)
     free(l);
 }
 
-void op_answer_dropped(struct op *op, struct node *node, bool pages, const struct answer *a)
+void op_answer_dropped(struct op *op, struct inode *inode, bool pages, const struct answer *a)
 {
     struct late *l = calloc(1, sizeof *l);
 
@@ -197,7 +197,7 @@ void op_answer_dropped(struct op *op, struct node *node, bool pages, const struc
     }
     l->op = *op;
     l->answer = *a;
-    l->notice = (struct notice){.op = &l->op, .node = node, .pages = pages, .then = reply_late};
+    l->notice = (struct notice){.op = &l->op, .inode = inode, .pages = pages, .then = reply_late};
     notify_then(&l->notice);
 }
 

@@ -1,5 +1,5 @@
 /*
- * fs.c: the start of the FUSE layer: operations under way, interrupts, and the
+ * op.c: the start of the FUSE layer: operations under way, interrupts, and the
  * helpers that the families of callbacks share.
  */
 #include "fuse/fs.h"
@@ -69,8 +69,8 @@ static void on_interrupt(fuse_req_t req, void *arg)
     (void)req;
     if (op_should_end(op))
         op_interrupt(op);
-    behind_wake(op->fs->behind);
-    prefetch_interrupt(op->prefetch);
+    writebehind_wake(op->fs->writebehind);
+    readahead_interrupt(op->readahead);
 }
 
 void op_begin(struct op *op, fuse_req_t req)
@@ -113,7 +113,7 @@ static struct user *attach_user(struct op *op, uid_t uid)
     const char *name = find_person(uid, &p) ? p.pw.pw_name : "";
     if (auth_attach(&op->scope, fs->client, fs->auth, name, uid, fs->aname, &root, NULL) != 0)
         return NULL;
-    return tree_user(fs->tree, uid, root);
+    return cache_user(fs->cache, uid, root);
 }
 
 struct user *op_user(struct op *op)
@@ -124,11 +124,11 @@ struct user *op_user(struct op *op)
         return op->user;
     uid_t uid = fuse_req_ctx(op->req)->uid;
     if (fs->access == ACCESS_USER) {
-        op->user = tree_user(fs->tree, uid, NULL);
+        op->user = cache_user(fs->cache, uid, NULL);
         if (op->user == NULL)
             op->user = attach_user(op, uid);
     } else if (fs->access != ACCESS_ONE || uid == fs->only_uid) {
-        op->user = fs->tree->users;
+        op->user = fs->cache->users;
     }
     return op->user;
 }
@@ -138,7 +138,7 @@ int give_to_user(struct op *op, struct p9_fid *fid, gid_t gid)
     const struct p9_setattr set = {
         .valid = P9_SETATTR_UID | P9_SETATTR_GID, .uid = fuse_req_ctx(op->req)->uid, .gid = gid};
 
-    if (op->fs->access != ACCESS_CLIENT || set.uid == op->fs->tree->users->uid)
+    if (op->fs->access != ACCESS_CLIENT || set.uid == op->fs->cache->users->uid)
         return 0;
     return p9_setattr(NULL, fid, &set);
 }
@@ -147,7 +147,7 @@ void op_end(struct op *op)
 {
     fuse_req_interrupt_func(op->req, NULL, NULL);
     count_answered(op);
-    if (atomic_load(&op->fs->tree->has_stale))
+    if (atomic_load(&op->fs->cache->has_stale))
         notify_stale(op->fs);
 }
 
@@ -170,13 +170,13 @@ void op_send(struct op *op, const struct answer *a, bool waits)
     else if (waits)
         rc = fuse_reply_entry(op->req, &a->entry);
     if (a->kind == ANSWER_ENTRY && rc == -ENOENT)
-        tree_forget(op->fs->tree, a->node, 1);
+        cache_forget(op->fs->cache, a->inode, 1);
 }
 
 /* Whoever is answered that something has changed does not find the old under another name. */
 static void answer(struct op *op, const struct answer *a)
 {
-    if (atomic_load(&op->fs->tree->has_stale) && op->fs->notifier != NULL)
+    if (atomic_load(&op->fs->cache->has_stale) && op->fs->notifier != NULL)
         op_answer_dropped(op, NULL, false, a);
     else
         op_send(op, a, true);
@@ -194,31 +194,31 @@ void op_reply_err_now(struct op *op, int rc)
     op_send(op, &(struct answer){.kind = ANSWER_ERR, .rc = rc == -ENOSYS ? -EOPNOTSUPP : rc}, true);
 }
 
-void op_reply_entry(struct op *op, struct node *node, const struct p9_attr *attr)
+void op_reply_entry(struct op *op, struct inode *inode, const struct p9_attr *attr)
 {
-    struct answer a = {.kind = ANSWER_ENTRY, .node = node};
+    struct answer a = {.kind = ANSWER_ENTRY, .inode = inode};
 
-    fill_entry(op, node, attr, &a.entry);
+    fill_entry(op, inode, attr, &a.entry);
     answer(op, &a);
 }
 
-void op_reply_attr(struct op *op, const struct node *node, const struct p9_attr *attr, unsigned ms)
+void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_attr *attr, unsigned ms)
 {
     struct answer a = {.kind = ANSWER_ATTR, .attr_ms = ms};
 
-    fill_stat(node, attr, &a.attr);
+    fill_stat(inode, attr, &a.attr);
     answer(op, &a);
 }
 
-int op_settle(struct op *op, const struct node *node)
+int op_settle(struct op *op, const struct inode *inode)
 {
-    return behind_settle(op->fs->behind, &op->scope, &node->qid);
+    return writebehind_settle(op->fs->writebehind, &op->scope, &inode->qid);
 }
 
-struct node_use op_use(struct op *op, struct node *node)
+struct use op_use(struct op *op, struct inode *inode)
 {
-    return (struct node_use){
-        .tree = op->fs->tree, .node = node, .user = op_user(op), .check_ms = op->fs->lifetimes.attr};
+    return (struct use){
+        .cache = op->fs->cache, .inode = inode, .user = op_user(op), .check_ms = op->fs->lifetimes.attr};
 }
 
 /* ---- attributes --------------------------------------------------------- */
@@ -238,10 +238,10 @@ uint64_t inode_number(uint32_t space, const struct p9_qid *qid)
     return n != 0 ? n : UINT64_MAX; /* 0 means "no file" to many programs */
 }
 
-void fill_stat(const struct node *node, const struct p9_attr *attr, struct stat *st)
+void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct stat *st)
 {
     *st = (struct stat){
-        .st_ino = inode_number(node->space, &attr->qid),
+        .st_ino = inode_number(inode->space, &attr->qid),
         .st_mode = attr->mode,
         .st_nlink = attr->nlink,
         .st_uid = attr->uid,
@@ -256,16 +256,16 @@ void fill_stat(const struct node *node, const struct p9_attr *attr, struct stat 
     };
 }
 
-void fill_entry(struct op *op, struct node *node, const struct p9_attr *attr, struct fuse_entry_param *e)
+void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, struct fuse_entry_param *e)
 {
     const struct lifetimes *l = &op->fs->lifetimes;
 
-    *e = (struct fuse_entry_param){.ino = ino_of(op->fs, node),
+    *e = (struct fuse_entry_param){.ino = ino_of(op->fs, inode),
                                    .attr_timeout = (op->attr_ms != 0 ? op->attr_ms : l->attr) / 1000.0,
                                    .entry_timeout = (op->attr_ms != 0 ? op->attr_ms : l->entry) / 1000.0};
     if (op->attr_unsure)
         e->attr_timeout = 0;
-    fill_stat(node, attr, &e->attr);
+    fill_stat(inode, attr, &e->attr);
 }
 
 /* Whether the file has a byte there: 1, 0, or -errno. */
@@ -295,10 +295,10 @@ static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
 
 /* Others have replaced or removed the file, and the server no longer finds it by its path. Who has it open may read on, by what was
  * known last: with one link less, and as long as reading shows it to be. */
-static int attr_of_lost(struct op *op, struct node *node, const struct node_facts *facts, struct p9_attr *attr)
+static int attr_of_lost(struct op *op, struct inode *inode, const struct inode_facts *facts, struct p9_attr *attr)
 {
-    struct tree *t = op->fs->tree;
-    struct p9_fid *fid = S_ISREG(facts->attr.mode) && facts->attr.size > 0 ? tree_reading_fid(t, node) : NULL;
+    struct cache *cache = op->fs->cache;
+    struct p9_fid *fid = S_ISREG(facts->attr.mode) && facts->attr.size > 0 ? cache_reading_fid(cache, inode) : NULL;
 
     *attr = facts->attr;
     int rc = fid != NULL ? size_by_reading(op, fid, &attr->size) : 0;
@@ -306,38 +306,38 @@ static int attr_of_lost(struct op *op, struct node *node, const struct node_fact
     if (rc != 0)
         return rc;
     if (attr->size != facts->attr.size)
-        tree_told(t, node, attr);
+        cache_told(cache, inode, attr);
     if (!facts->nameless && attr->nlink > 0)
         attr->nlink--;
     return 0;
 }
 
-int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
+int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
 {
-    struct node_use u = op_use(op, node);
-    uint64_t began = tree_now_ms();
-    int rc = op_settle(op, node);
+    struct use u = op_use(op, inode);
+    uint64_t began = cache_now_ms();
+    int rc = op_settle(op, inode);
 
     if (rc != 0)
         return rc;
     u.open_ok = true;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         if (rc == 0)
             rc = p9_getattr(&op->scope, u.fid, attr);
-        if (rc == 0 && !qid_same_file(&attr->qid, &node->qid))
+        if (rc == 0 && !qid_same_file(&attr->qid, &inode->qid))
             rc = -ESTALE;
-    } while (node_again(&u, rc));
-    struct node_facts facts = tree_facts(op->fs->tree, node);
+    } while (use_again(&u, rc));
+    struct inode_facts facts = inode_facts(op->fs->cache, inode);
     if (rc == -ESTALE && facts.gone) { /* someone's working directory, or a fifo that the kernel has open */
         *attr = facts.attr;
         return 0;
     }
     if ((rc == -ESTALE || rc == -ENOENT) && facts.is_open)
-        return attr_of_lost(op, node, &facts, attr);
+        return attr_of_lost(op, inode, &facts, attr);
     if (rc == 0) {
-        tree_confirm(op->fs->tree, node, began);
-        tree_told(op->fs->tree, node, attr);
+        cache_confirm(op->fs->cache, inode, began);
+        cache_told(op->fs->cache, inode, attr);
     }
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* that name is ours */
@@ -346,28 +346,28 @@ int node_getattr(struct op *op, struct node *node, struct p9_attr *attr)
     return rc;
 }
 
-gid_t group_for_new(struct op *op, struct node *dir)
+gid_t group_for_new(struct op *op, struct inode *dir)
 {
-    struct node_facts facts = tree_facts(op->fs->tree, dir);
+    struct inode_facts facts = inode_facts(op->fs->cache, dir);
 
     return facts.attr.mode & S_ISGID ? facts.attr.gid : fuse_req_ctx(op->req)->gid;
 }
 
-static bool has_default_acl(struct op *op, struct node *dir)
+static bool has_default_acl(struct op *op, struct inode *dir)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     ssize_t n;
 
     u.open_ok = true;
     do {
-        n = node_use(&op->scope, &u);
+        n = use_begin(&op->scope, &u);
         if (n == 0)
             n = p9_getxattr(&op->scope, u.fid, "system.posix_acl_default", NULL, 0, NULL);
-    } while (node_again(&u, n < 0 ? (int)n : 0));
+    } while (use_again(&u, n < 0 ? (int)n : 0));
     return n > 0;
 }
 
-mode_t mode_for_new(struct op *op, struct node *dir, mode_t mode)
+mode_t mode_for_new(struct op *op, struct inode *dir, mode_t mode)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(op->req);
 
@@ -390,7 +390,7 @@ bool is_plain_new(struct op *op, mode_t mode, gid_t group)
            group == NO_GROUP;
 }
 
-struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct p9_qid *qid, mode_t mode)
+struct p9_attr attr_of_new(struct op *op, struct inode *dir, const struct p9_qid *qid, mode_t mode)
 {
     struct p9_attr attr = {.qid = *qid,
                            .mode = mode,
@@ -404,34 +404,34 @@ struct p9_attr attr_of_new(struct op *op, struct node *dir, const struct p9_qid 
     return attr;
 }
 
-void name_changed(struct op *op, struct node *dir, const char *name)
+void name_changed(struct op *op, struct inode *dir, const char *name)
 {
-    tree_changing(op->fs->tree, dir);
-    if (op->fs->ahead != NULL)
-        ahead_forget(op->fs->ahead, dir, name);
+    cache_changing(op->fs->cache, dir);
+    if (op->fs->lookahead != NULL)
+        lookahead_forget(op->fs->lookahead, dir, name);
 }
 
-/* ---- names to nodes ----------------------------------------------------- */
+/* ---- names to inodes ----------------------------------------------------- */
 
 /* Whether dir/name is the file with this qid now. */
-static bool is_there(struct op *op, struct node *dir, const char *name, const struct p9_qid *qid)
+static bool is_there(struct op *op, struct inode *dir, const char *name, const struct p9_qid *qid)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     struct p9_fid *fid = NULL;
-    int rc = node_use(&op->scope, &u);
+    int rc = use_begin(&op->scope, &u);
 
     if (rc == 0)
         rc = p9_walk(&op->scope, u.fid, 1, &name, &fid);
     bool same = rc == 0 && qid_same_file(&fid->qid, qid);
     p9_fid_put(fid);
-    node_again(&u, 0);
+    use_again(&u, 0);
     return same;
 }
 
-static int walk_again(struct op *op, struct node *node, uint64_t *clock)
+static int walk_again(struct op *op, struct inode *inode, uint64_t *clock)
 {
-    struct node_use u = op_use(op, node);
-    int rc = node == &op->fs->tree->root ? 0 : node_walk_again(&op->scope, &u);
+    struct use u = op_use(op, inode);
+    int rc = inode == &op->fs->cache->root ? 0 : use_walk_again(&op->scope, &u);
 
     *clock = u.walked;
     return rc;
@@ -439,10 +439,10 @@ static int walk_again(struct op *op, struct node *node, uint64_t *clock)
 
 /* A directory has one name. One with its qid elsewhere has been moved from there; or both are there, as the server exports another
  * device, and repeats its numbers. What is there is walked to before and after the other: it may be moving just now. */
-static void look_elsewhere(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr)
+static void look_elsewhere(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr)
 {
-    struct tree *t = op->fs->tree;
-    struct node *other = tree_other_place(t, dir, name, attr);
+    struct cache *cache = op->fs->cache;
+    struct inode *other = cache_other_place(cache, dir, name, attr);
 
     if (other == NULL)
         return;
@@ -453,56 +453,56 @@ static void look_elsewhere(struct op *op, struct node *dir, const char *name, co
     else if (rc == 0)
         rc = -EAGAIN;
     if (rc == 0)
-        tree_add_place(t, dir, name);
+        cache_add_place(cache, dir, name);
     else if (rc == -ENOENT || rc == -ESTALE)
-        tree_cut(t, other, clock);
-    tree_forget(t, other, 1);
+        cache_cut(cache, other, clock);
+    cache_forget(cache, other, 1);
 }
 
-int enter_known(struct op *op, struct node *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
-                uint64_t walked, struct node **node)
+int enter_known(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr, struct p9_fid *fid,
+                uint64_t walked, struct inode **inode)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     struct p9_attr now;
 
     if (S_ISDIR(attr->mode))
         look_elsewhere(op, dir, name, attr);
-    struct node *twin = tree_outdated_twin(t, attr);
+    struct inode *twin = cache_outdated_twin(cache, attr);
 
     if (twin != NULL) {
-        node_getattr(op, twin, &now);
-        tree_forget(t, twin, 1);
+        inode_getattr(op, twin, &now);
+        cache_forget(cache, twin, 1);
     }
-    *node = tree_enter(t, dir, name, attr, fid, op_user(op), walked);
-    return *node != NULL ? 0 : -ENOMEM;
+    *inode = cache_enter(cache, dir, name, attr, fid, op_user(op), walked);
+    return *inode != NULL ? 0 : -ENOMEM;
 }
 
-int enter_name(struct op *op, struct p9_scope *sc, struct node *dir, const char *name, struct node **node,
+int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char *name, struct inode **inode,
                struct p9_attr *attr)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     struct p9_fid *fid = NULL;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
     int rc;
 
     u.in_dir = true;
     do {
-        rc = node_use(sc, &u);
+        rc = use_begin(sc, &u);
         if (rc == 0)
             rc = p9_walk(sc, u.fid, 1, &name, &fid);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     if (rc != 0)
         return rc;
-    rc = behind_settle(op->fs->behind, sc, &fid->qid);
+    rc = writebehind_settle(op->fs->writebehind, sc, &fid->qid);
     if (rc == 0)
         rc = p9_getattr(sc, fid, attr);
     if (rc != 0) {
         p9_fid_put(fid);
         return rc;
     }
-    rc = enter_known(op, dir, name, attr, fid, u.walked, node);
+    rc = enter_known(op, dir, name, attr, fid, u.walked, inode);
     if (rc == 0)
-        tree_confirm(op->fs->tree, *node, began);
+        cache_confirm(op->fs->cache, *inode, began);
     return rc;
 }
 
@@ -524,7 +524,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     if (p9_lists_attributes(fs->client))
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
-    else if (fs->ahead != NULL)
+    else if (fs->lookahead != NULL)
         conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     connection_find(fs);
     fs->is_ready = fs->ready(fs);

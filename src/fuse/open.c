@@ -1,5 +1,5 @@
 /*
- * fs_open.c: callbacks that open and create files.
+ * open.c: callbacks that open and create files.
  *
  * OPEN looks the file up by its name again, so that what is opened is what has the name now:
  * if that is another file the answer is ESTALE, and the kernel looks the name up again. The
@@ -47,7 +47,7 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
         return 0;
     set.mode = attr->mode & 07777 & ~(mode_t)(S_ISUID | (attr->mode & S_IXGRP ? S_ISGID : 0));
     if (fuse_req_ctx(op->req)->uid != 0 && set.mode != (attr->mode & 07777)) /* truncating takes the privileges away */
-        set_mode_as_mounter(op, f->handle.node, set.mode);
+        set_mode_as_mounter(op, f->handle.inode, set.mode);
     if (attr->size == 0 && p9_open_truncates(op->fs->client))
         return 0;
     rc = p9_setattr(&op->scope, f->handle.fid, &set);
@@ -57,100 +57,100 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
 }
 
 /* Where files are opened one after the other, which are next. */
-static void choose_next(struct op *op, struct node *node, struct ahead_files *next)
+static void choose_next(struct op *op, struct inode *inode, struct lookahead_files *next)
 {
     char name[P9_MAXNAME + 1];
-    struct node *dir = tree_above(op->fs->tree, node, name);
+    struct inode *dir = cache_above(op->fs->cache, inode, name);
 
     if (dir == NULL)
         return;
-    ahead_files_begin(op->fs->ahead, dir, op_user(op), name, next);
-    tree_forget(op->fs->tree, dir, 1);
+    lookahead_files_begin(op->fs->lookahead, dir, op_user(op), name, next);
+    cache_forget(op->fs->cache, dir, 1);
 }
 
 /* How much of the file should be read with its opening: all, if it is small, was not read before, and others were read. */
-static uint32_t wants_first(struct op *op, struct node *node)
+static uint32_t wants_first(struct op *op, struct inode *inode)
 {
-    uint64_t size = tree_facts(op->fs->tree, node).attr.size;
+    uint64_t size = inode_facts(op->fs->cache, inode).attr.size;
 
-    if (op->fs->prefetcher == NULL || atomic_load(&op->fs->read_at_once) <= 0 || size > FIRST_READ ||
-        tree_may_be_cached(op->fs->tree, node))
+    if (op->fs->readahead_pool == NULL || atomic_load(&op->fs->read_at_once) <= 0 || size > FIRST_READ ||
+        cache_may_be_cached(op->fs->cache, inode))
         return 0;
     return (uint32_t)size;
 }
 
 /* Before who writes does so the kernel asks for the file's capability, which it would take: that is asked for with the opening. */
-static bool asks_capability(struct op *op, struct node *node, int flags, struct p9_xattrs_too *too)
+static bool asks_capability(struct op *op, struct inode *inode, int flags, struct p9_xattrs_too *too)
 {
     struct fs *fs = op->fs;
 
-    if (tree_reads_only(flags & (O_ACCMODE | O_TRUNC)) || atomic_load(&fs->no_capability) ||
-        tree_uncapped(fs->tree, node, fs->lifetimes.attr) != 0)
+    if (cache_reads_only(flags & (O_ACCMODE | O_TRUNC)) || atomic_load(&fs->no_capability) ||
+        cache_uncapped(fs->cache, inode, fs->lifetimes.attr) != 0)
         return false;
     too->names[0] = capability;
     return true;
 }
 
-static void note_capability(struct op *op, struct node *node, const struct cap_question *q,
+static void note_capability(struct op *op, struct inode *inode, const struct cap_question *q,
                             const struct p9_xattrs_too *too)
 {
-    tree_cap_answered(op->fs->tree, node, q, too->lacks[0]);
+    cache_cap_answered(op->fs->cache, inode, q, too->lacks[0]);
     if (too->lacks[0] == -EOPNOTSUPP)
         atomic_store(&op->fs->no_capability, true);
 }
 
 static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr *attr, struct p9_xattrs_too *too)
 {
-    struct tree *t = op->fs->tree;
-    struct node *node = f->handle.node;
-    struct cap_question q = tree_cap_asked(t, node);
-    struct p9_fid *unopened = tree_cached_fid(t, node, op_user(op));
+    struct cache *cache = op->fs->cache;
+    struct inode *inode = f->handle.inode;
+    struct cap_question q = cache_cap_asked(cache, inode);
+    struct p9_fid *unopened = cache_cached_fid(cache, inode, op_user(op));
     int rc = p9_getattr_too(&op->scope, f->handle.fid, attr, unopened, too);
 
     p9_fid_put(unopened);
     if (rc == 0)
-        note_capability(op, node, &q, too);
+        note_capability(op, inode, &q, too);
     return rc;
 }
 
 /* In one round trip, if the file is known well enough. o->first, which may be NULL, is the caller's. */
-static int open_at_once(struct op *op, struct node_use *u, struct file *f, struct p9_opening *o)
+static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_opening *o)
 {
-    struct ahead_files next = {.n = 0};
-    bool reads = tree_reads_only(f->handle.flags);
+    struct lookahead_files next = {.n = 0};
+    bool reads = cache_reads_only(f->handle.flags);
 
     if (f->handle.flags & O_TRUNC)
         return -EAGAIN;
     o->flags = f->handle.flags;
-    if (reads && op->fs->later != NULL) {
-        choose_next(op, u->node, &next);
+    if (reads && op->fs->timer != NULL) {
+        choose_next(op, u->inode, &next);
         memcpy(o->too, next.fids, sizeof o->too);
         o->ntoo = next.n;
-        o->first_size = wants_first(op, u->node);
+        o->first_size = wants_first(op, u->inode);
         o->first = o->first_size > 0 ? malloc(o->first_size) : NULL;
     }
-    int rc = node_open(&op->scope, u, o);
+    int rc = use_open(&op->scope, u, o);
     memcpy(next.fids, o->too, sizeof next.fids);
     if (next.n > 0) {
-        ahead_files_end(op->fs->ahead, &next);
-        later_in(op->fs->later, tree_keep_ms(op->fs->tree));
+        lookahead_files_end(op->fs->lookahead, &next);
+        timer_arm(op->fs->timer, cache_keep_ms(op->fs->cache));
     }
     return rc;
 }
 
 /* Of a file without a name: one that is open already serves again; else what was kept when it lost its name is opened, if the server
  * still has the file then. Not to truncate: whether it is that file is seen afterwards. */
-static int open_unnamed(struct op *op, struct node *node, struct file *f)
+static int open_unnamed(struct op *op, struct inode *inode, struct file *f)
 {
-    struct node_use u = op_use(op, node);
+    struct use u = op_use(op, inode);
     struct p9_fid *fid;
     int rc;
 
-    f->handle.fid = tree_open_unnamed(op->fs->tree, node, u.user, f->handle.flags);
+    f->handle.fid = cache_open_unnamed(op->fs->cache, inode, u.user, f->handle.flags);
     if (f->handle.fid != NULL)
         return 0;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         if (rc == 0)
             rc = p9_walk(&op->scope, u.fid, 0, NULL, &fid);
         if (rc == 0) {
@@ -160,50 +160,50 @@ static int open_unnamed(struct op *op, struct node *node, struct file *f)
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
             p9_fid_put(fid);
         }
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     return rc;
 }
 
-static int open_walked(struct op *op, struct node_use *u, struct file *f)
+static int open_walked(struct op *op, struct use *u, struct file *f)
 {
     int rc;
 
     do {
-        rc = node_take(&op->scope, u);
+        rc = use_take(&op->scope, u);
         if (rc == 0)
             rc = p9_fid_hold(u->fid, false);
         if (rc == 0)
             rc = p9_open(&op->scope, u->fid, f->handle.flags);
         if (rc == 0)
             f->handle.fid = p9_fid_get(u->fid);
-    } while (node_again(u, rc));
+    } while (use_again(u, rc));
     return rc;
 }
 
-static int open_by_name(struct op *op, struct node *node, struct file *f, struct p9_opening *o)
+static int open_by_name(struct op *op, struct inode *inode, struct file *f, struct p9_opening *o)
 {
-    struct node_use u = op_use(op, node);
+    struct use u = op_use(op, inode);
     struct p9_attr *attr = &o->attr;
-    struct cap_question q = tree_cap_asked(op->fs->tree, node);
-    bool asks = asks_capability(op, node, f->handle.flags, &o->xattrs);
+    struct cap_question q = cache_cap_asked(op->fs->cache, inode);
+    bool asks = asks_capability(op, inode, f->handle.flags, &o->xattrs);
     int rc = open_at_once(op, &u, f, o);
 
-    f->handle.node = node;
+    f->handle.inode = inode;
     f->handle.walked = u.walked;
     if (rc == 0) {
         f->handle.fid = o->fid;
         if (asks)
-            note_capability(op, node, &q, &o->xattrs);
+            note_capability(op, inode, &q, &o->xattrs);
         return 0;
     }
     o->first_got = 0;
     if (rc == -EINTR || rc == -ENFILE)
         return rc;
-    rc = tree_facts(op->fs->tree, node).nameless ? open_unnamed(op, node, f) : open_walked(op, &u, f);
+    rc = inode_facts(op->fs->cache, inode).nameless ? open_unnamed(op, inode, f) : open_walked(op, &u, f);
     if (rc != 0)
         return rc;
     f->handle.walked = u.walked;
-    if (!qid_same_file(&f->handle.fid->qid, &node->qid))
+    if (!qid_same_file(&f->handle.fid->qid, &inode->qid))
         return -ESTALE;
     if (asks)
         rc = getattr_and_capability(op, f, attr, &o->xattrs);
@@ -234,15 +234,15 @@ static bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi
 
     f->direct = is_synthetic(op->fs, f, attr);
     fi->direct_io = f->direct || fs->passes_cache;
-    fi->keep_cache = tree_same_content(fs->tree, f->handle.node, attr, fs->ignores_version, fs->loose);
+    fi->keep_cache = cache_same_content(fs->cache, f->handle.inode, attr, fs->ignores_version, fs->loose);
     f->opened = *attr;
-    f->writer.node = f->handle.node;
-    f->writer.known_errors = tree_known_errors(fs->tree, f->handle.node);
+    f->writer.inode = f->handle.inode;
+    f->writer.known_errors = cache_known_errors(fs->cache, f->handle.inode);
     if (!fi->direct_io && (f->handle.flags & O_ACCMODE) != O_WRONLY)
-        f->prefetch = prefetch_open(fs->prefetcher, f->handle.node, f->handle.fid);
+        f->readahead = readahead_open(fs->readahead_pool, f->handle.inode, f->handle.fid);
     fi->fh = (uintptr_t)f;
-    tree_add_handle(fs->tree, &f->handle);
-    return tree_told(fs->tree, f->handle.node, attr);
+    cache_add_handle(fs->cache, &f->handle);
+    return cache_told(fs->cache, f->handle.inode, attr);
 }
 
 /* The answer to an OPEN or a CREATE. */
@@ -258,7 +258,7 @@ struct opened {
 /* Where the kernel has given up waiting it will not release the file. */
 static void reply_opened(struct opened *o, bool waits)
 {
-    struct node *node = o->f->handle.node;
+    struct inode *inode = o->f->handle.inode;
     int rc = -ENOENT;
 
     if (waits) {
@@ -269,7 +269,7 @@ static void reply_opened(struct opened *o, bool waits)
         return;
     drop_file(&o->op, o->f);
     if (o->created)
-        tree_forget(o->op.fs->tree, node, 1);
+        cache_forget(o->op.fs->cache, inode, 1);
 }
 
 static void reply_notified(struct notice *n, bool waits)
@@ -292,7 +292,7 @@ static void answer_opened(struct opened *like, bool other_attributes)
         return;
     }
     *o = *like;
-    o->notice = (struct notice){.op = &o->op, .node = o->f->handle.node, .then = reply_notified};
+    o->notice = (struct notice){.op = &o->op, .inode = o->f->handle.inode, .then = reply_notified};
     notify_then(&o->notice);
 }
 
@@ -304,25 +304,25 @@ static void keep_open(struct op *op, struct file *f)
     struct fs *fs = op->fs;
     struct handle *h = &f->handle;
 
-    if (fs->later == NULL || f->direct || h->fid == NULL || h->user == NULL || !tree_reads_only(h->flags) ||
-        tree_locks(fs->tree, h->node, false) != NULL || tree_content(fs->tree, h->node) != f->content)
+    if (fs->timer == NULL || f->direct || h->fid == NULL || h->user == NULL || !cache_reads_only(h->flags) ||
+        cache_locks(fs->cache, h->inode, false) != NULL || cache_content(fs->cache, h->inode) != f->content)
         return;
-    tree_keep_open(fs->tree, h->node, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
-    later_in(fs->later, tree_keep_ms(fs->tree));
+    cache_keep_open(fs->cache, h->inode, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
+    timer_arm(fs->timer, cache_keep_ms(fs->cache));
 }
 
-void close_kept(struct op *op, struct node *dir, const char *name)
+void close_kept(struct op *op, struct inode *dir, const char *name)
 {
-    if (op->fs->later == NULL)
+    if (op->fs->timer == NULL)
         return;
-    tree_close_kept(op->fs->tree, dir, name);
-    ahead_close(op->fs->ahead, dir, name);
+    cache_close_kept(op->fs->cache, dir, name);
+    lookahead_close(op->fs->lookahead, dir, name);
 }
 
 unsigned close_old(void *arg)
 {
     struct fs *fs = arg;
-    unsigned one = tree_close_old(fs->tree), other = ahead_close_old(fs->ahead);
+    unsigned one = cache_close_old(fs->cache), other = lookahead_close_old(fs->lookahead);
 
     return one > other ? one : other;
 }
@@ -331,7 +331,7 @@ static void note_how_read(struct fs *fs, const struct file *f)
 {
     int n = atomic_load(&fs->read_at_once); /* what gets lost between threads is no loss */
 
-    if (f->direct || !tree_reads_only(f->handle.flags))
+    if (f->direct || !cache_reads_only(f->handle.flags))
         return;
     if (atomic_load(&f->read_start))
         atomic_store(&fs->read_at_once, n < CONVINCED ? n + 1 : n);
@@ -344,7 +344,7 @@ static void note_how_read(struct fs *fs, const struct file *f)
 void drop_file(struct op *op, struct file *f)
 {
     locks_released(op, f);
-    prefetch_close(f->prefetch);
+    readahead_close(f->readahead);
     note_how_read(op->fs, f);
     keep_open(op, f);
     if (f->handle.fid != NULL)
@@ -356,11 +356,11 @@ void close_all(struct fs *fs)
 {
     struct handle *h;
 
-    while ((h = tree_some_handle(fs->tree)) != NULL) {
+    while ((h = cache_some_handle(fs->cache)) != NULL) {
         struct file *f = (struct file *)h; /* its first member */
-        prefetch_close(f->prefetch);
-        log_lost(fs, f, behind_error(fs->behind, &f->writer));
-        tree_drop_handle(fs->tree, h);
+        readahead_close(f->readahead);
+        log_lost(fs, f, writebehind_error(fs->writebehind, &f->writer));
+        cache_drop_handle(fs->cache, h);
         free(f);
     }
 }
@@ -371,16 +371,16 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct p9_opening o = {.flags = fi->flags};
 
     op_begin(&op, req);
-    struct node *node = node_of(op.fs, ino);
-    int rc = op_settle(&op, node);
+    struct inode *inode = inode_of(op.fs, ino);
+    int rc = op_settle(&op, inode);
     if (fi->flags & O_TRUNC)
-        tree_changing(op.fs->tree, node);
-    uint64_t changes = tree_changes(op.fs->tree, node);
+        cache_changing(op.fs->cache, inode);
+    uint64_t changes = cache_changes(op.fs->cache, inode);
     struct file *f = file_new(&op, fi->flags);
     if (f != NULL)
-        f->content = tree_content(op.fs->tree, node);
+        f->content = cache_content(op.fs->cache, inode);
     if (rc == 0)
-        rc = f != NULL ? open_by_name(&op, node, f, &o) : -ENOMEM;
+        rc = f != NULL ? open_by_name(&op, inode, f, &o) : -ENOMEM;
     if (rc != 0) {
         free(o.first);
         if (f != NULL)
@@ -389,29 +389,29 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     if (f->handle.flags & O_TRUNC)
-        tree_changing(op.fs->tree, node);
+        cache_changing(op.fs->cache, inode);
     bool other_attributes = note_opened(&op, f, fi, &o.attr);
     if (o.first_got > 0 && (uint64_t)o.first_got == o.attr.size)
-        prefetch_give(f->prefetch, o.first, (uint32_t)o.first_got, f->content);
+        readahead_give(f->readahead, o.first, (uint32_t)o.first_got, f->content);
     free(o.first);
-    tree_set_fresh(op.fs->tree, node, changes, op.fs->lifetimes.attr);
+    cache_set_fresh(op.fs->cache, inode, changes, op.fs->lifetimes.attr);
     answer_opened(&(struct opened){.op = op, .f = f, .fi = *fi}, other_attributes);
 }
 
 /* ---- create ------------------------------------------------------------- */
 
 /* A fid of the directory that the new file may become: at hand, or cloned. One for the next time is asked for beside it. */
-static int fid_to_create(struct op *op, struct node_use *u, struct p9_fid **fid)
+static int fid_to_create(struct op *op, struct use *u, struct p9_fid **fid)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     int rc = 0;
 
-    *fid = tree_take_spare(t, u->node, u->user);
+    *fid = cache_take_spare(cache, u->inode, u->user);
     if (*fid == NULL)
         rc = p9_walk(&op->scope, u->fid, 0, NULL, fid);
     if (rc != 0)
         return rc;
-    tree_want_spare(t, u->node, u->user, u->fid, u->walked);
+    cache_want_spare(cache, u->inode, u->user, u->fid, u->walked);
     rc = p9_fid_hold(*fid, false);
     if (rc != 0)
         p9_fid_put(*fid);
@@ -434,16 +434,16 @@ static int open_existing(struct op *op, struct p9_fid *dir, const char *name, st
 }
 
 /* *group: what the file should be given to. */
-static int create_in(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
+static int create_in(struct op *op, struct inode *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     gid_t gid = group_for_new(op, dir);
     struct p9_fid *fid;
     int rc;
 
     u.in_dir = u.want_spare = true;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         if (rc == 0)
             rc = fid_to_create(op, &u, &fid);
         if (rc == 0) {
@@ -460,7 +460,7 @@ static int create_in(struct op *op, struct node *dir, const char *name, mode_t m
             f->was_there = true;
             rc = open_existing(op, u.fid, name, f);
         }
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     f->handle.walked = u.walked;
     return rc;
 }
@@ -471,13 +471,13 @@ static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t gr
            (!(f->handle.flags & O_TRUNC) || p9_open_truncates(op->fs->client));
 }
 
-/* Makes the file, and its node. The attributes are the server's, or with *plain made up. */
-static int create_node(struct op *op, struct node *dir, const char *name, mode_t mode, struct file *f,
-                       struct p9_attr *attr, bool *plain)
+/* Makes the file, and its inode. The attributes are the server's, or with *plain made up. */
+static int create_inode(struct op *op, struct inode *dir, const char *name, mode_t mode, struct file *f,
+                        struct p9_attr *attr, bool *plain)
 {
-    struct node *node;
+    struct inode *inode;
     gid_t group = NO_GROUP;
-    uint64_t began = tree_now_ms();
+    uint64_t began = cache_now_ms();
 
     mode = mode_for_new(op, dir, mode) & 07777;
     int rc = create_in(op, dir, name, mode, f, &group);
@@ -492,24 +492,24 @@ static int create_node(struct op *op, struct node *dir, const char *name, mode_t
     else if (rc == 0)
         rc = p9_getattr(&op->scope, f->handle.fid, attr);
     if (rc == 0)
-        rc = enter_known(op, dir, name, attr, NULL, 0, &node);
+        rc = enter_known(op, dir, name, attr, NULL, 0, &inode);
     if (rc == 0)
-        tree_confirm(op->fs->tree, node, began);
+        cache_confirm(op->fs->cache, inode, began);
     if (rc != 0)
         return rc;
-    f->handle.node = node;
+    f->handle.inode = inode;
     f->created = true;
     if (!f->was_there && attr->size == 0) { /* a new file has none */
-        struct cap_question q = tree_cap_asked(op->fs->tree, node);
-        tree_cap_answered(op->fs->tree, node, &q, -ENODATA);
+        struct cap_question q = cache_cap_asked(op->fs->cache, inode);
+        cache_cap_answered(op->fs->cache, inode, &q, -ENODATA);
     }
     if (!*plain && attr->size == 0) /* it was not there before */
-        as_made(op, node, mode, group, attr);
+        as_made(op, inode, mode, group, attr);
     else if (!*plain)
         rc = truncate_opened(op, f, attr);
-    tree_changing(op->fs->tree, node);
+    cache_changing(op->fs->cache, inode);
     if (rc != 0)
-        tree_forget(op->fs->tree, node, 1);
+        cache_forget(op->fs->cache, inode, 1);
     return rc;
 }
 
@@ -521,7 +521,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
     op_begin(&op, req);
     struct file *f = file_new(&op, fi->flags);
-    int rc = f != NULL ? create_node(&op, node_of(op.fs, parent), name, mode, f, &attr, &plain) : -ENOMEM;
+    int rc = f != NULL ? create_inode(&op, inode_of(op.fs, parent), name, mode, f, &attr, &plain) : -ENOMEM;
     if (rc != 0) {
         if (f != NULL)
             file_free(f);
@@ -530,7 +530,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
     op.attr_unsure = plain;
     struct opened o = {.f = f, .created = true};
-    fill_entry(&op, f->handle.node, &attr, &o.entry);
+    fill_entry(&op, f->handle.inode, &attr, &o.entry);
     bool other_attributes = note_opened(&op, f, fi, &attr);
     o.op = op;
     o.fi = *fi;

@@ -1,5 +1,5 @@
 /*
- * fs_hide.c: files that lose their name while they are open.
+ * silly_rename.c: files that lose their name while they are open.
  *
  * POSIX keeps such a file until its last close. A server that goes by path in all it does on
  * a fid but reading and writing (diod 1.0.24, lib9p) no longer finds it to stat or truncate. There the
@@ -46,105 +46,105 @@ static int keeps_unlinked(struct fs *fs, struct p9_fid *dir)
     return known;
 }
 
-int remove_by_own_fid(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool is_dir)
+int remove_by_own_fid(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, bool is_dir)
 {
     struct fs *fs = op->fs;
 
     if (!p9_removes_by_fid(fs->client) || keeps_unlinked(fs, dirfid) >= 0)
         return -EAGAIN;
-    struct p9_fid *fid = tree_take_named(fs->tree, dir, name, op_user(op), is_dir);
+    struct p9_fid *fid = cache_take_named(fs->cache, dir, name, op_user(op), is_dir);
     return fid != NULL ? p9_remove(&op->scope, fid) : -EAGAIN;
 }
 
-int hide_if_open(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name, bool replaced)
+int hide_if_open(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, bool replaced)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
     char hidden[P9_HIDDEN_BYTES];
-    struct node *node = tree_only_name_of_open(t, dir, name);
+    struct inode *inode = cache_only_name_of_open(cache, dir, name);
     int rc = -EOPNOTSUPP;
 
-    if (node == NULL)
+    if (inode == NULL)
         return 0;
     if (keeps_unlinked(op->fs, dirfid) > 0) { /* its open fids stay good, but nothing can be walked from them */
-        tree_want_fid(t, node, op_user(op), dirfid, name, tree_clock(t));
+        cache_want_fid(cache, inode, op_user(op), dirfid, name, cache_clock(cache));
         return 0;
     }
     p9_hidden_name(hidden);
     if (replaced) { /* the name must not be missing for a moment: a second one is made */
-        struct node_use u = op_use(op, node);
+        struct use u = op_use(op, inode);
         do {
-            rc = node_use(&op->scope, &u);
+            rc = use_begin(&op->scope, &u);
             if (rc == 0)
                 rc = p9_link(&op->scope, dirfid, u.fid, hidden);
-        } while (node_again(&u, rc));
-        if (rc == 0 && !tree_hide(t, node, dir, hidden, true))
+        } while (use_again(&u, rc));
+        if (rc == 0 && !cache_hide(cache, inode, dir, hidden, true))
             p9_unlink(NULL, dirfid, hidden, false);
     }
     if (rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EPERM) {
         rc = rename_told(op, dir, dirfid, name, dir, dirfid, hidden);
-        if (rc == 0 && !tree_hide(t, node, dir, hidden, false)) {
+        if (rc == 0 && !cache_hide(cache, inode, dir, hidden, false)) {
             p9_unlink(NULL, dirfid, hidden, false);
-            tree_unlink(t, dir, hidden);
+            cache_unlink(cache, dir, hidden);
         }
     }
     return rc == 0 && !replaced ? 1 : rc;
 }
 
-int rename_told(struct op *op, struct node *olddir, struct p9_fid *oldfid, const char *oldname, struct node *newdir,
+int rename_told(struct op *op, struct inode *olddir, struct p9_fid *oldfid, const char *oldname, struct inode *newdir,
                 struct p9_fid *newfid, const char *newname)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
 
-    tree_rename_begin(t);
+    cache_rename_begin(cache);
     int rc = p9_rename(&op->scope, oldfid, oldname, newfid, newname);
-    tree_rename_end(t, rc == 0, olddir, oldname, newdir, newname);
+    cache_rename_end(cache, rc == 0, olddir, oldname, newdir, newname);
     return rc;
 }
 
-int raise_hidden(struct op *op, struct node *dir, struct p9_fid *dirfid, const char *name)
+int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name)
 {
     char hidden[P9_MAXNAME + 1];
     bool waited;
-    struct node *below = tree_hidden_below(op->fs->tree, dir, name, hidden, &waited);
+    struct inode *below = cache_hidden_below(op->fs->cache, dir, name, hidden, &waited);
     int rc;
 
     if (below == NULL)
         return waited ? 0 : -ENOTEMPTY;
-    struct node_use u = op_use(op, below);
+    struct use u = op_use(op, below);
     u.in_dir = true;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         if (rc == 0)
             rc = rename_told(op, below, u.fid, hidden, dir, dirfid, hidden);
-    } while (node_again(&u, rc));
-    tree_forget(op->fs->tree, below, 1);
+    } while (use_again(&u, rc));
+    cache_forget(op->fs->cache, below, 1);
     return rc == 0 ? 0 : -ENOTEMPTY;
 }
 
-static void remove_hidden(struct op *op, struct node *dir, const char *name)
+static void remove_hidden(struct op *op, struct inode *dir, const char *name)
 {
-    struct node_use u = op_use(op, dir);
+    struct use u = op_use(op, dir);
     int rc;
 
     u.in_dir = true;
     do {
-        rc = node_use(NULL, &u);
+        rc = use_begin(NULL, &u);
         if (rc == 0)
             rc = p9_unlink(NULL, u.fid, name, false);
-    } while (node_again(&u, rc));
-    tree_unlink(op->fs->tree, dir, name);
+    } while (use_again(&u, rc));
+    cache_unlink(op->fs->cache, dir, name);
 }
 
 void drop_handle(struct op *op, struct handle *h)
 {
     char name[P9_MAXNAME + 1];
-    struct tree *t = op->fs->tree;
-    struct node *dir = tree_last_of_hidden(t, h, name);
+    struct cache *cache = op->fs->cache;
+    struct inode *dir = cache_last_of_hidden(cache, h, name);
 
-    tree_drop_handle(t, h);
+    cache_drop_handle(cache, h);
     if (dir == NULL)
         return;
     remove_hidden(op, dir, name);
-    tree_hidden_removed(t);
-    tree_forget(t, dir, 1);
+    cache_hidden_removed(cache);
+    cache_forget(cache, dir, 1);
 }

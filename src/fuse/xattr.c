@@ -1,5 +1,5 @@
 /*
- * fs_xattr.c: callbacks on extended attributes, POSIX ACLs among them.
+ * xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
  * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP itself.
  * An attribute of size 0 is on the wire the removal, and sets an empty value on those servers alone that look at its flags.
@@ -24,36 +24,36 @@ static bool is_capability(const char *name)
 }
 
 /* The value of name, or the list of names for "". Bytes, or -errno. */
-static ssize_t get(struct op *op, struct node *node, const char *name, void *buf, size_t size,
+static ssize_t get(struct op *op, struct inode *inode, const char *name, void *buf, size_t size,
                    struct p9_xattrs_too *too)
 {
-    struct node_use u = op_use(op, node);
-    struct user *writer = is_capability(name) ? tree_writing_user(op->fs->tree, node) : NULL;
+    struct use u = op_use(op, inode);
+    struct user *writer = is_capability(name) ? cache_writing_user(op->fs->cache, inode) : NULL;
     ssize_t n;
     int rc;
 
     if (writer != NULL) /* he may have become somebody else since */
         u.user = writer;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         n = rc == 0 ? p9_getxattr(&op->scope, u.fid, name, buf, size, too) : rc;
-    } while (node_again(&u, n < 0 ? (int)n : 0));
+    } while (use_again(&u, n < 0 ? (int)n : 0));
     return n;
 }
 
 /* What was said of that name, and of others, is so for a while, and will be asked of the other files in the directory. */
-static void note_answer(struct op *op, struct node *node, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
+static void note_answer(struct op *op, struct inode *inode, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
                         uint64_t changes)
 {
-    struct tree *t = op->fs->tree;
-    const struct node *parent = tree_parent(t, node);
+    struct cache *cache = op->fs->cache;
+    const struct inode *parent = cache_parent(cache, inode);
     int lacks[P9_XATTRS];
 
     memcpy(lacks, too->lacks, sizeof lacks);
     lacks[number] = n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0;
-    tree_set_lacks(t, node, lacks, changes, op->fs->lifetimes.attr);
+    cache_set_lacks(cache, inode, lacks, changes, op->fs->lifetimes.attr);
     if (parent != NULL)
-        ahead_wants(op->fs->ahead, parent, op_user(op), (node->qid.type & P9_QTDIR) != 0, number);
+        lookahead_wants(op->fs->lookahead, parent, op_user(op), (inode->qid.type & P9_QTDIR) != 0, number);
 }
 
 /* number: ahead's, of that name, or -1. */
@@ -65,21 +65,21 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
 
     op_begin(&op, req);
     op.nosys_ok = true;
-    struct node *node = node_of(op.fs, ino);
-    uint64_t changes = tree_changes(op.fs->tree, node);
-    struct cap_question q = tree_cap_asked(op.fs->tree, node);
+    struct inode *inode = inode_of(op.fs, ino);
+    uint64_t changes = cache_changes(op.fs->cache, inode);
+    struct cap_question q = cache_cap_asked(op.fs->cache, inode);
     if (number >= 0)
-        ahead_xattrs_too(op.fs->ahead, (node->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
-    ssize_t n = buf != NULL ? get(&op, node, name, buf, size, &too) : -ENOMEM;
+        lookahead_xattrs_too(op.fs->lookahead, (inode->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
+    ssize_t n = buf != NULL ? get(&op, inode, name, buf, size, &too) : -ENOMEM;
     /* Not this name, or none at all? */
-    if (n == -EOPNOTSUPP && get(&op, node, "", NULL, 0, NULL) == -EOPNOTSUPP)
+    if (n == -EOPNOTSUPP && get(&op, inode, "", NULL, 0, NULL) == -EOPNOTSUPP)
         n = -ENOSYS;
     if (is_capability(name))
-        tree_cap_answered(op.fs->tree, node, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
+        cache_cap_answered(op.fs->cache, inode, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
     bool written = is_capability(name) &&
-                   tree_writing_user(op.fs->tree, node) != NULL; /* the kernel's question, of this file alone */
+                   cache_writing_user(op.fs->cache, inode) != NULL; /* the kernel's question, of this file alone */
     if (number >= 0 && !written)
-        note_answer(&op, node, (unsigned)number, n, &too, changes);
+        note_answer(&op, inode, (unsigned)number, n, &too, changes);
     if (n < 0) {
         op_reply_err(&op, (int)n);
     } else {
@@ -95,12 +95,12 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct fs *fs = fuse_req_userdata(req);
-    int number = fs->ahead != NULL ? ahead_xattr(fs->ahead, name) : -1;
-    struct node *node = node_of(fs, ino);
-    int rc = is_capability(name) ? tree_uncapped(fs->tree, node, fs->lifetimes.attr) : 0;
+    int number = fs->lookahead != NULL ? lookahead_xattr(fs->lookahead, name) : -1;
+    struct inode *inode = inode_of(fs, ino);
+    int rc = is_capability(name) ? cache_uncapped(fs->cache, inode, fs->lifetimes.attr) : 0;
 
     if (rc == 0 && number >= 0)
-        rc = tree_lacks(fs->tree, node, (unsigned)number);
+        rc = cache_lacks(fs->cache, inode, (unsigned)number);
     if (rc != 0)
         fuse_reply_err(req, -rc);
     else
@@ -113,37 +113,37 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 }
 
 /* XATTR_CREATE and XATTR_REPLACE, which not every server heeds. 0 or -errno. */
-static int check_flags(struct op *op, struct node *node, const char *name, int flags)
+static int check_flags(struct op *op, struct inode *inode, const char *name, int flags)
 {
     if (flags == 0)
         return 0;
-    ssize_t n = get(op, node, name, NULL, 0, NULL);
+    ssize_t n = get(op, inode, name, NULL, 0, NULL);
     if (flags & XATTR_CREATE)
         return n >= 0 ? -EEXIST : 0;
     return n < 0 ? (int)n : 0;
 }
 
 /* value NULL: removes it. */
-static int change_as(struct op *op, struct node *node, struct user *user, const char *name, const char *value,
+static int change_as(struct op *op, struct inode *inode, struct user *user, const char *name, const char *value,
                      size_t size, int flags)
 {
-    struct node_use u = op_use(op, node);
+    struct use u = op_use(op, inode);
     int rc;
 
     u.user = user;
     u.check = true;
     do {
-        rc = node_use(&op->scope, &u);
+        rc = use_begin(&op->scope, &u);
         if (rc == 0 && value != NULL)
             rc = p9_setxattr(&op->scope, u.fid, name, value, size, flags);
         else if (rc == 0)
             rc = p9_removexattr(&op->scope, u.fid, name);
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     return rc;
 }
 
 /* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0; or -errno if it could not be tried. */
-static int try_empty(struct op *op, struct node *node, const char *name)
+static int try_empty(struct op *op, struct inode *inode, const char *name)
 {
     char own[64];
     const char *dot = strchr(name, '.');
@@ -152,22 +152,22 @@ static int try_empty(struct op *op, struct node *node, const char *name)
     if (dot == NULL)
         return -EOPNOTSUPP;
     snprintf(own, sizeof own, "%.*s.9pfs-empty", (int)(dot - name), name);
-    int rc = change_as(op, node, user, own, "", 0, 0);
-    ssize_t n = get(op, node, own, NULL, 0, NULL);
+    int rc = change_as(op, inode, user, own, "", 0, 0);
+    ssize_t n = get(op, inode, own, NULL, 0, NULL);
     if (n == 0)
-        change_as(op, node, user, own, NULL, 0, 0);
+        change_as(op, inode, user, own, NULL, 0, 0);
     if (n == -ENODATA && rc != 0 && rc != -ENODATA) /* neither was it set, nor taken for a removal */
         return rc;
     return n == 0 ? 1 : n == -ENODATA ? 0 : (int)n;
 }
 
 /* 0 if it is, or -errno. */
-static int check_empty(struct op *op, struct node *node, const char *name)
+static int check_empty(struct op *op, struct inode *inode, const char *name)
 {
     int known = atomic_load(&op->fs->empty_xattrs);
 
     if (known == 0) {
-        int sets = try_empty(op, node, name);
+        int sets = try_empty(op, inode, name);
         if (sets < 0)
             return sets;
         known = sets > 0 ? 1 : -1;
@@ -194,33 +194,33 @@ static bool may_take_sgid(struct op *op, const char *name, const char *value)
     return value != NULL && op->fs->access == ACCESS_CLIENT && fuse_req_ctx(op->req)->uid != 0 && is_access_acl(name);
 }
 
-static int take_sgid(struct op *op, struct node *node)
+static int take_sgid(struct op *op, struct inode *inode)
 {
     struct p9_attr attr;
 
     op->scope.interrupted = false; /* the ACL is set */
-    int rc = node_getattr(op, node, &attr);
+    int rc = inode_getattr(op, inode, &attr);
     if (rc != 0 || !(attr.mode & S_ISGID) || in_group(op->req, attr.gid))
         return rc;
-    return set_mode_as_mounter(op, node, attr.mode & 07777 & ~(mode_t)S_ISGID);
+    return set_mode_as_mounter(op, inode, attr.mode & 07777 & ~(mode_t)S_ISGID);
 }
 
-static int change_and_tell(struct op *op, struct node *node, const char *name, const char *value, size_t size,
+static int change_and_tell(struct op *op, struct inode *inode, const char *name, const char *value, size_t size,
                            int flags)
 {
-    struct tree *t = op->fs->tree;
+    struct cache *cache = op->fs->cache;
 
-    tree_changing(t, node);
+    cache_changing(cache, inode);
     if (is_capability(name))
-        tree_cap_setting(t, node);
-    int rc = change_as(op, node, op_user(op), name, value, size, flags);
+        cache_cap_setting(cache, inode);
+    int rc = change_as(op, inode, op_user(op), name, value, size, flags);
     if ((rc == -EPERM || rc == -EACCES) && takes_capability(op, name, value))
-        rc = change_as(op, node, t->users, name, value, size, flags);
+        rc = change_as(op, inode, cache->users, name, value, size, flags);
     if (is_capability(name))
-        tree_cap_setting(t, node);
+        cache_cap_setting(cache, inode);
     if (rc == 0 && may_take_sgid(op, name, value))
-        rc = take_sgid(op, node);
-    tree_changing(t, node);
+        rc = take_sgid(op, inode);
+    cache_changing(cache, inode);
     return rc;
 }
 
@@ -230,16 +230,16 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
 
     op_begin(&op, req);
     op.nosys_ok = true;
-    struct node *node = node_of(op.fs, ino);
-    int rc = check_flags(&op, node, name, flags);
+    struct inode *inode = inode_of(op.fs, ino);
+    int rc = check_flags(&op, inode, name, flags);
     if (rc == 0 && value != NULL && size == 0)
-        rc = check_empty(&op, node, name);
+        rc = check_empty(&op, inode, name);
     if (rc == 0 && size == 0)
         flags &= ~XATTR_REPLACE; /* it would be the removal */
     if (rc == 0)
-        rc = change_and_tell(&op, node, name, value, size, flags);
+        rc = change_and_tell(&op, inode, name, value, size, flags);
     if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
-        op_answer_dropped(&op, node, false, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
+        op_answer_dropped(&op, inode, false, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
     else
         op_reply_err(&op, rc);
 }

@@ -1,5 +1,5 @@
 /*
- * session_start.c: agreeing on version and msize; the session's beginning and end.
+ * negotiate.c: agreeing on version and msize; the session's beginning and end.
  */
 #include "session/session_impl.h"
 

@@ -1,5 +1,5 @@
 /*
- * session_read.c: the session's reader: one reply after the other, each to its request.
+ * reader.c: the session's reader: one reply after the other, each to its request.
  *
  * Every length is checked against what was asked for before a byte is put anywhere. A payload is received
  * straight into its destination. A frame is the size, the type and the tag: when one is broken nothing that follows can be told

@@ -1,5 +1,5 @@
 /*
- * test_later.c: things done after a while. How long that is, is not looked at.
+ * test_timer.c: things done after a while. How long that is, is not looked at.
  */
 #include "base/timer.h"
 
@@ -31,42 +31,42 @@ static void wait_for(struct counter *c, int calls)
 static void it_is_called_as_often_as_it_says(void **state)
 {
     struct counter c = {.again = 3};
-    struct later *l = later_new(count, &c);
+    struct timer *l = timer_new(count, &c);
 
     (void)state;
     assert_non_null(l);
-    later_in(l, 1);
+    timer_arm(l, 1);
     wait_for(&c, 4);
-    later_in(l, 0);
+    timer_arm(l, 0);
     wait_for(&c, 5);
-    later_free(l);
+    timer_free(l);
     assert_int_equal(atomic_load(&c.calls), 5);
 }
 
 static void the_earlier_time_counts(void **state)
 {
     struct counter c = {.again = 0};
-    struct later *l = later_new(count, &c);
+    struct timer *l = timer_new(count, &c);
 
     (void)state;
-    later_in(l, HOUR_MS);
-    later_in(l, 1);
-    later_in(l, HOUR_MS);
+    timer_arm(l, HOUR_MS);
+    timer_arm(l, 1);
+    timer_arm(l, HOUR_MS);
     wait_for(&c, 1);
-    later_free(l);
+    timer_free(l);
 }
 
 static void the_end_does_not_wait_for_the_time(void **state)
 {
     struct counter c = {.again = 0};
-    struct later *l = later_new(count, &c);
+    struct timer *l = timer_new(count, &c);
 
     (void)state;
-    later_in(l, HOUR_MS);
-    later_free(l);
+    timer_arm(l, HOUR_MS);
+    timer_free(l);
     assert_int_equal(atomic_load(&c.calls), 0);
-    later_in(NULL, 1);
-    later_free(NULL);
+    timer_arm(NULL, 1);
+    timer_free(NULL);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /*
- * test_tree.c: nodes, names and fids over a server that goes by path.
+ * test_cache.c: inodes, names and fids over a server that goes by path.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 struct world {
     struct srv *srv;
     struct p9_client *client;
-    struct tree *tree;
+    struct cache *cache;
     struct user *user;
 };
 
@@ -23,15 +23,15 @@ static struct world begin(unsigned max_fids)
     struct p9_fid *root;
 
     w.client = srv_start(w.srv, max_fids, &root);
-    w.tree = tree_new(w.client, 0, root);
-    assert_non_null(w.tree);
-    w.user = w.tree->users;
+    w.cache = cache_new(w.client, 0, root);
+    assert_non_null(w.cache);
+    w.user = w.cache->users;
     return w;
 }
 
 static void end(struct world *w)
 {
-    tree_free(w->tree);
+    cache_free(w->cache);
     srv_settle(w->srv, w->client);
     p9_client_stop(w->client);
     assert_int_equal(w->srv->bad, 0);
@@ -39,67 +39,67 @@ static void end(struct world *w)
     srv_stop(w->srv);
 }
 
-static struct node_use use_of(struct world *w, struct node *node)
+static struct use use_of(struct world *w, struct inode *inode)
 {
-    return (struct node_use){.tree = w->tree, .node = node, .user = w->user};
+    return (struct use){.cache = w->cache, .inode = inode, .user = w->user};
 }
 
 /* What a lookup does. */
-static struct node *look(struct world *w, struct node *dir, const char *name)
+static struct inode *look(struct world *w, struct inode *dir, const char *name)
 {
-    struct node_use u = use_of(w, dir);
+    struct use u = use_of(w, dir);
     struct p9_fid *fid;
     struct p9_attr attr;
 
     u.in_dir = true;
-    assert_int_equal(node_use(NULL, &u), 0);
+    assert_int_equal(use_begin(NULL, &u), 0);
     int rc = p9_walk(NULL, u.fid, 1, &name, &fid);
-    node_again(&u, rc);
+    use_again(&u, rc);
     if (rc != 0)
         return NULL;
     assert_int_equal(p9_getattr(NULL, fid, &attr), 0);
-    return tree_enter(w->tree, dir, name, &attr, fid, w->user, u.walked);
+    return cache_enter(w->cache, dir, name, &attr, fid, w->user, u.walked);
 }
 
-static int ask(struct world *w, struct node *node, struct p9_attr *attr)
+static int ask(struct world *w, struct inode *inode, struct p9_attr *attr)
 {
-    struct node_use u = use_of(w, node);
+    struct use u = use_of(w, inode);
     int rc;
 
     do {
-        rc = node_use(NULL, &u);
+        rc = use_begin(NULL, &u);
         if (rc == 0)
             rc = p9_getattr(NULL, u.fid, attr);
-        if (rc == 0 && !qid_same_file(&attr->qid, &node->qid))
+        if (rc == 0 && !qid_same_file(&attr->qid, &inode->qid))
             rc = -ESTALE;
-    } while (node_again(&u, rc));
+    } while (use_again(&u, rc));
     return rc;
 }
 
-static void rename_both(struct world *w, const char *from, const char *to, struct node *olddir, const char *oldname,
-                        struct node *newdir, const char *newname)
+static void rename_both(struct world *w, const char *from, const char *to, struct inode *olddir, const char *oldname,
+                        struct inode *newdir, const char *newname)
 {
-    tree_rename_begin(w->tree);
+    cache_rename_begin(w->cache);
     srv_rename(w->srv, from, to);
-    tree_rename_end(w->tree, true, olddir, oldname, newdir, newname);
+    cache_rename_end(w->cache, true, olddir, oldname, newdir, newname);
 }
 
-static void the_same_name_is_the_same_node(void **state)
+static void the_same_name_is_the_same_inode(void **state)
 {
     struct world w = begin(128);
     srv_add(w.srv, "/a", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     assert_non_null(a);
-    assert_ptr_equal(look(&w, &w.tree->root, "a"), a);
+    assert_ptr_equal(look(&w, &w.cache->root, "a"), a);
     assert_int_equal(a->nlookup, 2);
-    assert_null(look(&w, &w.tree->root, "b"));
-    assert_int_equal(w.tree->nodes, 2);
-    tree_forget(w.tree, a, 1);
-    assert_int_equal(w.tree->nodes, 2);
-    tree_forget(w.tree, a, 1);
-    assert_int_equal(w.tree->nodes, 1);
+    assert_null(look(&w, &w.cache->root, "b"));
+    assert_int_equal(w.cache->inodes, 2);
+    cache_forget(w.cache, a, 1);
+    assert_int_equal(w.cache->inodes, 2);
+    cache_forget(w.cache, a, 1);
+    assert_int_equal(w.cache->inodes, 1);
     end(&w);
 }
 
@@ -111,27 +111,27 @@ static void forget_frees_from_the_leaves(void **state)
     srv_add(w.srv, "/d/e/f", false);
 
     (void)state;
-    struct node *d = look(&w, &w.tree->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
-    tree_forget(w.tree, d, 1);
-    tree_forget(w.tree, e, 1);
-    assert_int_equal(w.tree->nodes, 4); /* held by the file below */
-    tree_forget(w.tree, f, 1);
-    assert_int_equal(w.tree->nodes, 1);
+    struct inode *d = look(&w, &w.cache->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
+    cache_forget(w.cache, d, 1);
+    cache_forget(w.cache, e, 1);
+    assert_int_equal(w.cache->inodes, 4); /* held by the file below */
+    cache_forget(w.cache, f, 1);
+    assert_int_equal(w.cache->inodes, 1);
     end(&w);
 }
 
-static void a_replaced_file_is_another_node(void **state)
+static void a_replaced_file_is_another_inode(void **state)
 {
     struct world w = begin(128);
     struct p9_attr attr;
     srv_add(w.srv, "/a", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     srv_remove(w.srv, "/a");
     srv_add(w.srv, "/a", false);
     assert_int_equal(ask(&w, a, &attr), -ESTALE);
-    struct node *b = look(&w, &w.tree->root, "a");
+    struct inode *b = look(&w, &w.cache->root, "a");
     assert_ptr_not_equal(a, b);
     assert_int_equal(ask(&w, b, &attr), 0);
     assert_int_equal(ask(&w, a, &attr), -ESTALE);
@@ -144,15 +144,15 @@ static void a_replaced_file_is_not_taken(void **state)
     srv_add(w.srv, "/a", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     srv_remove(w.srv, "/a");
     srv_add(w.srv, "/a", false);
-    struct node_use u = use_of(&w, a);
-    assert_int_equal(node_take(NULL, &u), -ESTALE);
-    assert_null(u.fid); /* put already: node_again must not put it once more */
-    assert_true(node_again(&u, -ESTALE));
-    assert_int_equal(node_take(NULL, &u), -ESTALE);
-    assert_false(node_again(&u, -ESTALE));
+    struct use u = use_of(&w, a);
+    assert_int_equal(use_take(NULL, &u), -ESTALE);
+    assert_null(u.fid); /* put already: use_again must not put it once more */
+    assert_true(use_again(&u, -ESTALE));
+    assert_int_equal(use_take(NULL, &u), -ESTALE);
+    assert_false(use_again(&u, -ESTALE));
     end(&w);
 }
 
@@ -163,7 +163,7 @@ static void a_file_that_is_gone_is_enoent(void **state)
     srv_add(w.srv, "/a", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     srv_remove(w.srv, "/a");
     assert_int_equal(ask(&w, a, &attr), -ENOENT);
     end(&w);
@@ -178,8 +178,8 @@ static void one_move_takes_the_whole_subtree(void **state)
     uint64_t ino = srv_add(w.srv, "/d/e/f", false);
 
     (void)state;
-    struct node *d = look(&w, &w.tree->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
-    rename_both(&w, "/d", "/x", &w.tree->root, "d", &w.tree->root, "x");
+    struct inode *d = look(&w, &w.cache->root, "d"), *e = look(&w, d, "e"), *f = look(&w, e, "f");
+    rename_both(&w, "/d", "/x", &w.cache->root, "d", &w.cache->root, "x");
     /* A decoy with the old path: the fid that was walked by it must not be believed. */
     srv_add(w.srv, "/d", true);
     srv_add(w.srv, "/d/e", true);
@@ -189,9 +189,9 @@ static void one_move_takes_the_whole_subtree(void **state)
     srv_count(w.srv, P9_Twalk);
     assert_int_equal(ask(&w, f, &attr), 0);
     assert_int_equal(srv_count(w.srv, P9_Twalk), 0); /* cached again */
-    assert_string_equal(f->links->name, "f");
-    assert_ptr_equal(f->links->parent, e);
-    assert_string_equal(d->links->name, "x");
+    assert_string_equal(f->dentries->name, "f");
+    assert_ptr_equal(f->dentries->parent, e);
+    assert_string_equal(d->dentries->name, "x");
     end(&w);
 }
 
@@ -203,13 +203,13 @@ static void a_rename_over_a_file_detaches_it(void **state)
     srv_add(w.srv, "/b", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a"), *b = look(&w, &w.tree->root, "b");
+    struct inode *a = look(&w, &w.cache->root, "a"), *b = look(&w, &w.cache->root, "b");
     srv_remove(w.srv, "/b");
-    rename_both(&w, "/a", "/b", &w.tree->root, "a", &w.tree->root, "b");
+    rename_both(&w, "/a", "/b", &w.cache->root, "a", &w.cache->root, "b");
     assert_int_equal(ask(&w, a, &attr), 0);
     assert_int_equal(attr.qid.path, a_ino);
     assert_int_equal(ask(&w, b, &attr), -ESTALE);
-    assert_ptr_equal(look(&w, &w.tree->root, "b"), a);
+    assert_ptr_equal(look(&w, &w.cache->root, "b"), a);
     end(&w);
 }
 
@@ -221,24 +221,24 @@ static void an_unlinked_file_is_asked_by_its_open_fid(void **state)
     srv_add(w.srv, "/a", false);
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     assert_int_equal(p9_walk(NULL, w.user->root, 1, &name, &fid), 0);
-    struct handle h = {.fid = fid, .node = a, .user = w.user};
-    tree_add_handle(w.tree, &h);
-    tree_unlink(w.tree, &w.tree->root, "a");
-    struct node_use u = use_of(&w, a);
+    struct handle h = {.fid = fid, .inode = a, .user = w.user};
+    cache_add_handle(w.cache, &h);
+    cache_unlink(w.cache, &w.cache->root, "a");
+    struct use u = use_of(&w, a);
     u.open_ok = true;
-    assert_int_equal(node_use(NULL, &u), 0);
+    assert_int_equal(use_begin(NULL, &u), 0);
     assert_ptr_equal(u.fid, fid);
-    assert_false(node_again(&u, 0));
-    tree_forget(w.tree, a, 1);
-    assert_int_equal(w.tree->nodes, 2); /* open */
-    tree_drop_handle(w.tree, &h);
-    assert_int_equal(w.tree->nodes, 1);
+    assert_false(use_again(&u, 0));
+    cache_forget(w.cache, a, 1);
+    assert_int_equal(w.cache->inodes, 2); /* open */
+    cache_drop_handle(w.cache, &h);
+    assert_int_equal(w.cache->inodes, 1);
     end(&w);
 }
 
-static void names_of_one_file_share_a_node(void **state)
+static void names_of_one_file_share_a_inode(void **state)
 {
     struct world w = begin(128);
     struct p9_attr attr;
@@ -250,15 +250,15 @@ static void names_of_one_file_share_a_node(void **state)
     w.srv->files[2].ino = w.srv->files[1].ino;
 
     (void)state;
-    struct node *a = look(&w, &w.tree->root, "a");
-    assert_ptr_equal(look(&w, &w.tree->root, "b"), a);
-    assert_ptr_not_equal(look(&w, &w.tree->root, "c"), a);
-    tree_unlink(w.tree, &w.tree->root, "b");
+    struct inode *a = look(&w, &w.cache->root, "a");
+    assert_ptr_equal(look(&w, &w.cache->root, "b"), a);
+    assert_ptr_not_equal(look(&w, &w.cache->root, "c"), a);
+    cache_unlink(w.cache, &w.cache->root, "b");
     assert_int_equal(ask(&w, a, &attr), 0); /* by the name that is left */
     /* The same number with other attributes may be a file of another device. */
     attr.size += 1;
     attr.nlink = 2;
-    assert_ptr_not_equal(tree_enter(w.tree, &w.tree->root, "other", &attr, NULL, w.user, 0), a);
+    assert_ptr_not_equal(cache_enter(w.cache, &w.cache->root, "other", &attr, NULL, w.user, 0), a);
     end(&w);
 }
 
@@ -266,20 +266,20 @@ static void fids_stay_below_the_bound(void **state)
 {
     struct world w = begin(64);
     struct p9_attr attr;
-    struct node *nodes[500];
+    struct inode *inodes[500];
     char path[32];
 
     (void)state;
     for (int i = 0; i < 500; i++) {
         snprintf(path, sizeof path, "/f%d", i);
         srv_add(w.srv, path, false);
-        nodes[i] = look(&w, &w.tree->root, path + 1);
-        assert_non_null(nodes[i]);
+        inodes[i] = look(&w, &w.cache->root, path + 1);
+        assert_non_null(inodes[i]);
     }
     assert_in_range(w.srv->most_live, 1, 64);
     assert_in_range(w.srv->highest, 1, 63);
     for (int i = 0; i < 500; i++)
-        assert_int_equal(ask(&w, nodes[i], &attr), 0);
+        assert_int_equal(ask(&w, inodes[i], &attr), 0);
     assert_in_range(w.srv->most_live, 1, 64);
     end(&w);
 }
@@ -288,7 +288,7 @@ static void a_smaller_bound_is_learned(void **state)
 {
     struct world w = begin(1024);
     struct p9_attr attr;
-    struct node *nodes[200];
+    struct inode *inodes[200];
     unsigned live, bound;
     char path[32];
 
@@ -297,11 +297,11 @@ static void a_smaller_bound_is_learned(void **state)
     for (int i = 0; i < 200; i++) {
         snprintf(path, sizeof path, "/f%d", i);
         srv_add(w.srv, path, false);
-        nodes[i] = look(&w, &w.tree->root, path + 1);
-        assert_non_null(nodes[i]);
+        inodes[i] = look(&w, &w.cache->root, path + 1);
+        assert_non_null(inodes[i]);
     }
     for (int i = 0; i < 200; i++)
-        assert_int_equal(ask(&w, nodes[i], &attr), 0);
+        assert_int_equal(ask(&w, inodes[i], &attr), 0);
     p9_client_fids(w.client, &live, &bound);
     assert_int_equal(bound, 40);
     assert_in_range(srv_live(w.srv), 1, 40);
@@ -464,7 +464,7 @@ static void a_share_is_kept_for_what_is_not_open(void **state)
 
     (void)state;
     srv_add(w.srv, "/f", false);
-    struct node *f = look(&w, &w.tree->root, "f");
+    struct inode *f = look(&w, &w.cache->root, "f");
     for (;; n++) {
         assert_int_equal(p9_walk(NULL, w.user->root, 0, NULL, &fids[n]), 0);
         if (p9_fid_hold(fids[n], false) != 0)
@@ -472,9 +472,9 @@ static void a_share_is_kept_for_what_is_not_open(void **state)
         assert_int_equal(p9_fid_hold(fids[n], false), 0); /* once is enough */
     }
     assert_int_equal(n, 64 - 16);
-    struct node_use u = use_of(&w, f);
+    struct use u = use_of(&w, f);
     struct p9_opening o = {.flags = O_RDONLY};
-    assert_int_equal(node_open(NULL, &u, &o), -ENFILE);
+    assert_int_equal(use_open(NULL, &u, &o), -ENFILE);
     assert_int_equal(ask(&w, f, &attr), 0);
     p9_fid_put(fids[n]);
     for (;; dirs++) {
@@ -486,7 +486,7 @@ static void a_share_is_kept_for_what_is_not_open(void **state)
     p9_fid_put(fid);
     assert_int_equal(dirs, 8);
     assert_int_equal(ask(&w, f, &attr), 0);
-    assert_non_null(look(&w, &w.tree->root, "f"));
+    assert_non_null(look(&w, &w.cache->root, "f"));
     for (int i = 1; i < n + dirs; i++)
         p9_fid_put(fids[i]);
     p9_fid_let_go(fids[0]);
@@ -513,7 +513,7 @@ static void *wait_for_a_number(void *arg)
 /* Ends all that the server still knows. */
 static void end_mute(struct world *w)
 {
-    tree_free(w->tree);
+    cache_free(w->cache);
     p9_client_stop(w->client);
     srv_stop(w->srv);
 }
@@ -526,8 +526,8 @@ static void begin_mute(struct world *w, unsigned wait_ms)
     *w = (struct world){.srv = calloc(1, sizeof *w->srv)};
     w->srv->clunk_wait_ms = wait_ms;
     w->client = srv_start(w->srv, 40, &root);
-    w->tree = tree_new(w->client, 0, root);
-    w->user = w->tree->users;
+    w->cache = cache_new(w->client, 0, root);
+    w->user = w->cache->users;
     w->srv->mute_clunk = true;
     while (n < 39)
         assert_int_equal(p9_walk(NULL, root, 0, NULL, &fids[n++]), 0);
@@ -566,19 +566,19 @@ static void long_paths_are_walked_in_steps(void **state)
 {
     struct world w = begin(64);
     char path[128] = "";
-    struct node *node = &w.tree->root;
+    struct inode *inode = &w.cache->root;
     struct p9_attr attr;
 
     (void)state;
     for (int i = 0; i < 40; i++) {
         strcat(path, "/d");
         srv_add(w.srv, path, true);
-        node = look(&w, node, "d");
-        assert_non_null(node);
+        inode = look(&w, inode, "d");
+        assert_non_null(inode);
     }
-    tree_evict(w.tree, 1000);
+    cache_evict(w.cache, 1000);
     srv_count(w.srv, P9_Twalk);
-    assert_int_equal(ask(&w, node, &attr), 0);
+    assert_int_equal(ask(&w, inode, &attr), 0);
     assert_int_equal(srv_count(w.srv, P9_Twalk), 3); /* 16, 16 and 8 names */
     end(&w);
 }
@@ -590,37 +590,37 @@ static void a_known_file_is_opened_in_one_step(void **state)
 
     (void)state;
     srv_add(w.srv, "/a", false);
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     for (int i = 0; i < 2; i++) { /* the fid that is used up is replaced */
-        struct node_use u = use_of(&w, a);
+        struct use u = use_of(&w, a);
         srv_count(w.srv, P9_Twalk);
-        assert_int_equal(node_open(NULL, &u, &o), 0);
+        assert_int_equal(use_open(NULL, &u, &o), 0);
         assert_int_equal(srv_count(w.srv, P9_Twalk), 1);
         assert_true(qid_same_file(&o.fid->qid, &a->qid));
         p9_fid_put(o.fid);
     }
     srv_remove(w.srv, "/a");
     srv_add(w.srv, "/a", false); /* another file by now */
-    struct node_use u = use_of(&w, a);
-    assert_int_equal(node_open(NULL, &u, &o), -EAGAIN);
-    assert_int_equal(node_open(NULL, &u, &o), -EAGAIN); /* no fid is left to try with */
-    tree_forget(w.tree, a, 1);
+    struct use u = use_of(&w, a);
+    assert_int_equal(use_open(NULL, &u, &o), -EAGAIN);
+    assert_int_equal(use_open(NULL, &u, &o), -EAGAIN); /* no fid is left to try with */
+    cache_forget(w.cache, a, 1);
     end(&w);
 }
 
 /* Opens a to read, with its first bytes; whether by a fid that was open already. */
-static bool opens_kept(struct world *w, struct node *a, int flags)
+static bool opens_kept(struct world *w, struct inode *a, int flags)
 {
     uint8_t first[16];
     struct p9_opening o = {.flags = flags, .first = first, .first_size = sizeof first};
-    struct node_use u = use_of(w, a);
+    struct use u = use_of(w, a);
 
     srv_count(w->srv, P9_Tlopen);
-    assert_int_equal(node_open(NULL, &u, &o), 0);
+    assert_int_equal(use_open(NULL, &u, &o), 0);
     assert_int_equal(srv_count(w->srv, P9_Tlopen), !o.is_open);
     assert_int_equal(o.first_got, o.is_open ? sizeof first : 0);
     assert_true(qid_same_file(&o.fid->qid, &a->qid));
-    tree_keep_open(w->tree, a, w->user, o.fid, u.walked, &o.attr);
+    cache_keep_open(w->cache, a, w->user, o.fid, u.walked, &o.attr);
     return o.is_open;
 }
 
@@ -632,21 +632,21 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     (void)state;
     w.srv->read_size = 1000;
     srv_add(w.srv, "/a", false);
-    struct node *a = look(&w, &w.tree->root, "a");
+    struct inode *a = look(&w, &w.cache->root, "a");
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_true(opens_kept(&w, a, O_RDONLY));
     assert_false(opens_kept(&w, a, O_RDWR));
-    tree_close_kept(w.tree, &w.tree->root, "a");
+    cache_close_kept(w.cache, &w.cache->root, "a");
     assert_false(opens_kept(&w, a, O_RDONLY));
-    tree_changing(w.tree, a);
+    cache_changing(w.cache, a);
     assert_false(opens_kept(&w, a, O_RDONLY));
-    tree_evict(w.tree, 1); /* these go first */
+    cache_evict(w.cache, 1); /* these go first */
     assert_false(opens_kept(&w, a, O_RDONLY));
     clock_pass((KEPT_OPEN_MS - 1) * 1000);
-    assert_int_equal(tree_close_old(w.tree), 1);
+    assert_int_equal(cache_close_old(w.cache), 1);
     assert_true(opens_kept(&w, a, O_RDONLY));
     clock_pass(KEPT_OPEN_MS * 1000);
-    assert_int_equal(tree_close_old(w.tree), 0);
+    assert_int_equal(cache_close_old(w.cache), 0);
     assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
     w.srv->read_size = 2000; /* it has changed */
@@ -657,16 +657,16 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     pthread_mutex_unlock(&w.srv->mtx);
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_false(opens_kept(&w, a, O_RDONLY));
-    assert_int_equal(tree_close_old(w.tree), 0);
+    assert_int_equal(cache_close_old(w.cache), 0);
     assert_int_equal(ask(&w, a, &attr), 0);
-    tree_forget(w.tree, a, 1);
+    cache_forget(w.cache, a, 1);
     end(&w);
 }
 
 static void few_files_are_kept_open(void **state)
 {
     struct world w = begin(400);
-    struct node *nodes[100];
+    struct inode *inodes[100];
     char name[16];
 
     (void)state;
@@ -674,18 +674,18 @@ static void few_files_are_kept_open(void **state)
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "/f%d", i);
         srv_add(w.srv, name, false);
-        nodes[i] = look(&w, &w.tree->root, name + 1);
+        inodes[i] = look(&w, &w.cache->root, name + 1);
     }
     unsigned before = srv_live(w.srv);
     for (int i = 0; i < 100; i++)
-        opens_kept(&w, nodes[i], O_RDONLY);
+        opens_kept(&w, inodes[i], O_RDONLY);
     struct p9_attr attr;
-    assert_int_equal(ask(&w, nodes[0], &attr), 0); /* answered after the clunks */
+    assert_int_equal(ask(&w, inodes[0], &attr), 0); /* answered after the clunks */
     assert_in_range(srv_live(w.srv), before + 1, before + 40);
-    assert_true(opens_kept(&w, nodes[99], O_RDONLY));
-    assert_false(opens_kept(&w, nodes[0], O_RDONLY));
+    assert_true(opens_kept(&w, inodes[99], O_RDONLY));
+    assert_false(opens_kept(&w, inodes[0], O_RDONLY));
     for (int i = 0; i < 100; i++)
-        tree_forget(w.tree, nodes[i], 1); /* what is kept goes with its node */
+        cache_forget(w.cache, inodes[i], 1); /* what is kept goes with its inode */
     end(&w);
 }
 
@@ -696,55 +696,55 @@ static void spares_are_for_the_directory_as_it_was(void **state)
 
     (void)state;
     srv_add(w.srv, "/d", true);
-    struct node *d = look(&w, &w.tree->root, "d");
+    struct inode *d = look(&w, &w.cache->root, "d");
     for (int i = 0; i < 2; i++) {
-        struct node_use u = use_of(&w, d);
-        assert_null(tree_take_spare(w.tree, d, w.user));
-        assert_int_equal(node_use(NULL, &u), 0);
-        tree_want_spare(w.tree, d, w.user, u.fid, u.walked);
-        tree_want_spare(w.tree, d, w.user, u.fid, u.walked); /* one is enough */
-        node_again(&u, 0);
+        struct use u = use_of(&w, d);
+        assert_null(cache_take_spare(w.cache, d, w.user));
+        assert_int_equal(use_begin(NULL, &u), 0);
+        cache_want_spare(w.cache, d, w.user, u.fid, u.walked);
+        cache_want_spare(w.cache, d, w.user, u.fid, u.walked); /* one is enough */
+        use_again(&u, 0);
         assert_int_equal(ask(&w, d, &attr), 0); /* answered after the clones */
         if (i == 0) {
-            struct p9_fid *fid = tree_take_spare(w.tree, d, w.user);
+            struct p9_fid *fid = cache_take_spare(w.cache, d, w.user);
             assert_non_null(fid);
             p9_fid_put(fid);
         }
     }
-    rename_both(&w, "/d", "/e", &w.tree->root, "d", &w.tree->root, "e");
-    assert_null(tree_take_spare(w.tree, d, w.user));
-    tree_forget(w.tree, d, 1);
+    rename_both(&w, "/d", "/e", &w.cache->root, "d", &w.cache->root, "e");
+    assert_null(cache_take_spare(w.cache, d, w.user));
+    cache_forget(w.cache, d, 1);
     end(&w);
 }
 
 static void what_was_listed_before_a_change_is_old(void **state)
 {
     struct world w = begin(100);
-    struct node *root = &w.tree->root;
+    struct inode *root = &w.cache->root;
     struct p9_attr attr;
 
     (void)state;
     srv_add(w.srv, "/a", false);
-    uint64_t since = tree_all_changes(w.tree);
-    assert_true(tree_as_listed(w.tree, root, "a", since)); /* nobody knows it */
-    struct node *a = look(&w, root, "a");
-    assert_false(tree_as_listed(w.tree, root, "a", since)); /* the kernel was told something newer */
-    since = tree_all_changes(w.tree);
+    uint64_t since = cache_all_changes(w.cache);
+    assert_true(cache_as_listed(w.cache, root, "a", since)); /* nobody knows it */
+    struct inode *a = look(&w, root, "a");
+    assert_false(cache_as_listed(w.cache, root, "a", since)); /* the kernel was told something newer */
+    since = cache_all_changes(w.cache);
     assert_int_equal(ask(&w, a, &attr), 0);
-    assert_false(tree_told(w.tree, a, &attr));
-    assert_true(tree_as_listed(w.tree, root, "a", since));
+    assert_false(cache_told(w.cache, a, &attr));
+    assert_true(cache_as_listed(w.cache, root, "a", since));
     attr.size++;
-    assert_true(tree_told(w.tree, a, &attr));
-    assert_false(tree_as_listed(w.tree, root, "a", since));
-    since = tree_all_changes(w.tree);
-    tree_changing(w.tree, a);
-    assert_false(tree_as_listed(w.tree, root, "a", since));
-    tree_forget(w.tree, a, 1);
-    assert_false(tree_as_listed(w.tree, root, "a", since)); /* nobody remembers that we changed it */
-    since = tree_all_changes(w.tree);
-    assert_true(tree_as_listed(w.tree, root, "a", since));
-    tree_changing(w.tree, root); /* as if it were removed */
-    assert_false(tree_as_listed(w.tree, root, "a", since));
+    assert_true(cache_told(w.cache, a, &attr));
+    assert_false(cache_as_listed(w.cache, root, "a", since));
+    since = cache_all_changes(w.cache);
+    cache_changing(w.cache, a);
+    assert_false(cache_as_listed(w.cache, root, "a", since));
+    cache_forget(w.cache, a, 1);
+    assert_false(cache_as_listed(w.cache, root, "a", since)); /* nobody remembers that we changed it */
+    since = cache_all_changes(w.cache);
+    assert_true(cache_as_listed(w.cache, root, "a", since));
+    cache_changing(w.cache, root); /* as if it were removed */
+    assert_false(cache_as_listed(w.cache, root, "a", since));
     end(&w);
 }
 
@@ -755,39 +755,39 @@ static void told_attributes_hold_until_a_change(void **state)
 
     (void)state;
     srv_add(w.srv, "/a", false);
-    struct node *a = look(&w, &w.tree->root, "a");
-    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
-    uint64_t before = tree_changes(w.tree, a);
-    tree_set_fresh(w.tree, a, before, 100000);
-    assert_true(tree_fresh(w.tree, a, &attr) > 0);
-    tree_changing(w.tree, a);
-    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
-    tree_set_fresh(w.tree, a, before, 100000); /* asked for before the change: too late */
-    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
-    tree_set_fresh(w.tree, a, tree_changes(w.tree, a), 100000);
-    assert_true(tree_fresh(w.tree, a, &attr) > 0);
-    tree_unlink(w.tree, &w.tree->root, "a");
-    assert_int_equal(tree_fresh(w.tree, a, &attr), 0);
-    tree_forget(w.tree, a, 1);
+    struct inode *a = look(&w, &w.cache->root, "a");
+    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
+    uint64_t before = cache_changes(w.cache, a);
+    cache_set_fresh(w.cache, a, before, 100000);
+    assert_true(cache_fresh(w.cache, a, &attr) > 0);
+    cache_changing(w.cache, a);
+    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
+    cache_set_fresh(w.cache, a, before, 100000); /* asked for before the change: too late */
+    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
+    cache_set_fresh(w.cache, a, cache_changes(w.cache, a), 100000);
+    assert_true(cache_fresh(w.cache, a, &attr) > 0);
+    cache_unlink(w.cache, &w.cache->root, "a");
+    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
+    cache_forget(w.cache, a, 1);
     end(&w);
 }
 
-static struct node *enter_as(struct world *w, struct node *dir, const char *name, mode_t mode, uint64_t qid_path,
-                             uint64_t size)
+static struct inode *enter_as(struct world *w, struct inode *dir, const char *name, mode_t mode, uint64_t qid_path,
+                              uint64_t size)
 {
     struct p9_attr attr = {
         .qid = {.path = qid_path, .type = S_ISDIR(mode) ? P9_QTDIR : 0}, .mode = mode, .nlink = 2, .size = size};
 
-    return tree_enter(w->tree, dir, name, &attr, NULL, NULL, 0);
+    return cache_enter(w->cache, dir, name, &attr, NULL, NULL, 0);
 }
 
-static unsigned count_stale(struct world *w, struct node *one)
+static unsigned count_stale(struct world *w, struct inode *one)
 {
     unsigned n = 0;
 
-    for (struct node *node; (node = tree_next_stale(w->tree)) != NULL; n++) {
-        assert_ptr_not_equal(node, one);
-        tree_forget(w->tree, node, 1);
+    for (struct inode *inode; (inode = cache_next_stale(w->cache)) != NULL; n++) {
+        assert_ptr_not_equal(inode, one);
+        cache_forget(w->cache, inode, 1);
     }
     return n;
 }
@@ -795,31 +795,31 @@ static unsigned count_stale(struct world *w, struct node *one)
 static void what_is_done_by_one_name_is_stale_by_the_others(void **state)
 {
     struct world w = begin(100);
-    struct node *root = &w.tree->root, *names[4];
+    struct inode *root = &w.cache->root, *names[4];
 
     (void)state;
     for (unsigned gone = 0; gone < 4; gone++) { /* in whatever order they go */
         for (unsigned i = 0; i < 4; i++) {
             const char name[] = {(char)('a' + i), 0};
-            names[i] = enter_as(&w, root, name, S_IFREG, 5, i); /* with other attributes each has a node of its own */
+            names[i] = enter_as(&w, root, name, S_IFREG, 5, i); /* with other attributes each has a inode of its own */
         }
-        struct node *other = enter_as(&w, root, "other", S_IFREG, 6, 0);
-        uint64_t before = tree_content(w.tree, names[1]);
-        tree_changing(w.tree, names[0]);
-        assert_true(w.tree->has_stale);
+        struct inode *other = enter_as(&w, root, "other", S_IFREG, 6, 0);
+        uint64_t before = cache_content(w.cache, names[1]);
+        cache_changing(w.cache, names[0]);
+        assert_true(w.cache->has_stale);
         assert_int_equal(count_stale(&w, names[0]), 3);
-        assert_true(tree_content(w.tree, names[1]) != before);
-        tree_changing(w.tree, other);
-        assert_false(w.tree->has_stale);
-        tree_forget(w.tree, names[gone], 1);
-        tree_changing(w.tree, names[(gone + 1) % 4]);
+        assert_true(cache_content(w.cache, names[1]) != before);
+        cache_changing(w.cache, other);
+        assert_false(w.cache->has_stale);
+        cache_forget(w.cache, names[gone], 1);
+        cache_changing(w.cache, names[(gone + 1) % 4]);
         assert_int_equal(count_stale(&w, names[(gone + 1) % 4]), 2);
         for (unsigned i = 0; i < 4; i++)
             if (i != gone)
-                tree_forget(w.tree, names[i], 1);
-        tree_forget(w.tree, other, 1);
-        assert_int_equal(w.tree->nodes, 1);
-        assert_null(w.tree->by_qid);
+                cache_forget(w.cache, names[i], 1);
+        cache_forget(w.cache, other, 1);
+        assert_int_equal(w.cache->inodes, 1);
+        assert_null(w.cache->by_qid);
     }
     end(&w);
 }
@@ -827,42 +827,42 @@ static void what_is_done_by_one_name_is_stale_by_the_others(void **state)
 static void names_share_nothing_where_qids_repeat(void **state)
 {
     struct world w = begin(100);
-    struct node *root = &w.tree->root;
+    struct inode *root = &w.cache->root;
     const struct p9_attr attr = {.qid = {.path = 7, .type = P9_QTDIR}, .mode = S_IFDIR, .nlink = 2};
 
     (void)state;
-    struct node *a1 = enter_as(&w, root, "a1", S_IFDIR, 7, 0), *f = enter_as(&w, a1, "f", S_IFREG, 8, 0);
-    assert_null(tree_other_place(w.tree, root, "a1", &attr));
-    assert_ptr_equal(tree_other_place(w.tree, root, "a2", &attr), a1);
-    tree_forget(w.tree, a1, 1);
+    struct inode *a1 = enter_as(&w, root, "a1", S_IFDIR, 7, 0), *f = enter_as(&w, a1, "f", S_IFREG, 8, 0);
+    assert_null(cache_other_place(w.cache, root, "a1", &attr));
+    assert_ptr_equal(cache_other_place(w.cache, root, "a2", &attr), a1);
+    cache_forget(w.cache, a1, 1);
     assert_ptr_equal(enter_as(&w, a1, "g", S_IFREG, 8, 0), f); /* two names of a file */
-    tree_forget(w.tree, f, 1);
-    tree_add_place(w.tree, root, "a2");
-    assert_null(tree_other_place(w.tree, root, "a2", &attr)); /* by now that is known */
-    struct node *a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0), *other = enter_as(&w, a2, "f", S_IFREG, 8, 0);
+    cache_forget(w.cache, f, 1);
+    cache_add_place(w.cache, root, "a2");
+    assert_null(cache_other_place(w.cache, root, "a2", &attr)); /* by now that is known */
+    struct inode *a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0), *other = enter_as(&w, a2, "f", S_IFREG, 8, 0);
     assert_ptr_not_equal(other, f);
     assert_int_equal(f->space, 0);
     assert_int_equal(a2->space, 1);
     assert_int_equal(other->space, 1);
-    tree_forget(w.tree, other, 1);
-    tree_forget(w.tree, a2, 1);
+    cache_forget(w.cache, other, 1);
+    cache_forget(w.cache, a2, 1);
     a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0); /* for as long as the mount lives */
     assert_int_equal(a2->space, 1);
-    tree_cut(w.tree, a1, tree_clock(w.tree));
-    assert_null(tree_known(w.tree, root, "a1"));
-    tree_forget(w.tree, a2, 1);
-    tree_forget(w.tree, f, 1);
-    tree_forget(w.tree, a1, 1);
-    assert_int_equal(w.tree->nodes, 1);
+    cache_cut(w.cache, a1, cache_clock(w.cache));
+    assert_null(cache_known(w.cache, root, "a1"));
+    cache_forget(w.cache, a2, 1);
+    cache_forget(w.cache, f, 1);
+    cache_forget(w.cache, a1, 1);
+    assert_int_equal(w.cache->inodes, 1);
     end(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_name_is_the_same_node),
+        cmocka_unit_test(the_same_name_is_the_same_inode),
         cmocka_unit_test(forget_frees_from_the_leaves),
-        cmocka_unit_test(a_replaced_file_is_another_node),
+        cmocka_unit_test(a_replaced_file_is_another_inode),
         cmocka_unit_test(what_is_done_by_one_name_is_stale_by_the_others),
         cmocka_unit_test(names_share_nothing_where_qids_repeat),
         cmocka_unit_test(a_replaced_file_is_not_taken),
@@ -870,7 +870,7 @@ int main(void)
         cmocka_unit_test(one_move_takes_the_whole_subtree),
         cmocka_unit_test(a_rename_over_a_file_detaches_it),
         cmocka_unit_test(an_unlinked_file_is_asked_by_its_open_fid),
-        cmocka_unit_test(names_of_one_file_share_a_node),
+        cmocka_unit_test(names_of_one_file_share_a_inode),
         cmocka_unit_test(fids_stay_below_the_bound),
         cmocka_unit_test(a_smaller_bound_is_learned),
         cmocka_unit_test(no_fid_left_is_enfile),

@@ -1,5 +1,5 @@
 /*
- * test_ahead.c: attributes asked for before they are.
+ * test_lookahead.c: attributes asked for before they are.
  */
 #include <errno.h>
 #include <sched.h>
@@ -16,8 +16,8 @@ enum { FILES = 100, LONG = 1000000 };
 struct world {
     struct srv *srv;
     struct p9_client *client;
-    struct tree *tree;
-    struct ahead *ahead;
+    struct cache *cache;
+    struct lookahead *lookahead;
 };
 
 static struct world begin(unsigned lifetime_ms)
@@ -26,16 +26,16 @@ static struct world begin(unsigned lifetime_ms)
     struct p9_fid *root;
 
     w.client = srv_start(w.srv, 4096, &root);
-    w.tree = tree_new(w.client, 0, root);
-    w.ahead = ahead_new(w.tree, lifetime_ms);
-    assert_non_null(w.ahead);
+    w.cache = cache_new(w.client, 0, root);
+    w.lookahead = lookahead_new(w.cache, lifetime_ms);
+    assert_non_null(w.lookahead);
     return w;
 }
 
 static void end(struct world *w)
 {
-    ahead_free(w->ahead);
-    tree_free(w->tree);
+    lookahead_free(w->lookahead);
+    cache_free(w->cache);
     srv_settle(w->srv, w->client);
     p9_client_stop(w->client);
     assert_int_equal(w->srv->bad, 0);
@@ -60,24 +60,25 @@ static void make_and_list(struct world *w, bool backwards)
         snprintf(path, sizeof path, "/%s", name_of(i));
         srv_add(w->srv, path, false);
     }
-    uint64_t l = ahead_begin(w->ahead, &w->tree->root, w->tree->users, tree_all_changes(w->tree), tree_now_ms());
+    uint64_t l =
+        lookahead_begin(w->lookahead, &w->cache->root, w->cache->users, cache_all_changes(w->cache), cache_now_ms());
     for (int i = 0; i < FILES; i++)
-        ahead_name(w->ahead, l, p9_str(name_of(backwards ? FILES - 1 - i : i)), false);
-    ahead_end(w->ahead, l);
+        lookahead_name(w->lookahead, l, p9_str(name_of(backwards ? FILES - 1 - i : i)), false);
+    lookahead_end(w->lookahead, l);
 }
 
-static bool look(struct world *w, const char *name, struct ahead_found *found)
+static bool look(struct world *w, const char *name, struct lookahead_found *found)
 {
-    struct user *u = w->tree->users;
+    struct user *u = w->cache->users;
 
-    return ahead_look(w->ahead, NULL, &w->tree->root, u, u->root, tree_clock(w->tree), name, found);
+    return lookahead_look(w->lookahead, NULL, &w->cache->root, u, u->root, cache_clock(w->cache), name, found);
 }
 
 static void each_is_asked_for_once(void **state)
 {
     for (int backwards = 0; backwards < 2; backwards++) { /* as listed, and sorted */
         struct world w = begin(LONG);
-        struct ahead_found found;
+        struct lookahead_found found;
         unsigned first = 0;
         make_and_list(&w, backwards);
         for (int i = 0; i < FILES; i++) {
@@ -100,7 +101,7 @@ static void each_is_asked_for_once(void **state)
 static void what_changes_is_forgotten(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
@@ -108,15 +109,15 @@ static void what_changes_is_forgotten(void **state)
         assert_true(look(&w, name_of(i), &found));
         p9_fid_put(found.fid);
     }
-    ahead_forget(w.ahead, &w.tree->root, "file20");
+    lookahead_forget(w.lookahead, &w.cache->root, "file20");
     assert_false(look(&w, "file20", &found));
     /* A file that we know and did something to. */
     assert_true(look(&w, "file21", &found));
-    struct node *node =
-        tree_enter(w.tree, &w.tree->root, "file22", &found.attr, found.fid, w.tree->users, found.walked);
-    tree_changing(w.tree, node);
+    struct inode *inode =
+        cache_enter(w.cache, &w.cache->root, "file22", &found.attr, found.fid, w.cache->users, found.walked);
+    cache_changing(w.cache, inode);
     assert_false(look(&w, "file22", &found));
-    tree_forget(w.tree, node, 1);
+    cache_forget(w.cache, inode, 1);
     assert_false(look(&w, "not-listed", &found));
     end(&w);
 }
@@ -125,29 +126,29 @@ static void what_changes_is_forgotten(void **state)
 static void what_was_told_since_is_not_taken_back(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
     struct p9_attr attr = {.qid = {.path = srv_add(w.srv, "/file05", false)}, .mode = S_IFREG, .nlink = 1, .size = 3};
-    struct node *node = tree_enter(w.tree, &w.tree->root, "file05", &attr, NULL, w.tree->users, 0);
+    struct inode *inode = cache_enter(w.cache, &w.cache->root, "file05", &attr, NULL, w.cache->users, 0);
     for (int i = 0; i < 4; i++) { /* by now the next ones are there */
         assert_true(look(&w, name_of(i), &found));
         p9_fid_put(found.fid);
     }
     attr.size = 10;
-    assert_true(tree_told(w.tree, node, &attr));
+    assert_true(cache_told(w.cache, inode, &attr));
     assert_false(look(&w, "file05", &found));
     assert_true(look(&w, "file06", &found));
     p9_fid_put(found.fid);
-    tree_forget(w.tree, node, 1);
+    cache_forget(w.cache, inode, 1);
     end(&w);
 }
 
 static void old_answers_are_not_taken(void **state)
 {
     struct world w = begin(0); /* too old at once */
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
@@ -159,7 +160,7 @@ static void old_answers_are_not_taken(void **state)
 static void a_new_listing_takes_the_place_of_the_old(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
@@ -167,7 +168,7 @@ static void a_new_listing_takes_the_place_of_the_old(void **state)
         assert_true(look(&w, name_of(i), &found));
         p9_fid_put(found.fid);
     }
-    ahead_begin(w.ahead, &w.tree->root, w.tree->users, tree_all_changes(w.tree), tree_now_ms());
+    lookahead_begin(w.lookahead, &w.cache->root, w.cache->users, cache_all_changes(w.cache), cache_now_ms());
     assert_false(look(&w, name_of(3), &found));
     end(&w);
 }
@@ -177,12 +178,12 @@ static void age(struct world *w)
 {
     struct entry *e;
 
-    pthread_mutex_lock(&w->ahead->mtx);
-    LL_FOREACH(w->ahead->listings->first, e)
+    pthread_mutex_lock(&w->lookahead->mtx);
+    LL_FOREACH(w->lookahead->listings->first, e)
     {
         e->asked_ms = 0;
     }
-    pthread_mutex_unlock(&w->ahead->mtx);
+    pthread_mutex_unlock(&w->lookahead->mtx);
 }
 
 /* Waits until the server was asked for so many names in all. */
@@ -195,7 +196,7 @@ static void until_asked(struct world *w, unsigned *asked, unsigned n)
 static void the_next_names_are_asked_for_while_some_are_left(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
     struct p9_attr attr;
     unsigned asked = 0, looked = 0;
 
@@ -203,7 +204,7 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
     make_and_list(&w, false);
     w.srv->takes_us = 1000;
     while (p9_session_latency(p9_client_session(w.client)) < 700) /* the server is far away by now */
-        assert_int_equal(p9_getattr(NULL, w.tree->users->root, &attr), 0);
+        assert_int_equal(p9_getattr(NULL, w.cache->users->root, &attr), 0);
     while (asked < FILES) {
         assert_true(looked < asked || looked < 2);
         assert_true(look(&w, name_of(looked++), &found));
@@ -223,22 +224,23 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
 static void what_is_there_is_taken_without_asking(void **state)
 {
     struct world w = begin(LONG);
-    struct user *u = w.tree->users;
-    struct ahead_found found;
+    struct user *u = w.cache->users;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
-    assert_false(ahead_has_some(w.ahead, &w.tree->root, u));
+    assert_false(lookahead_has_some(w.lookahead, &w.cache->root, u));
     for (int i = 0; i < 2; i++) {
         assert_true(look(&w, name_of(i), &found));
         p9_fid_put(found.fid);
     }
-    assert_true(ahead_has_some(w.ahead, &w.tree->root, u));
+    assert_true(lookahead_has_some(w.lookahead, &w.cache->root, u));
     srv_count(w.srv, P9_Twalk);
-    assert_true(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(2), &found));
+    assert_true(lookahead_take(w.lookahead, &w.cache->root, u, u->root, cache_clock(w.cache), name_of(2), &found));
     p9_fid_put(found.fid);
-    assert_false(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(2), &found));
-    assert_false(ahead_take(w.ahead, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(FILES - 1), &found));
+    assert_false(lookahead_take(w.lookahead, &w.cache->root, u, u->root, cache_clock(w.cache), name_of(2), &found));
+    assert_false(
+        lookahead_take(w.lookahead, &w.cache->root, u, u->root, cache_clock(w.cache), name_of(FILES - 1), &found));
     assert_int_equal(srv_count(w.srv, P9_Twalk), 0);
     end(&w);
 }
@@ -248,20 +250,20 @@ static void who_asks_for_extended_attributes_will_ask_for_more(void **state)
 {
     struct world w = begin(LONG);
     const int lacks[P9_XATTRS] = {-ENODATA, -ENODATA, -ENODATA};
-    struct user *u = w.tree->users;
-    struct node *root = &w.tree->root;
+    struct user *u = w.cache->users;
+    struct inode *root = &w.cache->root;
 
     (void)state;
     make_and_list(&w, false);
-    assert_false(ahead_expects(w.ahead, root, u));
-    assert_int_equal(w.ahead->listings->nxattrs, 0);
-    tree_set_lacks(w.tree, root, lacks, UINT64_MAX, LONG);
-    assert_true(ahead_begin(w.ahead, root, u, tree_all_changes(w.tree), tree_now_ms()) != 0);
-    assert_true(ahead_expects(w.ahead, root, u));
-    const struct p9_xattrs *x = &w.ahead->listings->xattrs;
-    assert_string_equal(x->of_file[ahead_xattr(w.ahead, "security.selinux")], "security.selinux");
-    assert_null(x->of_file[ahead_xattr(w.ahead, "system.posix_acl_default")]);
-    assert_non_null(x->of_dir[ahead_xattr(w.ahead, "system.posix_acl_default")]);
+    assert_false(lookahead_expects(w.lookahead, root, u));
+    assert_int_equal(w.lookahead->listings->nxattrs, 0);
+    cache_set_lacks(w.cache, root, lacks, UINT64_MAX, LONG);
+    assert_true(lookahead_begin(w.lookahead, root, u, cache_all_changes(w.cache), cache_now_ms()) != 0);
+    assert_true(lookahead_expects(w.lookahead, root, u));
+    const struct p9_xattrs *x = &w.lookahead->listings->xattrs;
+    assert_string_equal(x->of_file[lookahead_xattr(w.lookahead, "security.selinux")], "security.selinux");
+    assert_null(x->of_file[lookahead_xattr(w.lookahead, "system.posix_acl_default")]);
+    assert_non_null(x->of_dir[lookahead_xattr(w.lookahead, "system.posix_acl_default")]);
     end(&w);
 }
 
@@ -269,13 +271,14 @@ static void who_waits_for_a_name_can_be_interrupted(void **state)
 {
     struct world w = begin(LONG);
     struct p9_scope interrupted = {.interrupted = true};
-    struct user *u = w.tree->users;
-    struct ahead_found found;
+    struct user *u = w.cache->users;
+    struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
-    w.ahead->listings->first->state = ASKED; /* by another thread */
-    assert_false(ahead_look(w.ahead, &interrupted, &w.tree->root, u, u->root, tree_clock(w.tree), name_of(0), &found));
+    w.lookahead->listings->first->state = ASKED; /* by another thread */
+    assert_false(lookahead_look(w.lookahead, &interrupted, &w.cache->root, u, u->root, cache_clock(w.cache), name_of(0),
+                                &found));
     end(&w);
 }
 
@@ -289,7 +292,7 @@ static unsigned find_all(struct world *w)
     srv_count(w->srv, P9_Tgetattr);
     for (int i = 0; i < FILES; i++) {
         strcpy(names[i], name_of(i));
-        found[i] = (struct p9_found){.from = w->tree->users->root, .name = names[i]};
+        found[i] = (struct p9_found){.from = w->cache->users->root, .name = names[i]};
     }
     p9_find_many(NULL, w->client, FILES, &none, found);
     for (int i = 0; i < FILES; i++) {
@@ -322,31 +325,31 @@ static void names_of_a_directory_that_has_moved_are_not_taken(void **state)
 {
     struct world w = begin(LONG);
     struct p9_attr attr = {.qid = {.type = P9_QTDIR}, .mode = S_IFDIR | 0755, .nlink = 2};
-    struct user *u = w.tree->users;
-    struct ahead_found found;
+    struct user *u = w.cache->users;
+    struct lookahead_found found;
     const char *d = "d";
     struct p9_fid *fid;
 
     (void)state;
     attr.qid.path = srv_add(w.srv, "/d", true);
     srv_add(w.srv, "/d/f", false);
-    uint64_t walked = tree_clock(w.tree);
+    uint64_t walked = cache_clock(w.cache);
     assert_int_equal(p9_walk(NULL, u->root, 1, &d, &fid), 0);
-    struct node *dir = tree_enter(w.tree, &w.tree->root, "d", &attr, NULL, u, walked);
-    uint64_t l = ahead_begin(w.ahead, dir, u, tree_all_changes(w.tree), tree_now_ms());
-    ahead_name(w.ahead, l, p9_str("f"), false);
-    tree_rename_begin(w.tree);
-    tree_rename_end(w.tree, true, &w.tree->root, "d", &w.tree->root, "e");
-    assert_false(ahead_look(w.ahead, NULL, dir, u, fid, walked, "f", &found));
+    struct inode *dir = cache_enter(w.cache, &w.cache->root, "d", &attr, NULL, u, walked);
+    uint64_t l = lookahead_begin(w.lookahead, dir, u, cache_all_changes(w.cache), cache_now_ms());
+    lookahead_name(w.lookahead, l, p9_str("f"), false);
+    cache_rename_begin(w.cache);
+    cache_rename_end(w.cache, true, &w.cache->root, "d", &w.cache->root, "e");
+    assert_false(lookahead_look(w.lookahead, NULL, dir, u, fid, walked, "f", &found));
     p9_fid_put(fid);
-    tree_forget(w.tree, dir, 1);
+    cache_forget(w.cache, dir, 1);
     end(&w);
 }
 
 static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
 {
     struct world w = begin(1000000);
-    struct ahead_found found;
+    struct lookahead_found found;
     unsigned asked[30];
 
     (void)state;
@@ -369,7 +372,7 @@ static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
 static void a_server_of_few_fids(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
     int n = 0;
 
     (void)state;
@@ -386,7 +389,7 @@ static void a_server_of_few_fids(void **state)
 
 static bool absent(struct world *w, const char *name)
 {
-    return ahead_absent(w->ahead, &w->tree->root, w->tree->users, name);
+    return lookahead_absent(w->lookahead, &w->cache->root, w->cache->users, name);
 }
 
 static void a_whole_listing_knows_what_is_not_there(void **state)
@@ -401,7 +404,7 @@ static void a_whole_listing_knows_what_is_not_there(void **state)
     assert_false(absent(&w, "FILE00")); /* a server may find it so */
     assert_false(absent(&w, "f\xc3\xadle"));
     assert_false(absent(&w, ".zfs"));
-    ahead_forget(w.ahead, &w.tree->root, "nothing"); /* we made it */
+    lookahead_forget(w.lookahead, &w.cache->root, "nothing"); /* we made it */
     assert_false(absent(&w, "nothing"));
     assert_int_equal(srv_count(w.srv, P9_Twalk), 0);
     end(&w);
@@ -410,21 +413,22 @@ static void a_whole_listing_knows_what_is_not_there(void **state)
 static void a_listing_that_lacks_something_knows_nothing(void **state)
 {
     struct world w = begin(LONG);
-    struct user *u = w.tree->users;
-    uint64_t changes = tree_all_changes(w.tree), now = tree_now_ms();
+    struct user *u = w.cache->users;
+    uint64_t changes = cache_all_changes(w.cache), now = cache_now_ms();
 
     (void)state;
-    uint64_t first = ahead_begin(w.ahead, &w.tree->root, u, changes, now);
+    uint64_t first = lookahead_begin(w.lookahead, &w.cache->root, u, changes, now);
     assert_false(absent(&w, "a")); /* it has not ended */
-    uint64_t second = ahead_begin(w.ahead, &w.tree->root, u, changes, now);
-    ahead_end(w.ahead, first); /* the other one is read now */
+    uint64_t second = lookahead_begin(w.lookahead, &w.cache->root, u, changes, now);
+    lookahead_end(w.lookahead, first); /* the other one is read now */
     assert_false(absent(&w, "a"));
-    ahead_end(w.ahead, second);
+    lookahead_end(w.lookahead, second);
     assert_true(absent(&w, "a"));
-    tree_changing(w.tree, &w.tree->root); /* something was made after it was asked for, and before it came */
-    ahead_end(w.ahead, ahead_begin(w.ahead, &w.tree->root, u, changes, now));
+    cache_changing(w.cache, &w.cache->root); /* something was made after it was asked for, and before it came */
+    lookahead_end(w.lookahead, lookahead_begin(w.lookahead, &w.cache->root, u, changes, now));
     assert_false(absent(&w, "a"));
-    ahead_end(w.ahead, ahead_begin(w.ahead, &w.tree->root, u, tree_all_changes(w.tree), now - LONG)); /* long ago */
+    lookahead_end(w.lookahead, lookahead_begin(w.lookahead, &w.cache->root, u, cache_all_changes(w.cache),
+                                               now - LONG)); /* long ago */
     assert_false(absent(&w, "a"));
     end(&w);
 }
@@ -434,10 +438,10 @@ static void a_directory_we_made_is_empty(void **state)
     struct world w = begin(LONG);
 
     (void)state;
-    ahead_made(w.ahead, &w.tree->root, w.tree->users, tree_now_ms());
+    lookahead_made(w.lookahead, &w.cache->root, w.cache->users, cache_now_ms());
     assert_true(absent(&w, "a"));
     assert_true(absent(&w, ".a"));
-    ahead_forget(w.ahead, &w.tree->root, "a");
+    lookahead_forget(w.lookahead, &w.cache->root, "a");
     assert_false(absent(&w, "a"));
     assert_false(absent(&w, "A"));
     assert_true(absent(&w, "b"));
@@ -447,29 +451,29 @@ static void a_directory_we_made_is_empty(void **state)
 static void until_refreshed(struct world *w)
 {
     for (bool done = false; !done; sched_yield()) {
-        pthread_mutex_lock(&w->ahead->mtx);
-        done = !w->ahead->listings->refreshing;
-        pthread_mutex_unlock(&w->ahead->mtx);
+        pthread_mutex_lock(&w->lookahead->mtx);
+        done = !w->lookahead->listings->refreshing;
+        pthread_mutex_unlock(&w->lookahead->mtx);
     }
 }
 
 static void a_whole_listing_that_is_used_is_read_again(void **state)
 {
     struct world w = begin(1000);
-    struct user *u = w.tree->users;
+    struct user *u = w.cache->users;
 
     (void)state;
-    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    lookahead_made(w.lookahead, &w.cache->root, u, cache_now_ms());
     srv_add(w.srv, "/theirs", false);
     assert_true(absent(&w, "theirs"));
     clock_pass(1000 * 1000);
     assert_false(absent(&w, "new"));
-    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    lookahead_missed(w.lookahead, &w.cache->root, u, u->root, "new");
     until_refreshed(&w);
     assert_true(absent(&w, "new"));
     assert_false(absent(&w, "theirs"));
     assert_true(absent(&w, "ours"));
-    ahead_forget(w.ahead, &w.tree->root, "ours");
+    lookahead_forget(w.lookahead, &w.cache->root, "ours");
     assert_false(absent(&w, "ours"));
     end(&w);
 }
@@ -477,18 +481,18 @@ static void a_whole_listing_that_is_used_is_read_again(void **state)
 static void a_directory_without_end_is_given_up(void **state)
 {
     struct world w = begin(1000);
-    struct user *u = w.tree->users;
+    struct user *u = w.cache->users;
 
     (void)state;
     srv_add(w.srv, "/again", false);
     w.srv->endless = true;
-    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    lookahead_made(w.lookahead, &w.cache->root, u, cache_now_ms());
     assert_true(absent(&w, "x"));
-    uint64_t asked_ms = w.ahead->listings->asked_ms;
+    uint64_t asked_ms = w.lookahead->listings->asked_ms;
     clock_pass(1000 * 1000);
-    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    lookahead_missed(w.lookahead, &w.cache->root, u, u->root, "new");
     until_refreshed(&w);
-    assert_int_equal(w.ahead->listings->asked_ms, asked_ms);
+    assert_int_equal(w.lookahead->listings->asked_ms, asked_ms);
     assert_false(absent(&w, "new"));
     end(&w);
 }
@@ -496,20 +500,20 @@ static void a_directory_without_end_is_given_up(void **state)
 static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
 {
     struct world w = begin(1000);
-    struct user *u = w.tree->users;
+    struct user *u = w.cache->users;
 
     (void)state;
-    ahead_made(w.ahead, &w.tree->root, u, tree_now_ms());
+    lookahead_made(w.lookahead, &w.cache->root, u, cache_now_ms());
     assert_true(absent(&w, "x"));
     clock_pass(1000 * 1000);
-    ahead_missed(w.ahead, &w.tree->root, u, u->root, "new");
+    lookahead_missed(w.lookahead, &w.cache->root, u, u->root, "new");
     end(&w);
 }
 
 static void listings_are_bounded(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
     struct p9_attr attr = {.qid = {.type = P9_QTDIR}, .mode = S_IFDIR | 0755, .nlink = 2};
 
     (void)state;
@@ -518,9 +522,10 @@ static void listings_are_bounded(void **state)
     p9_fid_put(found.fid);
     for (int i = 0; i < 300; i++) { /* listings that are used later take its place */
         attr.qid.path = 1000 + (uint64_t)i;
-        struct node *dir = tree_enter(w.tree, &w.tree->root, name_of(i), &attr, NULL, NULL, 0);
-        ahead_end(w.ahead, ahead_begin(w.ahead, dir, w.tree->users, tree_all_changes(w.tree), tree_now_ms()));
-        tree_forget(w.tree, dir, 1);
+        struct inode *dir = cache_enter(w.cache, &w.cache->root, name_of(i), &attr, NULL, NULL, 0);
+        lookahead_end(w.lookahead,
+                      lookahead_begin(w.lookahead, dir, w.cache->users, cache_all_changes(w.cache), cache_now_ms()));
+        cache_forget(w.cache, dir, 1);
     }
     assert_false(look(&w, name_of(1), &found));
     end(&w);
@@ -529,22 +534,22 @@ static void listings_are_bounded(void **state)
 /* Opens a file as if by fs; says how many were opened with it. */
 static size_t open_in_turn(struct world *w, const char *name)
 {
-    struct ahead_files next = {.n = 0};
+    struct lookahead_files next = {.n = 0};
 
-    ahead_files_begin(w->ahead, &w->tree->root, w->tree->users, name, &next);
+    lookahead_files_begin(w->lookahead, &w->cache->root, w->cache->users, name, &next);
     for (size_t i = 0; i < next.n; i++) {
         assert_int_equal(next.fids[i]->iounit, 0); /* once */
         assert_int_equal(p9_open(NULL, next.fids[i], 0), 0);
     }
     size_t n = next.n;
-    ahead_files_end(w->ahead, &next);
+    lookahead_files_end(w->lookahead, &next);
     return n;
 }
 
 static void files_opened_in_turn_are_opened_ahead(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     w.srv->read_size = 100;
@@ -563,20 +568,20 @@ static void files_opened_in_turn_are_opened_ahead(void **state)
         size_t n = open_in_turn(&w, name_of(i));
         assert_in_range(n, i < 2 + P9_OPEN_TOO ? 0 : 1, i < 2 + P9_OPEN_TOO ? 0 : P9_OPEN_TOO); /* of those asked for */
     }
-    ahead_close(w.ahead, &w.tree->root, name_of(20)); /* it is to be removed */
+    lookahead_close(w.lookahead, &w.cache->root, name_of(20)); /* it is to be removed */
     assert_true(look(&w, name_of(20), &found));
     assert_false(found.open);
     p9_fid_put(found.fid);
-    ahead_forget(w.ahead, &w.tree->root, name_of(21));
+    lookahead_forget(w.lookahead, &w.cache->root, name_of(21));
     assert_false(look(&w, name_of(21), &found));
-    assert_true(ahead_close_old(w.ahead) > 0);
+    assert_true(lookahead_close_old(w.lookahead) > 0);
     end(&w);
 }
 
 static void what_was_open_for_long_is_not_opened_twice(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     w.srv->read_size = 100;
@@ -599,7 +604,7 @@ static void what_was_open_for_long_is_not_opened_twice(void **state)
 static void files_opened_here_and_there_are_not(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_found found;
+    struct lookahead_found found;
 
     (void)state;
     w.srv->read_size = 100;
@@ -610,15 +615,15 @@ static void files_opened_here_and_there_are_not(void **state)
     p9_fid_put(found.fid);
     for (int i = 0; i < FILES; i++)
         assert_int_equal(open_in_turn(&w, name_of(i * 37 % FILES)), 0);
-    assert_int_equal(ahead_close_old(w.ahead), 0);
+    assert_int_equal(lookahead_close_old(w.lookahead), 0);
     end(&w);
 }
 
 static void what_is_forgotten_while_it_is_opened_ahead_is_not_taken(void **state)
 {
     struct world w = begin(LONG);
-    struct ahead_files next = {.n = 0};
-    struct ahead_found found;
+    struct lookahead_files next = {.n = 0};
+    struct lookahead_found found;
 
     (void)state;
     w.srv->read_size = 100;
@@ -628,12 +633,12 @@ static void what_is_forgotten_while_it_is_opened_ahead_is_not_taken(void **state
             p9_fid_put(found.fid);
         open_in_turn(&w, name_of(i));
     }
-    ahead_files_begin(w.ahead, &w.tree->root, w.tree->users, name_of(2), &next);
+    lookahead_files_begin(w.lookahead, &w.cache->root, w.cache->users, name_of(2), &next);
     assert_int_equal(next.n, P9_OPEN_TOO);
     p9_fid_put(next.fids[1]);
     next.fids[1] = NULL; /* it failed */
-    ahead_forget(w.ahead, &w.tree->root, name_of(3));
-    ahead_files_end(w.ahead, &next);
+    lookahead_forget(w.lookahead, &w.cache->root, name_of(3));
+    lookahead_files_end(w.lookahead, &next);
     assert_false(look(&w, name_of(3), &found));
     assert_false(look(&w, name_of(4), &found));
     assert_true(look(&w, name_of(5), &found));

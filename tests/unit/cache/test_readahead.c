@@ -1,5 +1,5 @@
 /*
- * test_prefetch.c: what will be read next. Holding the server's lock stops the server.
+ * test_readahead.c: what will be read next. Holding the server's lock stops the server.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@ enum { KIB = 1024, READ = 128 * KIB, SIZE = 16 * KIB * KIB, WINDOW = KIB * KIB }
 struct world {
     struct srv *srv;
     struct p9_client *client;
-    struct tree *tree;
-    struct prefetcher *prefetcher;
-    struct prefetch *file;
-    struct node *node;
+    struct cache *cache;
+    struct readahead_pool *readahead_pool;
+    struct readahead *file;
+    struct inode *inode;
     struct p9_fid *fid;
     uint64_t size; /* as it is known */
 };
@@ -32,36 +32,36 @@ static struct world begin(size_t total)
     w.client = srv_start(w.srv, 64, &root);
     srv_add(w.srv, "/f", false);
     w.srv->read_size = SIZE;
-    w.tree = tree_new(w.client, 0, root);
-    w.prefetcher = prefetcher_new(w.tree, WINDOW, total);
+    w.cache = cache_new(w.client, 0, root);
+    w.readahead_pool = readahead_pool_new(w.cache, WINDOW, total);
     assert_int_equal(p9_walk(NULL, root, 1, &name, &w.fid), 0);
     assert_int_equal(p9_open(NULL, w.fid, 0), 0);
     assert_int_equal(p9_getattr(NULL, w.fid, &attr), 0);
-    w.node = tree_enter(w.tree, &w.tree->root, "f", &attr, NULL, NULL, 0);
-    w.file = prefetch_open(w.prefetcher, w.node, w.fid);
+    w.inode = cache_enter(w.cache, &w.cache->root, "f", &attr, NULL, NULL, 0);
+    w.file = readahead_open(w.readahead_pool, w.inode, w.fid);
     srv_count(w.srv, P9_Tread);
     return w;
 }
 
 static void end(struct world *w)
 {
-    prefetch_close(w->file);
+    readahead_close(w->file);
     p9_fid_put(w->fid);
-    tree_free(w->tree);
+    cache_free(w->cache);
     p9_client_stop(w->client);
-    prefetcher_free(w->prefetcher);
+    readahead_pool_free(w->readahead_pool);
     assert_int_equal(w->srv->live, 0); /* every fid was clunked */
     srv_stop(w->srv);
 }
 
 struct wait {
-    struct prefetch_read read;
+    struct readahead_read read;
     struct p9_scope scope;
     struct p9_batch batch;
     int rc;
 };
 
-static void done(struct prefetch_read *r, int rc)
+static void done(struct readahead_read *r, int rc)
 {
     struct wait *wait = (struct wait *)r; /* its first member */
     uint64_t at = r->offset;
@@ -81,7 +81,7 @@ static bool start(struct world *w, struct wait *wait, uint64_t offset, uint32_t 
     *wait = (struct wait){.read = {.offset = offset, .size = size, .done = done}};
     wait->read.scope = &wait->scope;
     p9_batch_init(&wait->batch, 1);
-    return prefetch_read(w->file, &wait->read, w->size);
+    return readahead_read(w->file, &wait->read, w->size);
 }
 
 /* 0: served; -EAGAIN: to be read otherwise. */
@@ -102,7 +102,7 @@ static void give(struct world *w, uint64_t content)
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 7);
     w->size = sizeof data;
-    prefetch_give(w->file, data, sizeof data, content);
+    readahead_give(w->file, data, sizeof data, content);
 }
 
 static void what_came_with_the_opening(void **state)
@@ -110,22 +110,22 @@ static void what_came_with_the_opening(void **state)
     struct world w = begin(SIZE);
 
     (void)state;
-    give(&w, tree_content(w.tree, w.node));
+    give(&w, cache_content(w.cache, w.inode));
     assert_int_equal(read_at(&w, 0, 8192), 0); /* whole pages, as the kernel reads */
     assert_int_equal(read_at(&w, 4096, 4096), 0);
     assert_int_equal(read_at(&w, 5000, 4096), -EAGAIN);
     assert_int_equal(srv_count(w.srv, P9_Tread), 0);
-    tree_others_changed(w.tree, w.node);
+    cache_others_changed(w.cache, w.inode);
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
     w = begin(SIZE);
-    uint64_t before = tree_content(w.tree, w.node);
-    tree_changing(w.tree, w.node);
+    uint64_t before = cache_content(w.cache, w.inode);
+    cache_changing(w.cache, w.inode);
     give(&w, before);
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
     w = begin(1000); /* there is no room */
-    give(&w, tree_content(w.tree, w.node));
+    give(&w, cache_content(w.cache, w.inode));
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
 }
@@ -186,7 +186,7 @@ static void what_changes_is_read_anew(void **state)
     read_at(&w, 0, READ);
     read_at(&w, READ, READ);
     assert_int_equal(read_at(&w, 2 * READ, READ), 0);
-    tree_changing(w.tree, w.node); /* a write */
+    cache_changing(w.cache, w.inode); /* a write */
     assert_int_equal(read_at(&w, 3 * READ, READ), -EAGAIN);
     assert_int_equal(read_at(&w, 4 * READ, READ), -EAGAIN);
     assert_int_equal(read_at(&w, 5 * READ, READ), 0);
@@ -208,7 +208,7 @@ static void memory_is_bounded(void **state)
     pthread_mutex_unlock(&w.srv->mtx);
     p9_batch_wait(p9_client_session(w.client), &wait.batch);
     assert_int_equal(wait.rc, 0);
-    prefetch_close(w.file);
+    readahead_close(w.file);
     w.file = NULL;
     pthread_mutex_lock(&w.srv->mtx);
     assert_in_range(w.srv->counts[P9_Tread], 1, 512 / 8);
@@ -239,7 +239,7 @@ static void who_waits_can_be_interrupted(void **state)
     read_at(&w, READ, READ);
     assert_true(start(&w, &wait, 2 * READ, READ));
     p9_interrupt(p9_client_session(w.client), &wait.scope);
-    prefetch_interrupt(w.file);
+    readahead_interrupt(w.file);
     pthread_mutex_unlock(&w.srv->mtx);
     p9_batch_wait(p9_client_session(w.client), &wait.batch);
     assert_int_equal(wait.rc, -EINTR);
@@ -252,11 +252,11 @@ struct last_read {
     struct world *world;
 };
 
-static void done_and_closed(struct prefetch_read *r, int rc)
+static void done_and_closed(struct readahead_read *r, int rc)
 {
     struct last_read *last = (struct last_read *)r; /* its first member's first */
 
-    prefetch_close(last->world->file);
+    readahead_close(last->world->file);
     last->world->file = NULL;
     done(r, rc);
 }
@@ -275,7 +275,7 @@ static void a_file_may_be_closed_as_soon_as_it_is_read(void **state)
     last.wait = (struct wait){.read = {.offset = 5 * READ, .size = READ, .done = done_and_closed}};
     last.wait.read.scope = &last.wait.scope;
     p9_batch_init(&last.wait.batch, 1);
-    assert_true(prefetch_read(w.file, &last.wait.read, w.size));
+    assert_true(readahead_read(w.file, &last.wait.read, w.size));
     p9_batch_wait(p9_client_session(w.client), &last.wait.batch);
     assert_int_equal(last.wait.rc, 0);
     end(&w);

@@ -1,5 +1,5 @@
 /*
- * test_behind.c: writes that are answered before they are acknowledged. Holding the server's lock stops the server.
+ * test_writebehind.c: writes that are answered before they are acknowledged. Holding the server's lock stops the server.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@ enum { ROOM = 512 * 1024 };
 struct world {
     struct srv *srv;
     struct p9_client *client;
-    struct tree *tree;
-    struct behind *behind;
+    struct cache *cache;
+    struct writebehind *writebehind;
     struct writer writer;
     struct p9_fid *fid;
 };
@@ -30,12 +30,12 @@ static struct world begin(void)
 
     w.client = srv_start(w.srv, 64, &root);
     srv_add(w.srv, "/f", false);
-    w.tree = tree_new(w.client, 0, root);
-    w.behind = behind_new(w.tree, ROOM);
+    w.cache = cache_new(w.client, 0, root);
+    w.writebehind = writebehind_new(w.cache, ROOM);
     assert_int_equal(p9_walk(NULL, root, 1, &name, &w.fid), 0);
     assert_int_equal(p9_open(NULL, w.fid, 0), 0);
     assert_int_equal(p9_getattr(NULL, w.fid, &attr), 0);
-    w.writer.node = tree_enter(w.tree, &w.tree->root, "f", &attr, NULL, NULL, 0);
+    w.writer.inode = cache_enter(w.cache, &w.cache->root, "f", &attr, NULL, NULL, 0);
     srv_count(w.srv, P9_Twrite);
     return w;
 }
@@ -43,9 +43,9 @@ static struct world begin(void)
 static void end(struct world *w)
 {
     p9_fid_put(w->fid);
-    tree_free(w->tree);
+    cache_free(w->cache);
     p9_client_stop(w->client);
-    behind_free(w->behind);
+    writebehind_free(w->writebehind);
     srv_stop(w->srv);
 }
 
@@ -54,7 +54,7 @@ static int put(struct world *w, struct p9_scope *sc, char byte, size_t n, uint64
     char buf[8192];
 
     memset(buf, byte, n);
-    return behind_write(w->behind, sc, &w->writer, w->fid, buf, n, offset);
+    return writebehind_write(w->writebehind, sc, &w->writer, w->fid, buf, n, offset);
 }
 
 static bool is_filled(struct world *w, char byte, size_t from, size_t to)
@@ -82,10 +82,10 @@ static void small_writes_are_gathered(void **state)
     stop(&w);
     for (unsigned i = 0; i < 1000; i++)
         assert_int_equal(put(&w, NULL, 'a', 100, i * 100), 0);
-    assert_true(behind_busy(w.behind, &w.writer.node->qid));
+    assert_true(writebehind_busy(w.writebehind, &w.writer.inode->qid));
     go_on(&w);
-    assert_int_equal(behind_settle(w.behind, NULL, &w.writer.node->qid), 0);
-    assert_false(behind_busy(w.behind, &w.writer.node->qid));
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, &w.writer.inode->qid), 0);
+    assert_false(writebehind_busy(w.writebehind, &w.writer.inode->qid));
     assert_in_range(srv_count(w.srv, P9_Twrite), 13, 15); /* of 8 KiB each */
     assert_true(is_filled(&w, 'a', 0, 100000));
     end(&w);
@@ -97,7 +97,7 @@ static void a_write_alone_leaves_at_once(void **state)
 
     (void)state;
     assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
-    while (behind_busy(w.behind, &w.writer.node->qid)) /* nobody asks for it to be settled */
+    while (writebehind_busy(w.writebehind, &w.writer.inode->qid)) /* nobody asks for it to be settled */
         sched_yield();
     assert_true(is_filled(&w, 'a', 0, 10));
     end(&w);
@@ -110,7 +110,7 @@ static void the_end_of_a_stream_leaves_by_itself(void **state)
     (void)state;
     for (unsigned i = 0; i < 10; i++)
         assert_int_equal(put(&w, NULL, 'a', 100, i * 100), 0);
-    while (behind_busy(w.behind, &w.writer.node->qid)) {
+    while (writebehind_busy(w.writebehind, &w.writer.inode->qid)) {
         clock_pass(1000);
         sched_yield();
     }
@@ -132,7 +132,7 @@ static void the_last_write_to_a_place_counts(void **state)
     assert_int_equal(put(&w, NULL, 'e', 10, 90 + 300), 0);
     go_on(&w);
     assert_int_equal(put(&w, NULL, 'f', 50, 0), 0); /* over what has left: waits for that */
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
     assert_true(is_filled(&w, 'f', 0, 50));
     assert_true(is_filled(&w, 'a', 50, 100));
     assert_true(is_filled(&w, 'b', 100, 150));
@@ -146,15 +146,15 @@ static void the_last_write_to_a_place_counts(void **state)
 static void two_writers_of_a_file_see_each_other(void **state)
 {
     struct world w = begin();
-    struct writer other = {.node = w.writer.node};
+    struct writer other = {.inode = w.writer.inode};
 
     (void)state;
     stop(&w);
     assert_int_equal(put(&w, NULL, 'a', 1000, 0), 0);
     assert_int_equal(put(&w, NULL, 'a', 1000, 1000), 0);
     go_on(&w);
-    assert_int_equal(behind_write(w.behind, NULL, &other, w.fid, "bbbb", 4, 1500), 0);
-    assert_int_equal(behind_settle(w.behind, NULL, &w.writer.node->qid), 0);
+    assert_int_equal(writebehind_write(w.writebehind, NULL, &other, w.fid, "bbbb", 4, 1500), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, &w.writer.inode->qid), 0);
     assert_true(is_filled(&w, 'a', 0, 1500));
     assert_true(is_filled(&w, 'b', 1500, 1504));
     assert_true(is_filled(&w, 'a', 1504, 2000));
@@ -168,42 +168,42 @@ static void an_error_stays_until_a_sync_tells_of_it(void **state)
     (void)state;
     w.srv->fail_write = 1;
     assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
     assert_true(w.writer.failed);
-    assert_int_equal(behind_error(w.behind, &w.writer), -ENOSPC);
-    assert_int_equal(behind_lost(w.behind, &w.writer), -ENOSPC);
-    behind_told(w.behind, &w.writer, true);
-    assert_int_equal(behind_error(w.behind, &w.writer), -ENOSPC);
-    assert_int_equal(behind_lost(w.behind, &w.writer), 0);
-    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
-    assert_int_equal(behind_error(w.behind, &w.writer), 0);
-    assert_int_equal(behind_sync(w.behind, &w.writer), 0);
+    assert_int_equal(writebehind_error(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), -ENOSPC);
+    writebehind_told(w.writebehind, &w.writer, true);
+    assert_int_equal(writebehind_error(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), 0);
+    assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_error(w.writebehind, &w.writer), 0);
+    assert_int_equal(writebehind_sync(w.writebehind, &w.writer), 0);
     assert_true(is_filled(&w, 0, 0, 20));
     w.srv->fail_write = 1; /* a later one is a new one, which nobody was told of */
     assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
-    assert_int_equal(behind_lost(w.behind, &w.writer), -ENOSPC);
-    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
+    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
     end(&w);
 }
 
 static void an_error_is_told_to_who_else_syncs(void **state)
 {
     struct world w = begin();
-    struct writer other = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
+    struct writer other = {.inode = w.writer.inode, .known_errors = cache_known_errors(w.cache, w.writer.inode)};
 
     (void)state;
     w.srv->fail_write = 1;
     assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
-    assert_int_equal(behind_error(w.behind, &other), 0);
-    struct writer later = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
-    assert_int_equal(behind_sync(w.behind, &other), -ENOSPC);
-    assert_int_equal(behind_sync(w.behind, &other), 0);
-    assert_int_equal(behind_sync(w.behind, &later), -ENOSPC); /* nobody knew when it was opened */
-    struct writer last = {.node = w.writer.node, .known_errors = tree_known_errors(w.tree, w.writer.node)};
-    assert_int_equal(behind_sync(w.behind, &last), 0);
-    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
+    assert_int_equal(writebehind_error(w.writebehind, &other), 0);
+    struct writer later = {.inode = w.writer.inode, .known_errors = cache_known_errors(w.cache, w.writer.inode)};
+    assert_int_equal(writebehind_sync(w.writebehind, &other), -ENOSPC);
+    assert_int_equal(writebehind_sync(w.writebehind, &other), 0);
+    assert_int_equal(writebehind_sync(w.writebehind, &later), -ENOSPC); /* nobody knew when it was opened */
+    struct writer last = {.inode = w.writer.inode, .known_errors = cache_known_errors(w.cache, w.writer.inode)};
+    assert_int_equal(writebehind_sync(w.writebehind, &last), 0);
+    assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
     end(&w);
 }
 
@@ -218,9 +218,9 @@ static void what_follows_an_error_is_not_hidden_by_a_short_count(void **state)
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(put(&w, NULL, 'b', 8192, 10 + i * 8192), 0);
     go_on(&w);
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
-    assert_int_equal(behind_sync(w.behind, &w.writer), -ENOSPC);
-    assert_int_equal(behind_error(w.behind, &w.writer), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
+    assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_error(w.writebehind, &w.writer), 0);
     end(&w);
 }
 
@@ -231,8 +231,8 @@ static void a_short_write_goes_on(void **state)
     (void)state;
     w.srv->short_by = 100;
     assert_int_equal(put(&w, NULL, 'a', 8192, 0), 0);
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
-    assert_int_equal(behind_error(w.behind, &w.writer), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
+    assert_int_equal(writebehind_error(w.writebehind, &w.writer), 0);
     assert_true(is_filled(&w, 'a', 0, 8192));
     end(&w);
 }
@@ -251,10 +251,10 @@ static void what_is_under_way_is_bounded(void **state)
             n++;
     assert_int_equal(rc, -EINTR);
     assert_in_range(n * 8192, ROOM / 2, 2 * ROOM);
-    assert_int_equal(behind_settle(w.behind, &impatient, NULL), -EINTR);
+    assert_int_equal(writebehind_settle(w.writebehind, &impatient, NULL), -EINTR);
     go_on(&w);
     assert_int_equal(put(&w, NULL, 'b', 8192, n * 8192), 0); /* waits, and goes on */
-    assert_int_equal(behind_settle(w.behind, NULL, NULL), 0);
+    assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
     assert_true(is_filled(&w, 'a', 0, n * 8192));
     assert_true(is_filled(&w, 'b', n * 8192, (n + 1) * 8192));
     end(&w);

@@ -146,7 +146,7 @@ static void lifetimes(void **state)
 {
     static const struct {
         const char *opts;
-        enum cache cache;
+        enum cache_mode cache;
         unsigned attr_ms, entry_ms;
         int negative_ms;
     } cases[] = {
@@ -193,11 +193,11 @@ static void escapes_of_mountinfo(void **state)
     char spaced[] = "/mnt/with\\040a\\011tab\\134", plain[] = "/mnt/\\04", empty[] = "";
 
     (void)state;
-    readahead_unescape(spaced);
+    mountinfo_unescape(spaced);
     assert_string_equal(spaced, "/mnt/with a\ttab\\");
-    readahead_unescape(plain);
+    mountinfo_unescape(plain);
     assert_string_equal(plain, "/mnt/\\04");
-    readahead_unescape(empty);
+    mountinfo_unescape(empty);
     assert_string_equal(empty, "");
 }
 
