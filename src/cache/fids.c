@@ -1,157 +1,156 @@
 /*
- * fids.c: the fids that inodes have: a cache, and those of open files.
+ * fids.c: the fids that inodes have: idle ones on an LRU, spares of directories, and those of open files.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "cache/fids.h"
+#include "cache/impl.h"
 
-/* ---- the cache; all called with the lock -------------------------------- */
+/* ---- the LRU; all called with the lock -------------------------------------------- */
 
-static void lru_add(struct cache *t, struct idle_fid *nf)
+static void lru_add(struct cache *c, struct idle_fid *f)
 {
-    nf->newer = NULL;
-    nf->older = t->newest;
-    if (t->newest != NULL)
-        t->newest->newer = nf;
+    f->newer = NULL;
+    f->older = c->newest;
+    if (c->newest != NULL)
+        c->newest->newer = f;
     else
-        t->oldest = nf;
-    t->newest = nf;
+        c->oldest = f;
+    c->newest = f;
 }
 
-static void lru_remove(struct cache *t, struct idle_fid *nf)
+static void lru_remove(struct cache *c, struct idle_fid *f)
 {
-    *(nf->older != NULL ? &nf->older->newer : &t->oldest) = nf->newer;
-    *(nf->newer != NULL ? &nf->newer->older : &t->newest) = nf->older;
+    *(f->older != NULL ? &f->older->newer : &c->oldest) = f->newer;
+    *(f->newer != NULL ? &f->newer->older : &c->newest) = f->older;
 }
 
 /* Takes it from the cache; the reference to the fid is the caller's now. */
-static struct p9_fid *inode_fid_remove(struct cache *t, struct idle_fid *nf)
+static struct p9_fid *idle_fid_remove(struct cache *c, struct idle_fid *f)
 {
-    struct p9_fid *fid = nf->fid;
+    struct p9_fid *fid = f->fid;
 
-    LL_DELETE(nf->inode->fids, nf);
-    lru_remove(t, nf);
-    free(nf);
+    LL_DELETE(f->inode->fids, f);
+    lru_remove(c, f);
+    free(f);
     return fid;
 }
 
-void inode_drop_fids(struct cache *t, struct inode *inode)
+void fid_drop_all(struct cache *c, struct inode *inode)
 {
     while (inode->fids != NULL)
-        p9_fid_put(inode_fid_remove(t, inode->fids));
-    inode_drop_kept(t, inode);
+        p9_fid_put(idle_fid_remove(c, inode->fids));
+    idle_open_drop(c, inode);
 }
 
 static struct idle_fid *find(struct inode *inode, const struct user *user, bool spare)
 {
-    struct idle_fid *nf = inode->fids;
+    struct idle_fid *f = inode->fids;
 
-    while (nf != NULL && (nf->user != user || nf->spare != spare))
-        nf = nf->next;
-    return nf;
+    while (f != NULL && (f->user != user || f->spare != spare))
+        f = f->next;
+    return f;
 }
 
-static struct idle_fid *inode_fid_of(struct inode *inode, const struct user *user)
+static struct idle_fid *idle_fid_of(struct inode *inode, const struct user *user)
 {
     return find(inode, user, false);
 }
 
-bool inode_fid_is_good(const struct cache *t, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
+bool fid_is_good(const struct cache *c, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
 {
-    if (fid->generation != p9_client_generation(t->client))
+    if (fid->generation != p9_client_generation(c->client))
         return false;
-    if (p9_fids_follow(t->client))
+    if (p9_fids_follow(c->client))
         return true;
-    if (inode == &t->root)
+    if (inode == &c->root)
         return true;
-    if (inode->dentries == NULL || inode->moved > walked)
+    if (inode->names == NULL || inode->moved > walked)
         return false;
     /* By which of several names it was walked is not known: none may have moved. A directory has one. */
-    for (const struct dentry *l = inode->dentries; l != NULL; l = l->next)
-        for (const struct inode *dir = l->parent; dir != &t->root; dir = dir->dentries->parent)
-            if (dir->dentries == NULL || dir->moved > walked)
+    for (const struct dentry *d = inode->names; d != NULL; d = d->next_name)
+        for (const struct inode *dir = d->parent; dir != &c->root; dir = dir->names->parent)
+            if (dir->names == NULL || dir->moved > walked)
                 return false;
     return true;
 }
 
-bool cache_fid_holds(struct cache *t, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
+bool cache_fid_holds(struct cache *c, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
 {
-    pthread_mutex_lock(&t->mtx);
-    bool holds = inode_fid_is_good(t, inode, fid, walked);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    bool holds = fid_is_good(c, inode, fid, walked);
+    pthread_mutex_unlock(&c->mtx);
     return holds;
 }
 
-void inode_keep_fid(struct cache *t, const struct idle_fid *like)
+void fid_keep(struct cache *c, const struct idle_fid *like)
 {
-    struct idle_fid *nf = find(like->inode, like->user, like->spare);
+    struct idle_fid *f = find(like->inode, like->user, like->spare);
 
-    if (nf != NULL)
-        p9_fid_put(inode_fid_remove(t, nf));
-    nf = malloc(sizeof *nf);
-    if (nf == NULL) {
+    if (f != NULL)
+        p9_fid_put(idle_fid_remove(c, f));
+    f = malloc(sizeof *f);
+    if (f == NULL) {
         p9_fid_put(like->fid);
         return;
     }
-    *nf = *like;
-    LL_PREPEND(nf->inode->fids, nf);
-    lru_add(t, nf);
+    *f = *like;
+    LL_PREPEND(f->inode->fids, f);
+    lru_add(c, f);
 }
 
-void inode_cache_fid(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked)
+void fid_cache(struct cache *c, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked)
 {
-    if (inode == &t->root) /* the user has one already */
+    if (inode == &c->root) /* the user has one already */
         p9_fid_put(fid);
     else
-        inode_keep_fid(t, &(struct idle_fid){.fid = fid, .inode = inode, .user = user, .walked = walked});
+        fid_keep(c, &(struct idle_fid){.fid = fid, .inode = inode, .user = user, .walked = walked});
 }
 
-struct p9_fid *inode_cached_fid(struct cache *t, struct inode *inode, struct user *user)
+struct p9_fid *fid_idle(struct cache *c, struct inode *inode, struct user *user)
 {
-    if (inode == &t->root)
+    if (inode == &c->root)
         return p9_fid_get(user->root);
-    struct idle_fid *nf = inode_fid_of(inode, user);
-    if (nf == NULL || inode->dentries == NULL) /* that of a file without a name is for inode_unnamed_fid */
+    struct idle_fid *f = idle_fid_of(inode, user);
+    if (f == NULL || inode->names == NULL) /* that of a file without a name is for fid_unnamed */
         return NULL;
-    if (!inode_fid_is_good(t, inode, nf->fid, nf->walked)) {
-        p9_fid_put(inode_fid_remove(t, nf));
+    if (!fid_is_good(c, inode, f->fid, f->walked)) {
+        p9_fid_put(idle_fid_remove(c, f));
         return NULL;
     }
-    lru_remove(t, nf);
-    lru_add(t, nf);
-    return p9_fid_get(nf->fid);
+    lru_remove(c, f);
+    lru_add(c, f);
+    return p9_fid_get(f->fid);
 }
 
-struct p9_fid *cache_cached_fid(struct cache *t, struct inode *inode, struct user *user)
+struct p9_fid *cache_idle_fid(struct cache *c, struct inode *inode, struct user *user)
 {
-    pthread_mutex_lock(&t->mtx);
-    struct p9_fid *fid = user != NULL ? inode_cached_fid(t, inode, user) : NULL;
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    struct p9_fid *fid = user != NULL ? fid_idle(c, inode, user) : NULL;
+    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
-struct p9_fid *inode_handle_fid(struct cache *t, struct inode *inode, struct user *user)
+struct p9_fid *fid_of_handle(struct cache *c, struct inode *inode, struct user *user)
 {
     for (struct handle *h = inode->handles; h != NULL; h = h->next)
-        if (h->user == user && (inode->dentries == NULL || inode_fid_is_good(t, inode, h->fid, h->walked)))
+        if (h->user == user && (inode->names == NULL || fid_is_good(c, inode, h->fid, h->walked)))
             return p9_fid_get(h->fid);
-    if (inode->dentries == NULL &&
-        inode->handles != NULL) /* opened by one, handed on to another: nothing else is left */
+    if (inode->names == NULL && inode->handles != NULL) /* opened by one, handed on to another: nothing else is left */
         return p9_fid_get(inode->handles->fid);
     return NULL;
 }
 
-struct p9_fid *cache_open_unnamed(struct cache *t, struct inode *inode, struct user *user, int flags)
+struct p9_fid *cache_open_unnamed(struct cache *c, struct inode *inode, struct user *user, int flags)
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&t->mtx);
-    for (struct handle *h = inode->dentries == NULL ? inode->handles : NULL; h != NULL && fid == NULL; h = h->next)
+    pthread_mutex_lock(&c->mtx);
+    for (struct handle *h = inode->names == NULL ? inode->handles : NULL; h != NULL && fid == NULL; h = h->next)
         if (h->user == user && ((h->flags & O_ACCMODE) == O_RDWR || ((h->flags ^ flags) & O_ACCMODE) == 0))
             fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
@@ -167,27 +166,27 @@ static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, cons
     return NULL;
 }
 
-struct p9_fid *cache_handle_fid(struct p9_scope *sc, struct cache *t, const struct handle *h, bool stays)
+struct p9_fid *cache_handle_fid(struct p9_scope *sc, struct cache *c, const struct handle *h, bool stays)
 {
-    pthread_mutex_lock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
     struct p9_fid *fid = h->fid != NULL ? p9_fid_get(h->fid) : NULL;
-    pthread_mutex_unlock(&t->mtx);
-    return stays || p9_fids_follow(t->client) ? fid : if_same_file(sc, fid, h->inode);
+    pthread_mutex_unlock(&c->mtx);
+    return stays || p9_fids_follow(c->client) ? fid : if_same_file(sc, fid, h->inode);
 }
 
-struct p9_fid *cache_reading_fid(struct cache *t, struct inode *inode)
+struct p9_fid *cache_reading_fid(struct cache *c, struct inode *inode)
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
     for (struct handle *h = inode->handles; h != NULL && fid == NULL; h = h->next)
         if ((h->flags & O_ACCMODE) != O_WRONLY)
             fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
-struct p9_fid *inode_moved_handle_fid(struct p9_scope *sc, struct use *u)
+struct p9_fid *fid_of_moved_handle(struct p9_scope *sc, struct use *u)
 {
     struct p9_fid *fid = NULL;
 
@@ -209,17 +208,17 @@ static bool is_unlinked(struct p9_scope *sc, struct p9_fid *fid, const struct in
            qid_same_file(&attr.qid, &inode->qid);
 }
 
-struct p9_fid *inode_unnamed_fid(struct p9_scope *sc, struct use *u)
+struct p9_fid *fid_unnamed(struct p9_scope *sc, struct use *u)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&t->mtx);
-    struct idle_fid *nf = u->inode->dentries == NULL && u->inode != &t->root ? inode_fid_of(u->inode, u->user) : NULL;
-    if (nf != NULL && nf->fid->generation == p9_client_generation(t->client))
-        fid = p9_fid_get(nf->fid);
-    pthread_mutex_unlock(&t->mtx);
-    if (fid == NULL || p9_fids_follow(t->client) || is_unlinked(sc, fid, u->inode))
+    pthread_mutex_lock(&c->mtx);
+    struct idle_fid *f = u->inode->names == NULL && u->inode != &c->root ? idle_fid_of(u->inode, u->user) : NULL;
+    if (f != NULL && f->fid->generation == p9_client_generation(c->client))
+        fid = p9_fid_get(f->fid);
+    pthread_mutex_unlock(&c->mtx);
+    if (fid == NULL || p9_fids_follow(c->client) || is_unlinked(sc, fid, u->inode))
         return fid;
     p9_fid_put(fid);
     return NULL;
@@ -227,76 +226,61 @@ struct p9_fid *inode_unnamed_fid(struct p9_scope *sc, struct use *u)
 
 void cache_evict(void *arg, unsigned n)
 {
-    struct cache *t = arg;
+    struct cache *c = arg;
 
-    pthread_mutex_lock(&t->mtx);
-    n -= cache_evict_kept(t, n);
-    for (struct idle_fid *nf = t->oldest, *newer; nf != NULL && n > 0; nf = newer) {
-        newer = nf->newer;
-        if (atomic_load(&nf->fid->refs) > 1)
+    pthread_mutex_lock(&c->mtx);
+    n -= idle_open_evict(c, n);
+    for (struct idle_fid *f = c->oldest, *newer; f != NULL && n > 0; f = newer) {
+        newer = f->newer;
+        if (atomic_load(&f->fid->refs) > 1)
             continue;
-        p9_fid_put(inode_fid_remove(t, nf));
+        p9_fid_put(idle_fid_remove(c, f));
         n--;
     }
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
 }
 
 /* ---- taken out of the cache ---------------------------------------------- */
 
-struct p9_fid *inode_take_cached(struct cache *t, struct inode *inode, struct user *user)
+struct p9_fid *fid_take_idle(struct cache *c, struct inode *inode, struct user *user, uint64_t *walked)
 {
-    struct idle_fid *nf = inode != &t->root ? inode_fid_of(inode, user) : NULL;
+    struct idle_fid *f = inode != &c->root ? idle_fid_of(inode, user) : NULL;
 
-    if (nf == NULL || atomic_load(&nf->fid->refs) > 1 || !inode_fid_is_good(t, inode, nf->fid, nf->walked))
+    if (f == NULL || atomic_load(&f->fid->refs) > 1 || !fid_is_good(c, inode, f->fid, f->walked))
         return NULL;
-    return inode_fid_remove(t, nf);
+    if (walked != NULL)
+        *walked = f->walked;
+    return idle_fid_remove(c, f);
 }
 
-struct p9_fid *cache_take_named(struct cache *t, struct inode *parent, const char *name, struct user *user, bool is_dir)
+struct p9_fid *cache_take_named(struct cache *c, struct inode *parent, const char *name, struct user *user, bool is_dir)
 {
     struct p9_fid *fid = NULL;
 
     if (user == NULL)
         return NULL;
-    pthread_mutex_lock(&t->mtx);
-    struct inode *inode = cache_find(t, parent, name);
-    if (inode != NULL && inode->dentries->next == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
-        fid = inode_take_cached(t, inode, user);
-    pthread_mutex_unlock(&t->mtx);
-    return fid;
-}
-
-struct p9_fid *cache_take_to_keep(struct cache *t, struct inode *parent, const char *name, struct user *user,
-                                  struct p9_attr *attr, uint64_t *walked)
-{
-    struct p9_fid *fid = NULL;
-
-    pthread_mutex_lock(&t->mtx);
-    struct inode *inode = cache_find(t, parent, name);
-    struct idle_fid *nf = inode != NULL && !inode->hidden ? inode_fid_of(inode, user) : NULL;
-    if (nf != NULL && !inode_has_kept(t, inode, user) && cache_may_keep(t, &inode->attr)) {
-        *attr = inode->attr;
-        *walked = nf->walked;
-        fid = inode_take_cached(t, inode, user);
-    }
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    struct inode *inode = dentry_inode(c, parent, name);
+    if (inode != NULL && inode->names->next == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
+        fid = fid_take_idle(c, inode, user, NULL);
+    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
 /* ---- spares ------------------------------------------------------------- */
 
-struct p9_fid *cache_take_spare(struct cache *t, struct inode *dir, struct user *user)
+struct p9_fid *cache_take_spare(struct cache *c, struct inode *dir, struct user *user)
 {
     struct p9_fid *fid = NULL;
 
     if (user == NULL)
         return NULL;
-    pthread_mutex_lock(&t->mtx);
-    struct idle_fid *nf = find(dir, user, true);
-    bool good = nf != NULL && inode_fid_is_good(t, dir, nf->fid, nf->walked);
-    if (nf != NULL)
-        fid = inode_fid_remove(t, nf);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    struct idle_fid *f = find(dir, user, true);
+    bool good = f != NULL && fid_is_good(c, dir, f->fid, f->walked);
+    if (f != NULL)
+        fid = idle_fid_remove(c, f);
+    pthread_mutex_unlock(&c->mtx);
     if (good)
         return fid;
     p9_fid_put(fid);
@@ -312,52 +296,52 @@ struct wanted {
 static void wanted_done(void *arg, struct p9_fid *fid)
 {
     struct wanted *w = arg;
-    struct cache *t = w->cache;
+    struct cache *c = w->cache;
     struct inode *inode = w->like.inode;
 
-    pthread_mutex_lock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
     w->like.fid = fid;
     if (fid != NULL && qid_same_file(&fid->qid, &inode->qid))
-        inode_keep_fid(t, &w->like);
+        fid_keep(c, &w->like);
     else
         p9_fid_put(fid);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     free(w);
-    cache_forget(t, inode, 1);
-    pthread_mutex_lock(&t->mtx);
-    if (--t->cloning == 0)
-        pthread_cond_broadcast(&t->settled);
-    pthread_mutex_unlock(&t->mtx);
+    cache_forget(c, inode, 1);
+    pthread_mutex_lock(&c->mtx);
+    if (--c->cloning == 0)
+        pthread_cond_broadcast(&c->settled);
+    pthread_mutex_unlock(&c->mtx);
 }
 
 /* name: as for p9_walk_start. */
-static void want(struct cache *t, const struct idle_fid *like, struct p9_fid *from, const char *name)
+static void want(struct cache *c, const struct idle_fid *like, struct p9_fid *from, const char *name)
 {
     struct wanted *w = malloc(sizeof *w);
 
     if (w == NULL)
         return;
-    *w = (struct wanted){.cache = t, .like = *like};
-    pthread_mutex_lock(&t->mtx);
+    *w = (struct wanted){.cache = c, .like = *like};
+    pthread_mutex_lock(&c->mtx);
     bool wanted = find(like->inode, like->user, like->spare) == NULL;
     if (wanted) {
         like->inode->nlookup++; /* stays until wanted_done */
-        t->cloning++;
+        c->cloning++;
     }
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     if (wanted)
         p9_walk_start(from, name, wanted_done, w);
     else
         free(w);
 }
 
-void cache_want_spare(struct cache *t, struct inode *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
+void cache_want_spare(struct cache *c, struct inode *dir, struct user *user, struct p9_fid *dirfid, uint64_t walked)
 {
-    want(t, &(struct idle_fid){.inode = dir, .user = user, .walked = walked, .spare = true}, dirfid, NULL);
+    want(c, &(struct idle_fid){.inode = dir, .user = user, .walked = walked, .spare = true}, dirfid, NULL);
 }
 
-void cache_want_fid(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *dirfid, const char *name,
+void cache_want_fid(struct cache *c, struct inode *inode, struct user *user, struct p9_fid *dirfid, const char *name,
                     uint64_t walked)
 {
-    want(t, &(struct idle_fid){.inode = inode, .user = user, .walked = walked}, dirfid, name);
+    want(c, &(struct idle_fid){.inode = inode, .user = user, .walked = walked}, dirfid, name);
 }

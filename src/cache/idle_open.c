@@ -1,22 +1,22 @@
 /*
- * idle_open.c: files that are open on the server for a while longer than on the mount, or sooner.
+ * idle_open.c: files that are open on the server, and that nobody has open here.
  *
- * A file that was just closed may be opened again; one of many that are opened one after the other will be. Its open fid is kept
- * with the attributes that the file had before it was opened: whoever opens it asks for them again, beside its name, and takes
- * the fid if they agree. So it must be a file that had not changed just before, which times would not tell.
+ * A file that was just closed may be opened again; one of many that are opened one after the other
+ * will be. Its open fid stays, with the attributes that the file had before it was opened: opening it
+ * asks for them again, beside its name, and takes the fid if they agree. So it must be a file that had
+ * not changed just before, which times would not show.
  *
- * Few are kept, and not for long: they are closed before we unlink or replace the file, where fids run short, and after cache_keep_ms.
+ * They are few, and do not last: they are closed before we unlink or replace the file, where fids run
+ * short, and after cache_idle_open_ms.
  */
 #include <stdlib.h>
-#include <utlist.h>
 
-#include "base/clock.h"
-#include "cache/cache.h"
+#include "cache/impl.h"
 
 enum {
-    MAX_KEPT = 32,
-    KEPT_ROUNDS = 4 * P9_OPEN_TOO, /* round trips that files which are opened together are used up in, and more */
-    KEPT_MOST_MS = 10000,
+    MAX_IDLE_OPENS = 32,
+    ROUND_TRIPS = 4 * P9_OPEN_TOO, /* in which files that are opened together are used up, and more */
+    MOST_MS = 10000,
 };
 
 struct idle_open {
@@ -31,45 +31,45 @@ struct idle_open {
 
 /* All called with the lock. */
 
-static struct p9_fid *kept_remove(struct cache *t, struct idle_open *k)
+static struct p9_fid *unlist(struct cache *c, struct idle_open *o)
 {
-    struct p9_fid *fid = k->fid;
+    struct p9_fid *fid = o->fid;
 
-    DL_DELETE(t->kept, k);
-    t->nkept--;
-    free(k);
+    DL_DELETE(c->idle_opens, o);
+    c->nidle_opens--;
+    free(o);
     return fid;
 }
 
-void inode_drop_kept(struct cache *t, struct inode *inode)
+void idle_open_drop(struct cache *c, struct inode *inode)
 {
-    struct idle_open *k, *next;
+    struct idle_open *o, *next;
 
-    DL_FOREACH_SAFE (t->kept, k, next) {
-        if (k->inode == inode)
-            p9_fid_put(kept_remove(t, k));
+    DL_FOREACH_SAFE (c->idle_opens, o, next) {
+        if (o->inode == inode)
+            p9_fid_put(unlist(c, o));
     }
 }
 
-unsigned cache_evict_kept(struct cache *t, unsigned n)
+unsigned idle_open_evict(struct cache *c, unsigned n)
 {
     unsigned put = 0;
 
-    for (; t->kept != NULL && put < n; put++)
-        p9_fid_put(kept_remove(t, t->kept));
+    for (; c->idle_opens != NULL && put < n; put++)
+        p9_fid_put(unlist(c, c->idle_opens));
     return put;
 }
 
-struct p9_fid *inode_take_kept(struct cache *t, struct inode *inode, struct user *user, struct p9_attr *attr)
+struct p9_fid *idle_open_take(struct cache *c, struct inode *inode, struct user *user, struct p9_attr *attr)
 {
-    struct idle_open *k, *next;
+    struct idle_open *o, *next;
 
-    DL_FOREACH_SAFE (t->kept, k, next) {
-        if (k->inode != inode || k->user != user)
+    DL_FOREACH_SAFE (c->idle_opens, o, next) {
+        if (o->inode != inode || o->user != user)
             continue;
-        bool good = inode_fid_is_good(t, inode, k->fid, k->walked);
-        *attr = k->attr;
-        struct p9_fid *fid = kept_remove(t, k);
+        bool good = fid_is_good(c, inode, o->fid, o->walked);
+        *attr = o->attr;
+        struct p9_fid *fid = unlist(c, o);
         if (good)
             return fid;
         p9_fid_put(fid);
@@ -77,73 +77,82 @@ struct p9_fid *inode_take_kept(struct cache *t, struct inode *inode, struct user
     return NULL;
 }
 
-bool inode_has_kept(const struct cache *t, const struct inode *inode, const struct user *user)
+bool idle_open_exists(const struct cache *c, const struct inode *inode, const struct user *user)
 {
-    const struct idle_open *k = t->kept;
+    const struct idle_open *o = c->idle_opens;
 
-    while (k != NULL && (k->inode != inode || k->user != user))
-        k = k->next;
-    return k != NULL;
+    while (o != NULL && (o->inode != inode || o->user != user))
+        o = o->next;
+    return o != NULL;
 }
 
 /* ---- for others --------------------------------------------------------- */
 
-bool cache_may_keep(const struct cache *t, const struct p9_attr *attr)
+bool idle_open_allowed(const struct cache *c, const struct p9_attr *attr)
 {
-    return p9_opens_checked(t->client, 1) && S_ISREG(attr->mode) && attr->size > 0 &&
+    return p9_opens_checked(c->client, 1) && S_ISREG(attr->mode) && attr->size > 0 &&
            !(attr->qid.type & (P9_QTAPPEND | P9_QTEXCL)) && clock_wall() - attr->ctime.tv_sec > SETTLED_SECONDS;
 }
 
-void cache_keep_open(struct cache *t, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked,
+void idle_open_add(struct cache *c, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked,
+                   const struct p9_attr *attr)
+{
+    struct idle_open *o = malloc(sizeof *o);
+    struct p9_attr old;
+
+    if (o == NULL || inode->names == NULL || inode->hidden) {
+        free(o);
+        p9_fid_put(fid);
+        return;
+    }
+    *o = (struct idle_open){
+        .inode = inode, .user = user, .fid = fid, .walked = walked, .since_ms = clock_ms(), .attr = *attr};
+    p9_fid_put(idle_open_take(c, inode, user, &old));
+    if (c->nidle_opens == MAX_IDLE_OPENS)
+        p9_fid_put(unlist(c, c->idle_opens));
+    DL_APPEND(c->idle_opens, o);
+    c->nidle_opens++;
+}
+
+void cache_keep_open(struct cache *c, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked,
                      const struct p9_attr *attr)
 {
-    struct idle_open *k = cache_may_keep(t, attr) ? malloc(sizeof *k) : NULL;
-
-    if (k == NULL) {
+    if (!idle_open_allowed(c, attr)) {
         p9_fid_put(fid);
         return;
     }
     p9_fid_let_go(fid);
-    *k = (struct idle_open){
-        .inode = inode, .user = user, .fid = fid, .walked = walked, .since_ms = cache_now_ms(), .attr = *attr};
-    pthread_mutex_lock(&t->mtx);
-    struct p9_attr old;
-    p9_fid_put(inode_take_kept(t, inode, user, &old));
-    if (t->nkept == MAX_KEPT)
-        p9_fid_put(kept_remove(t, t->kept));
-    DL_APPEND(t->kept, k);
-    t->nkept++;
-    if (inode->dentries == NULL || inode->hidden)
-        inode_drop_kept(t, inode);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    idle_open_add(c, inode, user, fid, walked, attr);
+    pthread_mutex_unlock(&c->mtx);
 }
 
-void cache_close_kept(struct cache *t, struct inode *parent, const char *name)
+void cache_close_idle(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&t->mtx);
-    struct inode *inode = t->kept != NULL ? cache_find(t, parent, name) : NULL;
+    pthread_mutex_lock(&c->mtx);
+    struct inode *inode = c->idle_opens != NULL ? dentry_inode(c, parent, name) : NULL;
     if (inode != NULL)
-        inode_drop_kept(t, inode);
-    pthread_mutex_unlock(&t->mtx);
+        idle_open_drop(c, inode);
+    pthread_mutex_unlock(&c->mtx);
 }
 
-unsigned cache_keep_ms(const struct cache *t)
+unsigned cache_idle_open_ms(const struct cache *c)
 {
-    unsigned ms = p9_session_latency(p9_client_session(t->client)) / 1000 * KEPT_ROUNDS;
+    unsigned ms = p9_session_latency(p9_client_session(c->client)) / 1000 * ROUND_TRIPS;
 
-    return ms < KEPT_OPEN_MS ? KEPT_OPEN_MS : ms < KEPT_MOST_MS ? ms : KEPT_MOST_MS;
+    return ms < IDLE_OPEN_MS ? IDLE_OPEN_MS : ms < MOST_MS ? ms : MOST_MS;
 }
 
-unsigned cache_close_old(struct cache *t)
+unsigned cache_close_old(struct cache *c)
 {
-    unsigned left = 0, keep_ms = cache_keep_ms(t);
+    unsigned left = 0, keep_ms = cache_idle_open_ms(c);
 
-    pthread_mutex_lock(&t->mtx);
-    uint64_t now = cache_now_ms();
-    while (t->kept != NULL && now - t->kept->since_ms >= keep_ms)
-        p9_fid_put(kept_remove(t, t->kept));
-    if (t->kept != NULL)
-        left = (unsigned)(keep_ms - (now - t->kept->since_ms));
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    uint64_t now = clock_ms();
+    while (c->idle_opens != NULL && now - c->idle_opens->since_ms >= keep_ms)
+        p9_fid_put(unlist(c, c->idle_opens));
+    if (c->idle_opens != NULL)
+        left = (unsigned)(keep_ms - (now - c->idle_opens->since_ms));
+    pthread_mutex_unlock(&c->mtx);
     return left;
 }

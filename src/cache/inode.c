@@ -1,495 +1,288 @@
 /*
- * inode.c: what the tree knows of files that are open: their handles, the attributes told when they were
- * opened, their locks, and the hidden names of those that lost their own.
+ * inode.c: inodes, the references that keep them, and the cache as a whole.
  */
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <utlist.h>
+#include <time.h>
 
-#include "base/clock.h"
-#include "cache/cache.h"
+#include "cache/lookahead_impl.h"
 
-/* ---- attributes that hold for a while ----------------------------------- */
+enum {
+    CLONES_SECONDS = 2,
+    MOST_LOOKAHEAD_MS = 30000, /* what is fetched holds fids */
+};
 
-uint64_t cache_now_ms(void)
+bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
 {
-    return clock_us() / 1000;
+    const uint8_t kinds = P9_QTDIR | P9_QTSYMLINK;
+
+    return a->path == b->path && (a->type & kinds) == (b->type & kinds);
 }
 
-void cache_changing(struct cache *t, struct inode *inode)
+bool same_time(const struct timespec *a, const struct timespec *b)
 {
-    pthread_mutex_lock(&t->mtx);
-    inode_changing(t, inode);
-    inode->touched = inode->changes;
-    pthread_mutex_unlock(&t->mtx);
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-bool cache_changed(struct cache *t, struct inode *inode, uint64_t *changes)
+bool same_times_and_size(const struct p9_attr *a, const struct p9_attr *b)
 {
-    pthread_mutex_lock(&t->mtx);
-    bool alone = inode->changes == *changes;
-    inode_changing(t, inode);
-    *changes = inode->touched = inode->changes;
-    pthread_mutex_unlock(&t->mtx);
-    return alone;
+    return a->size == b->size && same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
 }
 
-void cache_wrote(struct cache *t, struct inode *inode, uint64_t end)
+/* ---- inodes ------------------------------------------------------------------ */
+
+struct inode *inode_new(struct cache *c, const struct p9_attr *attr, uint32_t space)
 {
-    pthread_mutex_lock(&t->mtx);
-    if (inode->attr.size < end)
-        inode->attr.size = end;
-    pthread_mutex_unlock(&t->mtx);
-}
+    struct inode *inode = calloc(1, sizeof *inode);
 
-/* ---- writes that came to nothing ---------------------------------------- */
-
-void cache_write_failed(struct cache *t, struct inode *inode, int rc)
-{
-    pthread_mutex_lock(&t->mtx);
-    inode->write_errors++;
-    inode->write_error = rc;
-    inode->write_error_known = false;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-unsigned cache_known_errors(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    unsigned known = inode->write_error_known ? inode->write_errors : 0;
-    pthread_mutex_unlock(&t->mtx);
-    return known;
-}
-
-int cache_unsynced(struct cache *t, struct inode *inode, unsigned known)
-{
-    pthread_mutex_lock(&t->mtx);
-    int rc = inode->write_errors != known ? inode->write_error : 0;
-    pthread_mutex_unlock(&t->mtx);
-    return rc;
-}
-
-int cache_sync_error(struct cache *t, struct inode *inode, unsigned *known)
-{
-    pthread_mutex_lock(&t->mtx);
-    int rc = inode->write_errors != *known ? inode->write_error : 0;
-    *known = inode->write_errors;
-    inode->write_error_known = true;
-    pthread_mutex_unlock(&t->mtx);
-    return rc;
-}
-
-/* ---- versions ----------------------------------------------------------- */
-
-uint64_t cache_changes(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    uint64_t changes = inode->changes;
-    pthread_mutex_unlock(&t->mtx);
-    return changes;
-}
-
-void cache_others_changed(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    inode->seen++;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-uint64_t cache_content(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    uint64_t content = inode->changes + inode->seen;
-    pthread_mutex_unlock(&t->mtx);
-    return content;
-}
-
-uint64_t cache_content_of(struct cache *t, struct inode *parent, const char *name)
-{
-    pthread_mutex_lock(&t->mtx);
-    const struct inode *inode = cache_find(t, parent, name);
-    uint64_t content = inode != NULL ? inode->changes + inode->seen : UINT64_MAX;
-    pthread_mutex_unlock(&t->mtx);
-    return content;
-}
-
-uint64_t cache_all_changes(struct cache *t)
-{
-    pthread_mutex_lock(&t->mtx);
-    uint64_t changes = t->changes;
-    pthread_mutex_unlock(&t->mtx);
-    return changes;
-}
-
-uint64_t cache_changes_forgotten(struct cache *t)
-{
-    pthread_mutex_lock(&t->mtx);
-    uint64_t changes = t->changes_forgotten;
-    pthread_mutex_unlock(&t->mtx);
-    return changes;
-}
-
-bool cache_as_listed(struct cache *t, struct inode *parent, const char *name, uint64_t since)
-{
-    pthread_mutex_lock(&t->mtx);
-    const struct inode *inode = cache_find(t, parent, name);
-    bool as_listed = inode != NULL ? inode->changes <= since && inode->told <= since
-                                   : parent->changes <= since && t->changes_forgotten <= since;
-    pthread_mutex_unlock(&t->mtx);
-    return as_listed;
-}
-
-void cache_set_fresh(struct cache *t, struct inode *inode, uint64_t changes, unsigned ms)
-{
-    pthread_mutex_lock(&t->mtx);
-    if (inode->changes == changes && !inode->hidden)
-        inode->fresh_until = cache_now_ms() + ms;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-unsigned cache_fresh(struct cache *t, struct inode *inode, struct p9_attr *attr)
-{
-    unsigned left = 0;
-
-    pthread_mutex_lock(&t->mtx);
-    uint64_t now = inode->fresh_until != 0 ? cache_now_ms() : 0;
-    if (now < inode->fresh_until && inode->dentries != NULL && !inode->hidden) {
-        left = (unsigned)(inode->fresh_until - now);
-        *attr = inode->attr;
-    }
-    pthread_mutex_unlock(&t->mtx);
-    return left;
-}
-
-int cache_lacks(struct cache *t, struct inode *inode, unsigned number)
-{
-    pthread_mutex_lock(&t->mtx);
-    int rc = inode->lacks_until != 0 && cache_now_ms() < inode->lacks_until ? inode->lacks[number] : 0;
-    pthread_mutex_unlock(&t->mtx);
-    return rc;
-}
-
-void cache_set_lacks(struct cache *t, struct inode *inode, const int lacks[P9_XATTRS], uint64_t changes, unsigned ms)
-{
-    pthread_mutex_lock(&t->mtx);
-    uint64_t now = cache_now_ms();
-    bool holds = inode->lacks_until > now;
-    for (unsigned x = 0; x < P9_XATTRS && inode->changes <= changes; x++)
-        if (lacks[x] != 0 || !holds)
-            inode->lacks[x] = lacks[x];
-    if (inode->changes <= changes && !holds)
-        inode->lacks_until = now + ms;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-/* ---- security.capability ------------------------------------------------ */
-
-enum { WRITTEN_MS = 1000 };
-
-static struct user *writing_user(const struct inode *inode)
-{
-    const struct handle *h = inode->handles;
-
-    while (h != NULL && (h->flags & O_ACCMODE) == O_RDONLY)
-        h = h->next;
-    return h != NULL ? h->user : NULL;
-}
-
-struct user *cache_writing_user(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    struct user *user = writing_user(inode);
-    pthread_mutex_unlock(&t->mtx);
-    return user;
-}
-
-int cache_uncapped(struct cache *t, struct inode *inode, unsigned ms)
-{
-    pthread_mutex_lock(&t->mtx);
-    if (ms < WRITTEN_MS && writing_user(inode) != NULL)
-        ms = WRITTEN_MS;
-    int rc = inode->uncapped != 0 && cache_now_ms() - inode->uncapped_ms < ms ? inode->uncapped : 0;
-    pthread_mutex_unlock(&t->mtx);
-    return rc;
-}
-
-struct cap_question cache_cap_asked(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    struct cap_question q = {.capped = inode->capped, .ms = cache_now_ms()};
-    pthread_mutex_unlock(&t->mtx);
-    return q;
-}
-
-void cache_cap_answered(struct cache *t, struct inode *inode, const struct cap_question *q, int lacks)
-{
-    pthread_mutex_lock(&t->mtx);
-    if (inode->capped == q->capped) {
-        inode->uncapped = lacks;
-        inode->uncapped_ms = q->ms;
-    }
-    pthread_mutex_unlock(&t->mtx);
-}
-
-void cache_cap_setting(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    inode->capped++;
-    inode->uncapped = 0;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-/* ---- inodes by name ------------------------------------------------------ */
-
-struct inode *cache_known(struct cache *t, struct inode *parent, const char *name)
-{
-    pthread_mutex_lock(&t->mtx);
-    struct inode *inode = cache_find(t, parent, name);
-    if (inode != NULL)
-        inode->nlookup++;
-    pthread_mutex_unlock(&t->mtx);
+    if (inode == NULL)
+        return NULL;
+    inode->qid = attr->qid;
+    inode->space = space;
+    DL_APPEND(c->all, inode);
+    c->inodes++;
     return inode;
 }
 
-struct inode *cache_above(struct cache *t, struct inode *dir, char *name)
+void inode_expire(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&t->mtx);
-    struct inode *above = dir->dentries != NULL ? dir->dentries->parent : NULL;
-    if (above != NULL) {
-        above->nlookup++;
-        strcpy(name, dir->dentries->name);
+    inode->version = ++c->version;
+    inode->attr_until = inode->lacks_until = 0;
+    if (c->idle_opens != NULL) /* it would be found to be another */
+        idle_open_drop(c, inode);
+}
+
+void inode_changing(struct cache *c, struct inode *inode)
+{
+    inode_expire(c, inode);
+    identity_expire_twins(c, inode);
+}
+
+void inode_change(struct cache *c, struct inode *inode)
+{
+    inode_changing(c, inode);
+    inode->changed = true;
+    if (inode->qid.type & P9_QTDIR)
+        inode->names_version = inode->version;
+}
+
+bool inode_set_attr(struct cache *c, struct inode *inode, const struct p9_attr *attr)
+{
+    bool differs = !same_times_and_size(&inode->attr, attr) || inode->attr.nlink != attr->nlink;
+
+    inode->attr = *attr;
+    if (differs) {
+        inode->version = ++c->version;
+        inode->attr_until = 0;
     }
-    pthread_mutex_unlock(&t->mtx);
-    return above;
+    return differs;
 }
 
-const struct inode *cache_parent(struct cache *t, struct inode *inode)
+static bool is_unused(const struct cache *c, const struct inode *inode)
 {
-    pthread_mutex_lock(&t->mtx);
-    const struct inode *parent = inode->dentries != NULL ? inode->dentries->parent : NULL;
-    pthread_mutex_unlock(&t->mtx);
-    return parent;
+    return inode != &c->root && inode->nlookup == 0 && inode->nchildren == 0 && inode->handles == NULL &&
+           inode->listing == NULL && inode->fetched == NULL;
 }
 
-bool cache_same_content(struct cache *t, struct inode *inode, const struct p9_attr *attr, bool ignore_version,
-                        bool loose)
+static void inode_free(struct cache *c, struct inode *inode)
 {
-    time_t now = clock_wall();
+    struct file_locks *fl = inode->locks;
 
-    pthread_mutex_lock(&t->mtx);
-    const struct p9_attr *old = &inode->opened;
-    bool same = inode->opened_known && old->size == attr->size && same_time(&old->mtime, &attr->mtime) &&
-                same_time(&old->ctime, &attr->ctime) && (ignore_version || old->qid.version == attr->qid.version);
-    inode->opened = *attr;
-    inode->opened_known = loose || now - attr->ctime.tv_sec > SETTLED_SECONDS;
-    pthread_mutex_unlock(&t->mtx);
-    return same;
-}
-
-bool cache_may_be_cached(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    bool may = inode->opened_known;
-    pthread_mutex_unlock(&t->mtx);
-    return may;
-}
-
-/* ---- handles ------------------------------------------------------------ */
-
-void cache_add_handle(struct cache *t, struct handle *h)
-{
-    pthread_mutex_lock(&t->mtx);
-    h->next = h->inode->handles;
-    h->inode->handles = h;
-    pthread_mutex_unlock(&t->mtx);
-}
-
-struct p9_fid *cache_detach_handle(struct cache *t, struct handle *h)
-{
-    struct p9_fid *fid = h->fid;
-
-    pthread_mutex_lock(&t->mtx);
-    struct handle **p = &h->inode->handles;
-    while (*p != h)
-        p = &(*p)->next;
-    *p = h->next;
-    h->fid = NULL;
-    inode_release(t, h->inode);
-    pthread_mutex_unlock(&t->mtx);
-    return fid;
-}
-
-void cache_drop_handle(struct cache *t, struct handle *h)
-{
-    p9_fid_put(cache_detach_handle(t, h));
-}
-
-struct handle *cache_some_handle(struct cache *t)
-{
-    struct handle *some = NULL;
-    struct inode *inode;
-
-    pthread_mutex_lock(&t->mtx);
-    DL_FOREACH(t->all, inode)
-    {
-        if (some == NULL)
-            some = inode->handles;
+    fid_drop_all(c, inode);
+    inode_set_hidden(c, inode, false);
+    if (fl != NULL) {
+        locks_free(&fl->posix);
+        locks_free(&fl->flock);
+        locks_free(&fl->server);
+        p9_fid_put(fl->fid);
+        free(fl);
     }
-    pthread_mutex_unlock(&t->mtx);
-    return some;
+    free(inode);
 }
 
-bool cache_name(struct cache *t, const struct inode *inode, char *name)
+void inode_release(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&t->mtx);
-    bool found = inode->dentries != NULL && !inode->hidden;
-    if (found)
-        strcpy(name, inode->dentries->name);
-    pthread_mutex_unlock(&t->mtx);
-    return found;
-}
-
-static size_t path_len(const struct inode *inode)
-{
-    size_t n = 0;
-
-    for (; inode->dentries != NULL; inode = inode->dentries->parent)
-        n += strlen(inode->dentries->name) + 1;
-    return n;
-}
-
-char *cache_path(struct cache *t, const struct inode *inode)
-{
-    char *path = NULL;
-
-    pthread_mutex_lock(&t->mtx);
-    size_t at = inode->hidden ? 0 : path_len(inode);
-    if (at > 0 && (path = malloc(at)) != NULL)
-        path[--at] = 0;
-    for (const struct dentry *l = inode->dentries; path != NULL && l != NULL; l = l->parent->dentries) {
-        size_t n = strlen(l->name);
-        memcpy(path + (at -= n), l->name, n);
-        if (at > 0)
-            path[--at] = '/';
+    while (inode != NULL && is_unused(c, inode)) {
+        struct inode *parent = NULL;
+        while (inode->names != NULL) {
+            if (parent != NULL) /* a file with several names: rare */
+                inode_release(c, parent);
+            parent = inode->names->parent;
+            if (inode->changed) /* no answer to a question asked before that may be believed */
+                parent->names_version = c->version;
+            dentry_detach(c, inode->names);
+        }
+        identity_unindex(c, inode);
+        DL_DELETE(c->all, inode);
+        inode_free(c, inode);
+        c->inodes--;
+        inode = parent;
     }
-    pthread_mutex_unlock(&t->mtx);
-    return path;
 }
 
-bool cache_qid(struct cache *t, struct inode *parent, const char *name, struct p9_qid *qid)
+void cache_ref(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&t->mtx);
-    const struct inode *inode = cache_find(t, parent, name);
-    if (inode != NULL)
-        *qid = inode->qid;
-    pthread_mutex_unlock(&t->mtx);
-    return inode != NULL;
+    pthread_mutex_lock(&c->mtx);
+    inode->nlookup++;
+    pthread_mutex_unlock(&c->mtx);
 }
 
-struct file_locks *cache_locks(struct cache *t, struct inode *inode, bool make)
+void cache_forget(struct cache *c, struct inode *inode, uint64_t n)
 {
-    pthread_mutex_lock(&t->mtx);
-    if (inode->locks == NULL && make)
-        inode->locks = calloc(1, sizeof *inode->locks);
-    struct file_locks *locks = inode->locks;
-    pthread_mutex_unlock(&t->mtx);
-    return locks;
+    pthread_mutex_lock(&c->mtx);
+    inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
+    if (inode == &c->root)
+        inode->nlookup = 1;
+    inode_release(c, inode);
+    pthread_mutex_unlock(&c->mtx);
 }
 
-struct user *cache_next_opener(struct cache *t, const struct inode *inode, const struct user *after)
+struct inode *cache_next(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&t->mtx);
-    struct user *user = after != NULL ? after->next : t->users;
-    const struct handle *h = NULL;
-    for (; user != NULL; user = user->next) {
-        for (h = inode->handles; h != NULL && h->user != user;)
-            h = h->next;
-        if (h != NULL)
-            break;
-    }
-    pthread_mutex_unlock(&t->mtx);
-    return user;
-}
-
-struct inode *cache_next(struct cache *t, struct inode *inode)
-{
-    pthread_mutex_lock(&t->mtx);
-    struct inode *next = inode != NULL ? inode->next : t->all;
+    pthread_mutex_lock(&c->mtx);
+    struct inode *next = inode != NULL ? inode->next : c->all;
     if (next != NULL)
         next->nlookup++;
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     if (inode != NULL)
-        cache_forget(t, inode, 1);
+        cache_forget(c, inode, 1);
     return next;
 }
 
-/* ---- hidden names ------------------------------------------------------- */
+/* ---- names that lead to them --------------------------------------------------- */
 
-struct inode *cache_only_name_of_open(struct cache *t, struct inode *parent, const char *name)
+static struct inode *enter(struct cache *c, struct inode *parent, const char *name, const struct p9_attr *attr)
 {
-    pthread_mutex_lock(&t->mtx);
-    struct dentry *l = dentry_find(t, parent, name);
-    struct inode *inode = l != NULL && l->inode->handles != NULL && l->inode->dentries->next == NULL ? l->inode : NULL;
-    pthread_mutex_unlock(&t->mtx);
+    struct dentry *d = dentry_find(c, parent, name);
+    uint32_t space = identity_space(c, parent, name, S_ISDIR(attr->mode));
+
+    if (d != NULL && d->inode != NULL) {
+        if (qid_same_file(&d->inode->qid, &attr->qid) && d->inode->space == space)
+            return d->inode;
+        parent->nlookup++; /* cutting the last name below must not free it here */
+        dentry_cut(c, d);
+        parent->nlookup--;
+    }
+    d = dentry_get(c, parent, name, strlen(name));
+    if (d == NULL)
+        return NULL;
+    struct inode *inode = identity_find(c, attr);
+    if (inode == NULL)
+        inode = inode_new(c, attr, space);
+    if (inode != NULL)
+        dentry_attach(c, d, inode);
+    else
+        dentry_free_unused(c, d);
     return inode;
 }
 
-bool cache_hide(struct cache *t, struct inode *inode, struct inode *parent, const char *name, bool made)
+struct inode *cache_enter(struct cache *c, struct inode *parent, const char *name, const struct p9_attr *attr,
+                          struct p9_fid *fid, struct user *user, uint64_t walked)
 {
-    pthread_mutex_lock(&t->mtx);
-    bool in_use = inode->handles != NULL;
-    if (in_use)
-        inode->hidden = !made || dentry_add(t, parent, name, inode) != NULL;
-    pthread_mutex_unlock(&t->mtx);
-    return in_use;
-}
-
-struct inode *cache_last_of_hidden(struct cache *t, const struct handle *h, char *name)
-{
-    struct inode *inode = h->inode, *parent = NULL;
-
-    pthread_mutex_lock(&t->mtx);
-    while (inode->hidden && t->moving > 0) /* it may be moving itself (cache_hidden_below) */
-        pthread_cond_wait(&t->settled, &t->mtx);
-    if (inode->hidden && inode->handles == h && h->next == NULL && inode->dentries != NULL) {
-        parent = inode->dentries->parent;
-        parent->nlookup++;
-        strcpy(name, inode->dentries->name);
-        inode->hidden = false;
-        t->removing++;
+    pthread_mutex_lock(&c->mtx);
+    struct inode *inode = enter(c, parent, name, attr);
+    if (inode != NULL) {
+        inode->nlookup++;
+        inode_announce(c, inode, attr);
+        if (fid != NULL)
+            fid_cache(c, inode, user, fid, walked);
+        fid = NULL;
     }
-    pthread_mutex_unlock(&t->mtx);
-    return parent;
+    pthread_mutex_unlock(&c->mtx);
+    p9_fid_put(fid);
+    return inode;
 }
 
-void cache_hidden_removed(struct cache *t)
+/* ---- the cache ------------------------------------------------------------------- */
+
+struct cache *cache_new(struct p9_client *client, uid_t uid, struct p9_fid *root)
 {
-    pthread_mutex_lock(&t->mtx);
-    if (--t->removing == 0)
-        pthread_cond_broadcast(&t->settled);
-    pthread_mutex_unlock(&t->mtx);
+    struct cache *c = calloc(1, sizeof *c);
+    struct user *user = calloc(1, sizeof *user);
+
+    if (c == NULL || user == NULL) {
+        free(c);
+        free(user);
+        return NULL;
+    }
+    *user = (struct user){.uid = uid, .root = root};
+    c->client = client;
+    c->users = user;
+    c->root.qid = root->qid;
+    c->root.nlookup = 1; /* never forgotten */
+    c->inodes = 1;
+    pthread_mutex_init(&c->mtx, NULL);
+    pthread_cond_init(&c->settled, NULL);
+    p9_client_on_shortage(client, cache_evict, c);
+    return c;
 }
 
-struct inode *cache_hidden_below(struct cache *t, struct inode *parent, const char *name, char *hidden, bool *waited)
+void cache_set_lifetimes(struct cache *c, const struct lifetimes *l)
 {
-    struct inode *dir = NULL, *inode;
+    unsigned ms = l->attr < l->entry ? l->attr : l->entry;
 
-    pthread_mutex_lock(&t->mtx);
-    struct dentry *l = dentry_find(t, parent, name);
-    if (l != NULL && l->inode->children > 0)
-        DL_FOREACH(t->all, inode)
-        {
-            if (!inode->hidden || inode->dentries == NULL || inode->dentries->parent != l->inode)
-                continue;
-            dir = l->inode;
-            dir->nlookup++;
-            strcpy(hidden, inode->dentries->name);
-            break;
-        }
-    *waited = dir == NULL && t->removing > 0;
-    while (*waited && t->removing > 0)
-        pthread_cond_wait(&t->settled, &t->mtx);
-    pthread_mutex_unlock(&t->mtx);
-    return dir;
+    c->lifetimes = *l;
+    if (ms > 0 && c->lookahead == NULL && !p9_lists_attributes(c->client))
+        lookahead_start(c, ms < MOST_LOOKAHEAD_MS ? ms : MOST_LOOKAHEAD_MS);
+}
+
+struct user *cache_user(struct cache *c, uid_t uid, struct p9_fid *root)
+{
+    struct user *user;
+
+    pthread_mutex_lock(&c->mtx);
+    LL_SEARCH_SCALAR(c->users, user, uid, uid);
+    if (user == NULL && root != NULL && (user = calloc(1, sizeof *user)) != NULL) {
+        *user = (struct user){.uid = uid, .root = root};
+        root->qid = c->root.qid;   /* it is the root whatever Rattach said */
+        LL_APPEND(c->users, user); /* the first stays the one who mounted */
+        root = NULL;
+    }
+    pthread_mutex_unlock(&c->mtx);
+    p9_fid_put(root);
+    return user;
+}
+
+/* What is still in flight ends soon, or with the connection. */
+static void wait_for_clones(struct cache *c)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLONES_SECONDS;
+    pthread_mutex_lock(&c->mtx);
+    while (c->cloning > 0 && rc == 0)
+        rc = pthread_cond_timedwait(&c->settled, &c->mtx, &until);
+    pthread_mutex_unlock(&c->mtx);
+    if (rc == 0)
+        return;
+    p9_session_fail(p9_client_session(c->client), -ECANCELED, NULL);
+    pthread_mutex_lock(&c->mtx);
+    while (c->cloning > 0)
+        pthread_cond_wait(&c->settled, &c->mtx);
+    pthread_mutex_unlock(&c->mtx);
+}
+
+void cache_free(struct cache *c)
+{
+    struct inode *inode, *next;
+
+    lookahead_free(c);
+    p9_client_on_shortage(c->client, NULL, NULL);
+    wait_for_clones(c);
+    identity_free(c);
+    dentry_free_all(c);
+    fid_drop_all(c, &c->root);
+    DL_FOREACH_SAFE (c->all, inode, next) {
+        inode_free(c, inode);
+    }
+    for (struct user *u; (u = c->users) != NULL;) {
+        c->users = u->next;
+        p9_fid_put(u->root);
+        free(u);
+    }
+    pthread_cond_destroy(&c->settled);
+    pthread_mutex_destroy(&c->mtx);
+    free(c);
 }

@@ -1,143 +1,142 @@
 /*
- * lookahead_impl.h: what the files of ahead share: listings and their names. Only ahead*.c include this.
- *
- * A listing is known by its directory (`listings`), or, of a directory that was read ahead, hangs on the entry that it has
- * in the listing above (`below`), then on what is kept until that directory is opened (`kept`).
+ * lookahead_impl.h: what the files of lookahead share, with cache->mtx held.
  */
 #ifndef LOOKAHEAD_IMPL_H
 #define LOOKAHEAD_IMPL_H
 
-#include <uthash.h>
-#include <utlist.h>
-
+#include "cache/impl.h"
 #include "cache/lookahead.h"
 
 enum {
     LOOKAHEAD_BATCH = 1024,      /* names asked for at once, at most */
     FULL_BATCH = 32,             /* that are worth it wherever the server is */
-    LOOKAHEAD_FIRST_BATCH = 128, /* where a whole tree is gone through */
+    LOOKAHEAD_FIRST_BATCH = 128, /* where a whole tree is walked */
 };
 
-enum state { UNASKED, ASKED, THERE, GONE };
-
-struct entry {
-    UT_hash_handle hh, folded; /* by name, and by that in lower case */
-    enum state state;
-    bool is_dir;
-    struct entry *next, *next_sorted; /* in the order of the listing, and of the names */
-    /* When it is there: */
-    struct p9_attr attr;
-    struct p9_fid *fid;
-    bool open; /* to read */
-    int lacks[P9_XATTRS];
-    struct listing *below;
-    uint64_t walked;   /* the tree's clock then */
-    uint64_t content;  /* cache_content_of when it was asked for */
-    uint64_t snapshot; /* cache_all_changes then */
-    uint64_t asked_ms;
-    uint64_t opened_ms; /* when it was last opened ahead, whatever became of it; 0: never */
-    char name[];        /* and after its end the same in lower case */
-};
-
+/* The last listing of a directory: which names it has, in which order, and how they are looked up. It
+ * keeps the directory's inode. */
 struct listing {
-    struct listing *next;
+    struct listing *prev, *next; /* in lookahead's `pending` or `listings` */
     uint64_t number;
-    struct inode *dir; /* one reference; NULL: of a directory that the kernel does not know yet */
-    struct user *user;
-    struct p9_listing *raw;                       /* of one read ahead */
-    struct entry *names, *folded, *first, **last; /* hashes, and in order */
-    struct entry *looked;                         /* the last that was looked at */
-    bool sorted;                                  /* next_sorted holds, */
-    unsigned unsorted;                            /* but for so many names, which came since */
-    unsigned in_order, in_sorted;                 /* how often the next look was at the next one */
-    unsigned held;                                /* entries that are there */
-    unsigned batch, taken;                        /* size of the next batch; what was of use since the last */
-    unsigned size;                                /* of the last */
-    bool expired, slow;                           /* of the last batch something came to nothing; of any */
-    unsigned asking;                              /* of its names, under way */
-    uint64_t used_ms, asked_ms;
-    bool partial, whole;     /* a name may be missing; else, at the end, none is */
-    bool made;               /* by us */
-    bool expects;            /* what is in it is likely to be looked at */
-    bool refreshing;         /* its directory is being read again */
-    bool going_on;           /* the next batch is being asked for while the last one is used up */
-    bool denied;             /* a name was said not to be there since that was done last */
-    unsigned missed;         /* names asked for that were not known, when it was too old */
-    struct p9_xattrs xattrs; /* to ask for, too */
-    unsigned nxattrs;        /* of one entry, at most */
-    unsigned files, dirs;    /* looked at */
-    unsigned opened;         /* directories in it that were opened lately */
-    uint64_t opened_ms;      /* the last of them */
-    struct entry *file;      /* the file that was opened last */
-    unsigned in_turn;        /* how many were opened one after the other before it */
-    bool dropped;            /* to be freed by the last who asks */
-};
+    struct inode *dir;
+    struct user *user; /* who listed it: fetched attributes are for his lookups alone */
+    uint64_t asked_ms, used_ms;
+    unsigned doubts;     /* lookahead's when it began */
+    bool partial, whole; /* a name may be missing; else, at the end, none is */
+    bool made;           /* the directory is new, and ours */
+    bool refreshing;     /* it is being read again */
+    bool denied;         /* a name was answered to be absent since that was done last */
+    unsigned missed;     /* unknown names asked for when it was too old */
 
-/* A directory read ahead, known to the kernel by now, but not opened yet. */
-struct kept {
-    struct kept *prev, *next;
-    struct inode *dir; /* one reference */
-    struct user *user;
-    struct listing *below;
-    uint64_t changes;
+    struct dentry *first, **last; /* in the directory's order */
+    unsigned names;
+    bool sorted;                  /* next_sorted holds, */
+    unsigned unsorted;            /* but for so many names, which came since */
+    struct dentry *looked;        /* the last one looked up */
+    unsigned in_order, in_sorted; /* how often the next one was the one behind it */
+    unsigned files, dirs;         /* looked up */
+
+    unsigned in_flight, fetched; /* names */
+    unsigned batch;              /* size of the next batch, */
+    unsigned size, used;         /* of the last one, and how many of it were used */
+    bool expired, slow;          /* some of the last batch expired unused; of any batch */
+    bool expects;                /* its names are likely to be looked up */
+    bool going_on;               /* the next batch is fetched while the last is used up */
+    struct p9_xattrs xattrs;     /* to ask for as well */
+    unsigned nxattrs;            /* of one name, at most */
+
+    struct p9_listing *raw; /* of a directory that was read ahead, until it is opened: `pending` */
+    uint64_t raw_asked;     /* the version that goes with it */
+    unsigned opened;        /* directories in it that were opened lately, */
+    uint64_t opened_ms;     /* the last of them */
+    struct dentry *file;    /* the file that was opened last, */
+    unsigned in_turn;       /* and how many in turn before it */
 };
 
 struct lookahead {
-    struct cache *cache;
-    unsigned lifetime_ms;
-    pthread_mutex_t mtx;
-    struct listing *listings; /* the newest first */
+    unsigned lifetime_ms;     /* of what is fetched */
+    struct listing *listings; /* the one that was not used for longest first */
+    struct listing *pending;  /* the oldest first */
+    unsigned nlistings, npending, nnames;
     uint64_t last_number;
-    char *xattrs[P9_XATTRS]; /* by their numbers */
-    struct kept *kept;       /* the oldest first */
-    unsigned nkept, nlistings, nnames;
+    unsigned doubts;
+    struct inode *fetched; /* the oldest first */
+    unsigned nfetched;
+    unsigned wasted, used;   /* of what was fetched */
+    pthread_cond_t arrived;  /* something in flight did, or failed */
+    char *xattrs[P9_XATTRS]; /* names by their numbers */
     struct background *background;
-    bool stop;              /* what is in the background is to end */
-    pthread_cond_t arrived; /* what was asked for came, or did not */
-    unsigned held;          /* fids */
-    unsigned open;          /* of them */
-    unsigned lost, taken;   /* of what came ahead: nobody came for it in time; somebody did */
+    bool stop; /* what is in the background is to end */
 };
 
-/* ---- lookahead_background.c ------------------------------------------------- */
+/* ---- listing.c --------------------------------------------------------------- */
+
+bool lookahead_start(struct cache *c, unsigned lifetime_ms);
+void lookahead_free(struct cache *c);
+/* dir's listing by user; NULL. */
+struct listing *listing_of(const struct inode *dir, const struct user *user);
+/* dir's listing if it still is that; NULL. */
+struct listing *listing_by_number(const struct inode *dir, uint64_t number);
+/* A new one in place of the old, asked for at clock_ms() `asked_ms`. raw, which may be NULL, is what was read ahead
+ * of the directory, when cache->version was `asked`. NULL without memory: raw is the caller's then. */
+struct listing *listing_new(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms,
+                            struct p9_listing *raw, uint64_t asked);
+/* Whether there is room for one that was read ahead. */
+bool listing_may_be_read(const struct cache *c);
+void listing_end(struct cache *c, struct listing *l);
+/* The name is in it, in that state if it was not yet. */
+void listing_add(struct cache *c, struct listing *l, const char *name, size_t n, enum dentry_state state, bool is_dir);
+void listing_used(struct cache *c, struct listing *l);
+/* So that next_sorted holds, for most names. */
+void listing_sort(struct listing *l);
+/* The dentry of a name in it; NULL. */
+struct dentry *listing_find(struct cache *c, const struct listing *l, const char *name);
+/* A listed name gets that state; what was fetched for it is dropped. */
+void lookahead_drop(struct cache *c, struct dentry *d, enum dentry_state to);
+/* The same for what is taken: it was of use. */
+void lookahead_use(struct cache *c, struct dentry *d);
+/* What expired goes. */
+void lookahead_expire(struct cache *c, uint64_t now);
+
+/* ---- fetch.c --------------------------------------------------------------------- */
+
+/* Who asks, and the fid of the directory, walked when cache->renames was `walked`. */
+struct asker {
+    struct p9_scope *sc;
+    struct p9_fid *dirfid;
+    uint64_t walked;
+};
+/* Fetches `wanted`, and names likely to be next. Gives the lock up meanwhile: the listing may be gone. */
+void lookahead_fetch(struct cache *c, const struct asker *by, struct listing *l, struct dentry *wanted);
+/* Fetches and reads directories that the kernel knows already, from `first` on. The same. */
+void lookahead_fetch_known_dirs(struct cache *c, const struct asker *by, struct listing *l, struct dentry *first);
+/* Who uses up one batch will want the next: it is asked for before he waits for it. */
+void lookahead_go_on(struct cache *c, struct listing *l, const struct asker *by);
+
+/* ---- background.c ----------------------------------------------------------------- */
 
 /* Something to be asked while nobody waits. */
-struct lookahead_job {
-    struct lookahead_job *next;
-    void (*run)(struct lookahead *a,
-                const struct lookahead_job *job); /* with the lock, which it gives up while it asks */
-    struct p9_fid *dir;
-    uint64_t walked;  /* the tree's clock that goes with that */
-    uint64_t listing; /* its number */
+struct job {
+    struct job *next;
+    void (*run)(struct cache *c, const struct job *job); /* with the lock, which it gives up while it asks */
+    struct inode *dir;                                   /* one reference */
+    uint64_t listing;                                    /* its number */
+    struct p9_fid *fid;                                  /* the directory's, */
+    uint64_t walked;                                     /* and the renames that go with it */
 };
 /* NULL without memory. */
-struct background *background_new(struct lookahead *a);
-/* Waits for what is under way. Before the tree's end. */
-void background_free(struct lookahead *a);
-/* Has that done soon. With the lock. False: it will not be. */
-bool lookahead_background(struct lookahead *a, const struct listing *l, struct p9_fid *dir, uint64_t walked,
-                          void (*run)(struct lookahead *a, const struct lookahead_job *job));
+struct background *background_new(struct cache *c);
+/* Waits for what is in flight. Without the lock. */
+void background_free(struct cache *c);
+/* False: it will not be done. */
+bool background_do(struct cache *c, const struct job *job);
 
-/* ---- the others, all with the lock -------------------------------------- */
+/* ---- refresh.c, lookahead_xattr.c ----------------------------------------------------- */
 
-struct listing *lookahead_by_number(struct lookahead *a, uint64_t number);
-
-struct listing *lookahead_listing_of(struct lookahead *a, const struct inode *dir, const struct user *user);
-/* A listing that hangs on nothing yet; NULL without memory. */
-struct listing *lookahead_listing_new(struct user *user, uint64_t asked_ms);
-/* Ends one that is in no list: frees it, or leaves that to the last who asks. */
-void lookahead_listing_end(struct lookahead *a, struct listing *l);
-void lookahead_add_name(struct lookahead *a, struct listing *l, const char *name, size_t n, enum state state,
-                        bool is_dir);
-/* A directory of the kernel's whose listing was read, which is taken, when the count of changes was that, or later. */
-void lookahead_add_kept(struct lookahead *a, struct inode *dir, struct user *user, struct listing *below,
-                        uint64_t changes);
-/* So that next_sorted holds, for most names. */
-void lookahead_sort(struct listing *l);
-/* What the entry holds is put, and it is in that state. */
-void lookahead_let_go(struct lookahead *a, struct listing *l, struct entry *e, enum state to);
-bool lookahead_is_fresh(const struct lookahead *a, const struct entry *e, uint64_t now);
-/* Nobody looked at these for long: they go. */
-void lookahead_drop_old(struct lookahead *a, uint64_t now);
+void listing_refresh(struct cache *c, const struct job *job);
+/* A directory that was asked for its extended attributes just before it is listed: ls -l goes on with what
+ * is in it. */
+void listing_expect_usual_xattrs(struct cache *c, struct listing *l);
+bool lookahead_xattr_start(struct lookahead *la);
 
 #endif

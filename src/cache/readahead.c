@@ -332,7 +332,7 @@ static void begin(struct readahead *p, const struct readahead_read *r)
     if (!continues)
         return;
     p->start = p->end = p->furthest = p->next;
-    p->content = cache_content(p->pf->cache, p->inode);
+    p->content = inode_version(p->pf->cache, p->inode);
     p->window = first_window(p);
 }
 
@@ -344,7 +344,7 @@ bool readahead_read(struct readahead *p, struct readahead_read *r, uint64_t size
     if (p == NULL)
         return false;
     enter(p);
-    if (p->pieces != NULL && (p->off || cache_content(p->pf->cache, p->inode) != p->content))
+    if (p->pieces != NULL && (p->off || inode_version(p->pf->cache, p->inode) != p->content))
         run_drop(p);
     r->within = r->offset + r->size <= size ? r->size : r->offset < size ? (uint32_t)(size - r->offset) : 0;
     bool mine = goes_on(p, r);

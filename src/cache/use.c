@@ -1,5 +1,5 @@
 /*
- * use.c: from a inode to a fid for one operation: the cached one, or one walked by the path, and checked.
+ * use.c: from an inode to a fid for one operation: the cached one, or one walked by the path, and checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "cache/fids.h"
+#include "cache/impl.h"
 
 enum { MAX_TRIES = 4 };
 
@@ -31,15 +31,15 @@ static void way_free(struct way *w)
 /* Called with the lock. */
 static int way_find(struct use *u, bool from_root, struct way *w)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     struct inode *inode = u->inode;
     size_t depth = 0, i;
 
     *w = (struct way){.from = NULL};
-    for (; inode != &t->root; inode = inode->dentries->parent, depth++) {
-        if (inode->dentries == NULL)
+    for (; inode != &c->root; inode = inode->names->parent, depth++) {
+        if (inode->names == NULL)
             return -ESTALE;
-        if (depth > 0 && !from_root && (w->from = inode_cached_fid(t, inode, u->user)) != NULL)
+        if (depth > 0 && !from_root && (w->from = fid_idle(c, inode, u->user)) != NULL)
             break;
     }
     if (w->from == NULL)
@@ -47,8 +47,8 @@ static int way_find(struct use *u, bool from_root, struct way *w)
     w->names = calloc(depth + 1, sizeof *w->names);
     bool whole = w->names != NULL;
     w->n = whole ? depth : 0;
-    for (inode = u->inode, i = depth; whole && i > 0; inode = inode->dentries->parent) {
-        w->names[--i] = strdup(inode->dentries->name);
+    for (inode = u->inode, i = depth; whole && i > 0; inode = inode->names->parent) {
+        w->names[--i] = strdup(inode->names->name);
         whole = w->names[i] != NULL;
     }
     if (!whole)
@@ -60,10 +60,10 @@ static int way_find(struct use *u, bool from_root, struct way *w)
 static int walk_to(struct p9_scope *sc, struct use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
 {
     struct way w;
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
 
     pthread_mutex_lock(&u->cache->mtx);
-    u->walked = u->cache->clock;
+    u->walked = u->cache->renames;
     int rc = way_find(u, from_root, &w);
     pthread_mutex_unlock(&u->cache->mtx);
     if (rc != 0)
@@ -90,38 +90,38 @@ static int walk_to(struct p9_scope *sc, struct use *u, bool from_root, struct p9
 /* ---- uses --------------------------------------------------------------- */
 
 /* Renames under way are waited for where one may be why a walk failed. */
-static void wait_settled(struct cache *t)
+static void wait_settled(struct cache *c)
 {
-    while (t->moving > 0)
-        pthread_cond_wait(&t->settled, &t->mtx);
+    while (c->moving > 0)
+        pthread_cond_wait(&c->settled, &c->mtx);
 }
 
 static struct p9_fid *have(struct use *u)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&t->mtx);
-    u->walked = t->clock;
+    pthread_mutex_lock(&c->mtx);
+    u->walked = c->renames;
     if (u->tries > 0)
-        wait_settled(t);
+        wait_settled(c);
     else
-        fid = inode_cached_fid(t, u->inode, u->user);
-    if (fid == NULL && u->open_ok && (u->tries == 0 || u->inode->dentries == NULL))
-        fid = inode_handle_fid(t, u->inode, u->user);
-    pthread_mutex_unlock(&t->mtx);
+        fid = fid_idle(c, u->inode, u->user);
+    if (fid == NULL && u->open_ok && (u->tries == 0 || u->inode->names == NULL))
+        fid = fid_of_handle(c, u->inode, u->user);
+    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
 static bool is_confirmed(const struct use *u)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
 
-    if (p9_fids_follow(t->client) || u->inode == &t->root)
+    if (p9_fids_follow(c->client) || u->inode == &c->root)
         return true;
-    pthread_mutex_lock(&t->mtx);
-    bool confirmed = u->inode->confirmed_ms != 0 && cache_now_ms() - u->inode->confirmed_ms < u->check_ms;
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
+    bool confirmed = u->inode->confirmed_ms != 0 && clock_ms() - u->inode->confirmed_ms < u->check_ms;
+    pthread_mutex_unlock(&c->mtx);
     return confirmed;
 }
 
@@ -129,7 +129,7 @@ static bool is_confirmed(const struct use *u)
 static int check(struct p9_scope *sc, const struct use *u)
 {
     struct p9_attr attr;
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
 
     if (!u->check || is_confirmed(u))
         return 0;
@@ -150,77 +150,76 @@ int use_begin(struct p9_scope *sc, struct use *u)
         return check(sc, u);
     struct p9_fid *fid, *second = NULL;
     int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
-    if (rc == -EACCES && u->open_ok && (u->fid = inode_moved_handle_fid(sc, u)) != NULL)
+    if (rc == -EACCES && u->open_ok && (u->fid = fid_of_moved_handle(sc, u)) != NULL)
         return 0;
-    if (rc == -ESTALE && (u->fid = inode_unnamed_fid(sc, u)) != NULL)
+    if (rc == -ESTALE && (u->fid = fid_unnamed(sc, u)) != NULL)
         return 0;
     if (rc != 0)
         return rc;
     u->fid = p9_fid_get(fid);
     pthread_mutex_lock(&u->cache->mtx);
-    inode_cache_fid(u->cache, u->inode, u->user, fid, u->walked);
+    fid_cache(u->cache, u->inode, u->user, fid, u->walked);
     if (second != NULL)
-        inode_keep_fid(
-            u->cache,
-            &(struct idle_fid){.fid = second, .inode = u->inode, .user = u->user, .walked = u->walked, .spare = true});
+        fid_keep(u->cache, &(struct idle_fid){
+                               .fid = second, .inode = u->inode, .user = u->user, .walked = u->walked, .spare = true});
     pthread_mutex_unlock(&u->cache->mtx);
     return 0;
 }
 
 int use_walk_again(struct p9_scope *sc, struct use *u)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     struct p9_fid *fid;
     int rc = u->user != NULL ? walk_to(sc, u, true, &fid, NULL) : -EACCES;
 
     if (rc == 0)
         p9_fid_put(fid);
-    pthread_mutex_lock(&t->mtx);
-    if (t->moving > 0 || t->clock != u->walked)
+    pthread_mutex_lock(&c->mtx);
+    if (c->moving > 0 || c->renames != u->walked)
         rc = -EAGAIN;
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     return rc;
 }
 
 /* Puts the first name of a file with several last. Called with the lock. */
 static bool try_other_name(struct use *u)
 {
-    struct dentry *first = u->inode->dentries, *l;
+    struct dentry *first = u->inode->names, *d;
     unsigned n = 0;
 
-    LL_COUNT(first, l, n);
+    LL_COUNT2(first, d, n, next_name);
     if (n < 2 || u->other_names + 1 >= n)
         return false;
     u->other_names++;
-    LL_DELETE(u->inode->dentries, first);
-    LL_APPEND(u->inode->dentries, first);
+    LL_DELETE2(u->inode->names, first, next_name);
+    LL_APPEND2(u->inode->names, first, next_name);
     return true;
 }
 
 bool use_again(struct use *u, int rc)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     bool fid_is_unknown = rc == -EBADF; /* to the server */
     bool path_is_wrong = rc == -ESTALE || fid_is_unknown || (rc == -ENOENT && !u->in_dir);
 
     if (rc == -EACCES && u->fid == NULL) {
-        pthread_mutex_lock(&t->mtx);
+        pthread_mutex_lock(&c->mtx);
         bool again = try_other_name(u);
-        pthread_mutex_unlock(&t->mtx);
+        pthread_mutex_unlock(&c->mtx);
         return again;
     }
     p9_fid_put(u->fid);
     u->fid = NULL;
     if (!path_is_wrong || u->tries >= MAX_TRIES)
         return false;
-    pthread_mutex_lock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
     /* A walk from the root that nothing has moved under is the last word. */
-    bool again = u->tries == 0 || u->walked != t->clock || t->moving > 0;
-    if (u->inode != &t->root)
-        inode_drop_fids(t, u->inode);
-    pthread_mutex_unlock(&t->mtx);
+    bool again = u->tries == 0 || u->walked != c->renames || c->moving > 0;
+    if (u->inode != &c->root)
+        fid_drop_all(c, u->inode);
+    pthread_mutex_unlock(&c->mtx);
     u->tries++;
-    return again && u->inode != &t->root;
+    return again && u->inode != &c->root;
 }
 
 bool cache_reads_only(int flags)
@@ -238,20 +237,20 @@ static bool is_as_kept(const struct p9_attr *kept, const struct p9_attr *attr)
 /* The fid to open by, or *kept, and the way to the name. Called with the lock. */
 static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     int rc = way_find(u, false, w);
 
-    u->walked = t->clock;
+    u->walked = c->renames;
     o->fid = NULL;
     o->is_open = false;
     if (rc != 0)
         return rc;
-    if (p9_opens_checked(t->client, w->n)) {
+    if (p9_opens_checked(c->client, w->n)) {
         if (cache_reads_only(o->flags))
-            o->fid = inode_take_kept(t, u->inode, u->user, kept);
+            o->fid = idle_open_take(c, u->inode, u->user, kept);
         o->is_open = o->fid != NULL;
         if (!o->is_open)
-            o->fid = inode_take_cached(t, u->inode, u->user);
+            o->fid = fid_take_idle(c, u->inode, u->user, NULL);
     }
     if (o->fid == NULL) {
         way_free(w);
@@ -265,16 +264,16 @@ static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, str
 
 int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
 {
-    struct cache *t = u->cache;
+    struct cache *c = u->cache;
     struct p9_attr kept;
     struct way w;
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
 
     if (u->user == NULL)
         return -EACCES;
-    pthread_mutex_lock(&t->mtx);
+    pthread_mutex_lock(&c->mtx);
     int rc = opening_begin(u, o, &w, &kept);
-    pthread_mutex_unlock(&t->mtx);
+    pthread_mutex_unlock(&c->mtx);
     if (rc != 0)
         return rc;
     rc = p9_fid_hold(o->fid, (o->flags & O_DIRECTORY) != 0);
@@ -295,10 +294,10 @@ int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
         p9_fid_put(o->fid);
         return -EAGAIN;
     }
-    cache_confirm(t, u->inode, began);
-    pthread_mutex_lock(&t->mtx);
-    inode_cache_fid(t, u->inode, u->user, o->walked, u->walked);
-    pthread_mutex_unlock(&t->mtx);
+    cache_confirm(c, u->inode, began);
+    pthread_mutex_lock(&c->mtx);
+    fid_cache(c, u->inode, u->user, o->walked, u->walked);
+    pthread_mutex_unlock(&c->mtx);
     if (!o->is_open || is_as_kept(&kept, &o->attr))
         return 0;
     p9_fid_put(o->fid);

@@ -80,7 +80,7 @@ static struct chunk *chunk_new(struct writebehind *b, struct writer *w, struct p
     if (c == NULL)
         return NULL;
     *c = (struct chunk){.writebehind = b, .writer = w, .offset = offset, .room = room, .number = b->next_number++};
-    c->since_ms = cache_now_ms();
+    c->since_ms = clock_ms();
     c->io.fid = p9_fid_get(fid);
     if (w->chunks == NULL)
         DL_APPEND(b->writers, w);
@@ -124,8 +124,7 @@ static bool is_stream(const struct writebehind *b, const struct writer *w)
 /* Whether what w is filling need not wait for more. */
 static bool may_go(const struct writebehind *b, const struct writer *w)
 {
-    return w->flying == 0 &&
-           (!is_stream(b, w) || (w->filling != NULL && cache_now_ms() - w->filling->since_ms >= HELD_MS));
+    return w->flying == 0 && (!is_stream(b, w) || (w->filling != NULL && clock_ms() - w->filling->since_ms >= HELD_MS));
 }
 
 static bool is_of(const struct writer *w, const struct p9_qid *qid)

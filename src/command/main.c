@@ -29,7 +29,6 @@
 #include "command/options.h"
 #include "fuse/bdi.h"
 
-enum { MAX_AHEAD_MS = 30000 };    /* for what is asked for ahead fids are held */
 enum { KERNEL_READAHEAD = 1024 }; /* KiB: with more each fault in a mapped file fetches too much */
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
 
@@ -210,7 +209,7 @@ static struct cache *attach_tree(const struct options *o, struct p9_client *c)
         p9_fid_put(root);
         return NULL;
     }
-    cache_told(cache, &cache->root, &attr);
+    cache_announce(cache, &cache->root, &attr);
     snprintf(agreed, sizeof agreed, "%s speaks %s, msize %u", o->source,
              p9_dialect_name(p9_session_dialect(p9_client_session(c))), p9_session_msize(p9_client_session(c)));
     return cache;
@@ -245,7 +244,7 @@ static int serve(const struct options *o, struct fs *fs)
 /* Mounts and serves until the end. `fs` is complete but for the session. */
 static int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
-    bool closes_old = fs->lookahead != NULL && !fs->passes_cache;
+    bool closes_old = fs->cache->lookahead != NULL && !fs->passes_cache;
     int status = 1;
 
     if (fuse_set_signal_handlers(fs->se) != 0)
@@ -303,16 +302,15 @@ static void set_access(struct fs *fs, const struct options *o)
 /* What the server's dialect has a say in. */
 static void set_cache(struct fs *fs, const struct options *o)
 {
-    unsigned ahead = o->attr_ms < o->entry_ms ? o->attr_ms : o->entry_ms;
     bool on_disk = !p9_may_be_synthetic(fs->client); /* files of other kinds come and go on their own */
 
-    fs->lifetimes = (struct lifetimes){.attr = o->attr_ms, .entry = o->entry_ms};
-    fs->lifetimes.negative = o->negative_ms >= 0 ? (unsigned)o->negative_ms : on_disk ? o->entry_ms : 0;
+    struct lifetimes l = {.attr = o->attr_ms, .entry = o->entry_ms};
+
+    l.negative = o->negative_ms >= 0 ? (unsigned)o->negative_ms : on_disk ? o->entry_ms : 0;
+    cache_set_lifetimes(fs->cache, &l);
     fs->passes_cache = o->cache == CACHE_NONE || o->directio;
     fs->loose = o->cache == CACHE_LOOSE;
     fs->ignores_version = o->ignoreqv != 0;
-    if (!p9_lists_attributes(fs->client) && ahead > 0)
-        fs->lookahead = lookahead_new(fs->cache, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
     if (o->readahead > 0 && !fs->passes_cache)
         fs->readahead_pool =
             readahead_pool_new(fs->cache, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
@@ -352,7 +350,6 @@ static int run(struct options *o)
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         end_operations(&fs);
-        lookahead_free(fs.lookahead);
         writebehind_settle(fs.writebehind, NULL, NULL);
         close_all(&fs);
         if (atomic_load(&fs.lost))

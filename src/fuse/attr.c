@@ -20,7 +20,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (rc == 0 && left == 0)
         rc = inode_getattr(&op, inode, &attr);
     if (rc == 0)
-        op_reply_attr(&op, inode, &attr, left > 0 ? left : op.fs->lifetimes.attr);
+        op_reply_attr(&op, inode, &attr, left > 0 ? left : op.fs->cache->lifetimes.attr);
     else
         op_reply_err(&op, rc);
 }
@@ -76,7 +76,7 @@ int set_mode_as_mounter(struct op *op, struct inode *inode, mode_t mode)
 {
     const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
 
-    return inode_setattr(op, &op->scope, inode, op->fs->cache->users, &set, NULL, op->fs->lifetimes.attr);
+    return inode_setattr(op, &op->scope, inode, op->fs->cache->users, &set, NULL, op->fs->cache->lifetimes.attr);
 }
 
 void as_made(struct op *op, struct inode *inode, mode_t mode, gid_t gid, struct p9_attr *attr)
@@ -86,11 +86,11 @@ void as_made(struct op *op, struct inode *inode, mode_t mode, gid_t gid, struct 
 
     if (gid != NO_GROUP && attr->gid != gid) {
         set.valid = P9_SETATTR_GID;
-        rc = inode_setattr(op, NULL, inode, op->fs->cache->users, &set, NULL, op->fs->lifetimes.attr);
+        rc = inode_setattr(op, NULL, inode, op->fs->cache->users, &set, NULL, op->fs->cache->lifetimes.attr);
     }
     if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
         set.valid = P9_SETATTR_MODE;
-        rc = inode_setattr(op, NULL, inode, op_user(op), &set, NULL, op->fs->lifetimes.attr);
+        rc = inode_setattr(op, NULL, inode, op_user(op), &set, NULL, op->fs->cache->lifetimes.attr);
     }
     if (rc == 0)
         inode_getattr(op, inode, attr);
@@ -136,7 +136,7 @@ static int set_attributes(struct op *op, struct inode *inode, const struct p9_se
             cache_handle_fid(&op->scope, op->fs->cache, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
     if (opened == NULL)
         return inode_setattr(op, &op->scope, inode, op_user(op), set, shows(op, inode, set) ? seen : NULL,
-                             by_file ? 0 : op->fs->lifetimes.attr);
+                             by_file ? 0 : op->fs->cache->lifetimes.attr);
     int rc = p9_setattr(&op->scope, opened, set);
     p9_fid_put(opened);
     return rc;
@@ -165,7 +165,6 @@ static bool predict(struct op *op, struct inode *inode, const struct p9_setattr 
         attr->atime = set->valid & P9_SETATTR_ATIME_SET ? set->atime : now;
     if (set->valid & P9_SETATTR_MTIME)
         attr->mtime = set->valid & P9_SETATTR_MTIME_SET ? set->mtime : now;
-    cache_told(op->fs->cache, inode, attr);
     return true;
 }
 
@@ -179,7 +178,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     struct inode *inode = inode_of(op.fs, ino);
     cache_changing(op.fs->cache, inode);
     int rc = op_settle(&op, inode);
-    uint64_t changes = cache_changes(op.fs->cache, inode);
+    uint64_t version = inode_version(op.fs->cache, inode);
     if (rc == 0)
         rc = set_attributes(&op, inode, &set, fi, &seen);
     if (rc == -EPERM && takes_privileges(&op, inode, &set)) {
@@ -189,15 +188,16 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
             rc = set_mode_as_mounter(&op, inode, set.mode);
         set.valid |= P9_SETATTR_MODE;
     }
-    bool alone = cache_changed(op.fs->cache, inode, &changes);
+    bool alone = cache_changed(op.fs->cache, inode, &version);
     mode_t old = inode_facts(op.fs->cache, inode).attr.mode;
     bool predicted = rc == 0 && predict(&op, inode, &set, &attr);
     bool sure = !predicted || is_after(inode, &set, &seen);
-    if (predicted && sure) {
+    if (predicted && sure && alone) { /* the kernel asks again before it changes the owner */
         attr = seen;
-        cache_told(op.fs->cache, inode, &attr);
-        if (alone) /* the kernel asks again before it changes the owner */
-            cache_set_fresh(op.fs->cache, inode, changes, op.fs->lifetimes.attr);
+        cache_announce_fresh(op.fs->cache, inode, &attr, version);
+    } else if (predicted) {
+        attr = sure ? seen : attr;
+        cache_announce(op.fs->cache, inode, &attr);
     } else if (rc == 0 && !predicted) {
         op.scope.interrupted = false;
         rc = inode_getattr(&op, inode, &attr);
@@ -206,7 +206,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
         !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
         as_made(&op, inode, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, inode, &attr, sure ? op.fs->lifetimes.attr : 0);
+        op_reply_attr(&op, inode, &attr, sure ? op.fs->cache->lifetimes.attr : 0);
     else
         op_reply_err(&op, rc);
 }

@@ -31,8 +31,8 @@ struct stream {
     uint32_t len, pos;   /* the reply, and the entry that is next in it */
     uint32_t entry;      /* the bytes of that */
     uint64_t next;       /* the kernel's position that goes with pos */
-    uint64_t changes;    /* cache_all_changes before it was asked for, */
-    uint64_t asked_ms;   /* and cache_now_ms */
+    uint64_t version;    /* cache_version before it was asked for, */
+    uint64_t asked_ms;   /* and clock_ms */
     uint64_t listing;    /* its number for ahead, as long as it is read from start to end */
     uint64_t known_end;  /* where one that was read ahead ends; 0: not known */
     bool ready;          /* buf was read ahead, and nobody had it yet */
@@ -77,7 +77,7 @@ static void note_names(struct op *op, struct stream *s)
     struct p9_attr attr;
 
     if (s->len == 0)
-        lookahead_end(op->fs->lookahead, s->listing);
+        lookahead_end(op->fs->cache, s->inode, s->listing);
     for (uint32_t at = 0, used; at < s->len; at += used) {
         used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
         if (used == 0) {
@@ -85,17 +85,17 @@ static void note_names(struct op *op, struct stream *s)
             break;
         }
         if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            lookahead_name(op->fs->lookahead, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
+            lookahead_name(op->fs->cache, s->inode, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
     }
 }
 
 /* What was read ahead of the directory, if anything: the stream starts with that. */
 static bool take_listing(struct op *op, struct stream *s)
 {
-    struct lookahead *a = op->fs->lookahead;
+    struct cache *cache = op->fs->cache;
     struct p9_dirent de;
     struct p9_attr attr;
-    struct p9_listing *l = a != NULL ? lookahead_open(a, s->inode, op_user(op), &s->changes, &s->listing) : NULL;
+    struct p9_listing *l = lookahead_open(cache, s->inode, op_user(op), &s->version, &s->listing);
 
     if (l == NULL || p9_fid_hold(l->fid, true) != 0) {
         p9_listing_free(l);
@@ -114,7 +114,7 @@ static bool take_listing(struct op *op, struct stream *s)
             s->known_end = used > 0 ? de.offset : 0;
         }
         if (l->whole)
-            lookahead_end(a, s->listing);
+            lookahead_end(cache, s->inode, s->listing);
     }
     p9_listing_free(l);
     return true;
@@ -144,17 +144,17 @@ static int open_dir(struct op *op, struct inode *inode, struct p9_fid **fid)
 /* The next of many directories that the kernel knows already: it is read, and others with it. */
 static void read_on(struct op *op, struct inode *dir)
 {
-    struct lookahead *a = op->fs->lookahead;
+    struct cache *cache = op->fs->cache;
     char name[P9_MAXNAME + 1];
     struct inode *above;
 
-    if (a == NULL || !lookahead_lags(a, dir, op_user(op)) || (above = cache_above(op->fs->cache, dir, name)) == NULL)
+    if (!lookahead_lags(cache, dir, op_user(op)) || (above = cache_above(cache, dir, name)) == NULL)
         return;
     struct use u = op_use(op, above);
     if (use_begin(&op->scope, &u) == 0)
-        lookahead_read_on(a, &op->scope, above, u.user, u.fid, u.walked, name);
+        lookahead_read_on(cache, &op->scope, &u, name);
     use_again(&u, 0);
-    cache_forget(op->fs->cache, above, 1);
+    cache_forget(cache, above, 1);
 }
 
 void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -200,17 +200,17 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
         s->at_start = false;
         return 0;
     }
-    s->changes = cache_all_changes(op->fs->cache);
-    s->asked_ms = cache_now_ms();
+    s->version = cache_version(op->fs->cache);
+    s->asked_ms = clock_ms();
     int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, s->room, &s->len);
     s->next = rc == 0 ? cookie : UINT64_MAX;
     s->at_start = cookie == 0;
     if (rc == 0 && s->at_start)
         s->dots = has_dot(s);
-    if (op->fs->lookahead == NULL)
+    if (op->fs->cache->lookahead == NULL)
         return rc;
     if (rc == 0 && s->at_start)
-        s->listing = lookahead_begin(op->fs->lookahead, s->inode, op_user(op), s->changes, s->asked_ms);
+        s->listing = lookahead_begin(op->fs->cache, s->inode, op_user(op), s->version, s->asked_ms);
     if (rc == 0)
         note_names(op, s);
     return rc;
@@ -260,8 +260,8 @@ static bool is_dot(const char *name)
 /* How long the reply's attributes hold, milliseconds. */
 static unsigned listed_left(const struct op *op, const struct stream *s)
 {
-    const struct lifetimes *l = &op->fs->lifetimes;
-    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = cache_now_ms() - s->asked_ms;
+    const struct lifetimes *l = &op->fs->cache->lifetimes;
+    uint64_t lifetime = l->attr < l->entry ? l->attr : l->entry, age = clock_ms() - s->asked_ms;
 
     return age < lifetime ? (unsigned)(lifetime - age) : 0;
 }
@@ -274,7 +274,7 @@ static bool is_as_listed(struct op *op, const struct stream *s, const char *name
 
     if (cache_qid(op->fs->cache, s->inode, name, &qid) && writebehind_busy(op->fs->writebehind, &qid))
         return false;
-    return cache_as_listed(op->fs->cache, s->inode, name, s->changes);
+    return cache_as_listed(op->fs->cache, s->inode, name, s->version);
 }
 
 static int enter_listed(struct op *op, struct stream *s, const char *name, const struct p9_attr *attr,
@@ -301,15 +301,15 @@ struct plus {
 /* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply with attributes makes use of them. */
 static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint64_t at)
 {
-    struct lookahead *a = op->fs->lookahead;
+    struct cache *cache = op->fs->cache;
 
     plus->begun = true;
-    if (a == NULL)
+    if (cache->lookahead == NULL)
         return;
     plus->dir = op_use(op, s->inode);
     /* For what it knows the kernel will ask when that is too old. */
-    plus->ask = at != 0 || lookahead_expects(a, s->inode, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
-    if ((plus->ask != ASK_NOTHING || lookahead_has_some(a, s->inode, plus->dir.user)) &&
+    plus->ask = at != 0 || lookahead_expects(cache, s->inode, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
+    if ((plus->ask != ASK_NOTHING || lookahead_has_some(cache, s->inode, plus->dir.user)) &&
         use_begin(&op->scope, &plus->dir) != 0)
         plus->dir.fid = NULL;
 }
@@ -322,7 +322,7 @@ static struct inode *enter_entry(struct op *op, struct stream *s, const struct p
     int rc = -EAGAIN;
 
     if (plus->dir.fid != NULL)
-        rc = enter_ahead(op, &plus->dir, name, plus->ask, &inode, attr);
+        rc = enter_fetched(op, &plus->dir, name, plus->ask, &inode, attr);
     else if (p9_lists_attributes(op->fs->client))
         rc = enter_listed(op, s, name, attr, &inode);
     return rc == 0 ? inode : NULL;

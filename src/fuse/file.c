@@ -161,8 +161,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         return;
     }
     atomic_store(&f->wrote, true);
-    if (f->direct && op.fs->lookahead != NULL)
-        lookahead_doubt(op.fs->lookahead);
+    if (f->direct)
+        lookahead_doubt(op.fs->cache);
     ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
                                              : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {

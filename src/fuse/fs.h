@@ -14,12 +14,7 @@
 #include "cache/writebehind.h"
 #include "base/timer.h"
 #include "cache/readahead.h"
-#include "cache/cache.h"
-
-/* How long the kernel believes what it is told, milliseconds. */
-struct lifetimes {
-    unsigned attr, entry, negative; /* attributes, names, and that there is no such name */
-};
+#include "cache/fids.h"
 
 /* Whose attach an operation goes by. */
 enum access {
@@ -32,15 +27,13 @@ enum access {
 struct fs {
     struct p9_client *client;
     struct cache *cache;
-    struct lookahead *lookahead;           /* NULL in the dialects whose directories give attributes */
     struct writebehind *writebehind;       /* NULL: every write is waited for */
     struct readahead_pool *readahead_pool; /* NULL: nothing is read ahead here */
     struct timer *timer;                   /* closes what is kept open without an owner; NULL: nothing is kept */
     atomic_int read_at_once; /* whether files that are opened to read are read from their start: above 0 they are */
     struct fuse_session *se;
     enum access access;
-    uid_t only_uid; /* ACCESS_ONE */
-    struct lifetimes lifetimes;
+    uid_t only_uid;            /* ACCESS_ONE */
     bool loose;                /* what was read is good until a change is seen, however small */
     bool passes_cache;         /* reads and writes go straight to the server */
     bool ignores_version;      /* qid.version says nothing */
@@ -87,7 +80,7 @@ struct file {
     atomic_bool wrote, read_start;
     atomic_bool closed_once; /* a descriptor of it was closed: perhaps the last one */
     struct p9_attr opened;   /* its attributes then */
-    uint64_t content;        /* cache_content before that */
+    uint64_t version;        /* inode_version() before that */
     struct writer writer;
     struct readahead *readahead; /* NULL: it is not read ahead */
 };
@@ -188,11 +181,8 @@ int enter_known(struct op *op, struct inode *dir, const char *name, const struct
 enum ask { ASK_NOTHING, ASK_NEW, ASK_ANY };
 /* fs_name.c: the inode of a name in the directory u, if its attributes were asked for ahead, or are to be: then op->attr_ms says how
  * long they hold, and one kernel reference is counted. EAGAIN: not so. */
-int enter_ahead(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
-                struct p9_attr *attr);
-
-/* We changed what dir/name is: what was asked for ahead is no longer so. Once the change is done, before the kernel knows. */
-void name_changed(struct op *op, struct inode *dir, const char *name);
+int enter_fetched(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
+                  struct p9_attr *attr);
 
 /* fs_hide.c: before dir/name goes, or is replaced. If a file is open by that name alone, and the server would lose it,
  * it gets a hidden name. 1: it was renamed, so that the name is gone already; 0; or -errno. */

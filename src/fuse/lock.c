@@ -45,7 +45,7 @@ static int free_here(struct lock_ask *a, struct lock_range *const *list)
 {
     struct fs *fs = a->op.fs;
     enum in_the_way found = what_is_in_the_way(*list, &a->want);
-    uint64_t now = cache_now_ms();
+    uint64_t now = clock_ms();
 
     a->unsure = false;
     if (found != PERHAPS || a->wait)

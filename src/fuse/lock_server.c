@@ -94,7 +94,7 @@ static int call_leave(struct locking *k, struct lock_call *c)
     c->left = true;
     LL_PREPEND(k->locks->left, c);
     if (c->inode != NULL) {
-        cache_remember(k->op->fs->cache, c->inode);
+        cache_ref(k->op->fs->cache, c->inode);
         c->fl->overdue = true;
         c->fl->overdue_gives = c->range.type == LK_NONE;
     }

@@ -25,45 +25,27 @@ static bool may_look_ahead(struct op *op, struct inode *dir, const char *name, b
     return !*known || !writebehind_busy(op->fs->writebehind, &qid);
 }
 
-/* The inode of what was found, with one kernel reference counted. changes: cache_all_changes before that, if the name was known. */
-static int enter_found(struct op *op, const struct use *u, const char *name, struct lookahead_found *found, bool known,
-                       uint64_t changes, struct inode **inode)
+int enter_fetched(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
+                  struct p9_attr *attr)
 {
     struct cache *cache = op->fs->cache;
-    struct p9_fid *open = found->open ? found->fid : NULL, *unopened = found->open ? NULL : found->fid;
-
-    if (enter_known(op, u->inode, name, &found->attr, unopened, found->walked, inode) != 0) {
-        lookahead_no_use(op->fs->lookahead, found);
-        p9_fid_put(open);
-        return -EAGAIN;
-    }
-    if (open != NULL)
-        cache_keep_open(cache, *inode, u->user, open, found->walked, &found->attr);
-    if (!known)
-        changes = cache_changes(cache, *inode);
-    cache_set_lacks(cache, *inode, found->lacks, changes, found->left_ms);
-    lookahead_keep(op->fs->lookahead, *inode, u->user, found, changes);
-    op->attr_ms = found->left_ms;
-    cache_confirm(cache, *inode, found->asked_ms);
-    return 0;
-}
-
-int enter_ahead(struct op *op, const struct use *u, const char *name, enum ask ask, struct inode **inode,
-                struct p9_attr *attr)
-{
-    struct lookahead *a = op->fs->lookahead;
     struct lookahead_found found;
     bool known;
+    int rc = 0;
 
     if (!may_look_ahead(op, u->inode, name, &known))
         return -EAGAIN;
-    uint64_t changes = cache_all_changes(op->fs->cache);
     bool may_ask = ask == ASK_ANY || (ask == ASK_NEW && !known);
-    if (may_ask ? !lookahead_look(a, &op->scope, u->inode, u->user, u->fid, u->walked, name, &found)
-                : !lookahead_take(a, u->inode, u->user, u->fid, u->walked, name, &found))
+    if (may_ask ? !lookahead_look(cache, &op->scope, u, name, &found) : !lookahead_take(cache, u, name, &found))
         return -EAGAIN;
     *attr = found.attr;
-    return enter_found(op, u, name, &found, known, changes, inode);
+    *inode = found.inode;
+    if (S_ISDIR(attr->mode)) {
+        rc = enter_known(op, u->inode, name, attr, NULL, 0, inode);
+        cache_forget(cache, found.inode, 1);
+    }
+    op->attr_ms = found.left_ms;
+    return rc == 0 ? 0 : -EAGAIN;
 }
 
 /* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there is none: -ENOENT. -EAGAIN: ask. */
@@ -71,26 +53,26 @@ static int look_ahead(struct op *op, struct inode *dir, const char *name, struct
 {
     struct use u = op_use(op, dir);
 
-    if (op->fs->lookahead == NULL)
+    if (op->fs->cache->lookahead == NULL)
         return -EAGAIN;
-    if (lookahead_absent(op->fs->lookahead, dir, u.user, name)) {
+    if (lookahead_absent(op->fs->cache, dir, u.user, name)) {
         op->attr_ms = UINT_MAX; /* it is not new */
         return -ENOENT;
     }
     if (use_begin(&op->scope, &u) != 0)
         return -EAGAIN;
-    int rc = enter_ahead(op, &u, name, ASK_ANY, inode, attr);
+    int rc = enter_fetched(op, &u, name, ASK_ANY, inode, attr);
     if (rc != 0)
-        lookahead_missed(op->fs->lookahead, dir, u.user, u.fid, name);
+        lookahead_missed(op->fs->cache, &u, name);
     use_again(&u, 0);
     return rc;
 }
 
 static void reply_negative(struct op *op)
 {
-    const struct fuse_entry_param e = {.entry_timeout = op->fs->lifetimes.negative / 1000.0};
+    const struct fuse_entry_param e = {.entry_timeout = op->fs->cache->lifetimes.negative / 1000.0};
 
-    if (op->fs->lifetimes.negative == 0) {
+    if (op->fs->cache->lifetimes.negative == 0) {
         op_reply_err(op, -ENOENT);
         return;
     }
@@ -179,7 +161,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     struct inode *inode;
     struct p9_attr attr;
     struct p9_qid made = {.path = 0};
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
 
     op_begin(&op, req);
     struct inode *dir = inode_of(op.fs, parent);
@@ -202,7 +184,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
             rc = make_in(&op, u.fid, name, &m, primary_group(&op), &made);
         }
     } while (use_again(&u, rc));
-    name_changed(&op, dir, name);
+    cache_name_changed(op.fs->cache, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
     /* nfs-ganesha's Rmknod has a qid of zeros. */
@@ -221,8 +203,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
         op_reply_err(&op, rc);
         return;
     }
-    if (op.fs->lookahead != NULL && S_ISDIR(m.mode))
-        lookahead_made(op.fs->lookahead, inode, op_user(&op), began);
+    if (S_ISDIR(m.mode))
+        lookahead_made(op.fs->cache, inode, op_user(&op), began);
     op_reply_entry(&op, inode, &attr);
 }
 
@@ -269,7 +251,7 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
         again = use_again(&dir, rc);
         again = use_again(&file, rc) || again;
     } while (again);
-    name_changed(&op, inode_of(op.fs, newparent), newname);
+    cache_name_changed(op.fs->cache, inode_of(op.fs, newparent), newname);
     cache_changing(op.fs->cache, inode);
     if (rc == 0) {
         op.scope.interrupted = false; /* it is done: the rest only tells */
@@ -310,7 +292,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     } while (use_again(&u, rc));
     if (rc == 0)
         cache_unlink(op.fs->cache, dir, name);
-    name_changed(&op, dir, name);
+    cache_name_changed(op.fs->cache, dir, name);
     op_reply_err(&op, rc > 0 ? 0 : rc);
 }
 
@@ -429,8 +411,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         again = use_again(&from, rc);
         again = use_again(&to, rc) || again;
     } while (again);
-    name_changed(&op, olddir, name);
-    name_changed(&op, newdir, newname);
+    cache_name_changed(op.fs->cache, olddir, name);
+    cache_name_changed(op.fs->cache, newdir, newname);
     op_reply_err(&op, rc);
 }
 

@@ -218,7 +218,7 @@ int op_settle(struct op *op, const struct inode *inode)
 struct use op_use(struct op *op, struct inode *inode)
 {
     return (struct use){
-        .cache = op->fs->cache, .inode = inode, .user = op_user(op), .check_ms = op->fs->lifetimes.attr};
+        .cache = op->fs->cache, .inode = inode, .user = op_user(op), .check_ms = op->fs->cache->lifetimes.attr};
 }
 
 /* ---- attributes --------------------------------------------------------- */
@@ -258,7 +258,7 @@ void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct sta
 
 void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, struct fuse_entry_param *e)
 {
-    const struct lifetimes *l = &op->fs->lifetimes;
+    const struct lifetimes *l = &op->fs->cache->lifetimes;
 
     *e = (struct fuse_entry_param){.ino = ino_of(op->fs, inode),
                                    .attr_timeout = (op->attr_ms != 0 ? op->attr_ms : l->attr) / 1000.0,
@@ -306,7 +306,7 @@ static int attr_of_lost(struct op *op, struct inode *inode, const struct inode_f
     if (rc != 0)
         return rc;
     if (attr->size != facts->attr.size)
-        cache_told(cache, inode, attr);
+        cache_announce(cache, inode, attr);
     if (!facts->nameless && attr->nlink > 0)
         attr->nlink--;
     return 0;
@@ -315,7 +315,7 @@ static int attr_of_lost(struct op *op, struct inode *inode, const struct inode_f
 int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
 {
     struct use u = op_use(op, inode);
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
     int rc = op_settle(op, inode);
 
     if (rc != 0)
@@ -337,7 +337,7 @@ int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
         return attr_of_lost(op, inode, &facts, attr);
     if (rc == 0) {
         cache_confirm(op->fs->cache, inode, began);
-        cache_told(op->fs->cache, inode, attr);
+        cache_announce(op->fs->cache, inode, attr);
     }
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* that name is ours */
@@ -402,13 +402,6 @@ struct p9_attr attr_of_new(struct op *op, struct inode *dir, const struct p9_qid
     clock_gettime(CLOCK_REALTIME, &attr.mtime);
     attr.atime = attr.ctime = attr.mtime;
     return attr;
-}
-
-void name_changed(struct op *op, struct inode *dir, const char *name)
-{
-    cache_changing(op->fs->cache, dir);
-    if (op->fs->lookahead != NULL)
-        lookahead_forget(op->fs->lookahead, dir, name);
 }
 
 /* ---- names to inodes ----------------------------------------------------- */
@@ -482,7 +475,7 @@ int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char
 {
     struct use u = op_use(op, dir);
     struct p9_fid *fid = NULL;
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
     int rc;
 
     u.in_dir = true;
@@ -524,7 +517,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     if (p9_lists_attributes(fs->client))
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
-    else if (fs->lookahead != NULL)
+    else if (fs->cache->lookahead != NULL)
         conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
     connection_find(fs);
     fs->is_ready = fs->ready(fs);

@@ -57,14 +57,14 @@ static int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
 }
 
 /* Where files are opened one after the other, which are next. */
-static void choose_next(struct op *op, struct inode *inode, struct lookahead_files *next)
+static void choose_next(struct op *op, struct inode *inode, struct preopen *next)
 {
     char name[P9_MAXNAME + 1];
     struct inode *dir = cache_above(op->fs->cache, inode, name);
 
     if (dir == NULL)
         return;
-    lookahead_files_begin(op->fs->lookahead, dir, op_user(op), name, next);
+    lookahead_preopen_begin(op->fs->cache, dir, op_user(op), name, next);
     cache_forget(op->fs->cache, dir, 1);
 }
 
@@ -85,7 +85,7 @@ static bool asks_capability(struct op *op, struct inode *inode, int flags, struc
     struct fs *fs = op->fs;
 
     if (cache_reads_only(flags & (O_ACCMODE | O_TRUNC)) || atomic_load(&fs->no_capability) ||
-        cache_uncapped(fs->cache, inode, fs->lifetimes.attr) != 0)
+        cache_uncapped(fs->cache, inode) != 0)
         return false;
     too->names[0] = capability;
     return true;
@@ -104,7 +104,7 @@ static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr 
     struct cache *cache = op->fs->cache;
     struct inode *inode = f->handle.inode;
     struct cap_question q = cache_cap_asked(cache, inode);
-    struct p9_fid *unopened = cache_cached_fid(cache, inode, op_user(op));
+    struct p9_fid *unopened = cache_idle_fid(cache, inode, op_user(op));
     int rc = p9_getattr_too(&op->scope, f->handle.fid, attr, unopened, too);
 
     p9_fid_put(unopened);
@@ -116,7 +116,7 @@ static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr 
 /* In one round trip, if the file is known well enough. o->first, which may be NULL, is the caller's. */
 static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_opening *o)
 {
-    struct lookahead_files next = {.n = 0};
+    struct preopen next = {.n = 0};
     bool reads = cache_reads_only(f->handle.flags);
 
     if (f->handle.flags & O_TRUNC)
@@ -132,8 +132,8 @@ static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_
     int rc = use_open(&op->scope, u, o);
     memcpy(next.fids, o->too, sizeof next.fids);
     if (next.n > 0) {
-        lookahead_files_end(op->fs->lookahead, &next);
-        timer_arm(op->fs->timer, cache_keep_ms(op->fs->cache));
+        lookahead_preopen_end(op->fs->cache, u->user, &next);
+        timer_arm(op->fs->timer, cache_idle_open_ms(op->fs->cache));
     }
     return rc;
 }
@@ -228,7 +228,8 @@ static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_at
 }
 
 /* Whether the kernel knows other attributes. */
-static bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr)
+static bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr,
+                        const uint64_t *version)
 {
     struct fs *fs = op->fs;
 
@@ -242,7 +243,9 @@ static bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi
         f->readahead = readahead_open(fs->readahead_pool, f->handle.inode, f->handle.fid);
     fi->fh = (uintptr_t)f;
     cache_add_handle(fs->cache, &f->handle);
-    return cache_told(fs->cache, f->handle.inode, attr);
+    if (version == NULL)
+        return cache_announce(fs->cache, f->handle.inode, attr);
+    return cache_announce_fresh(fs->cache, f->handle.inode, attr, *version);
 }
 
 /* The answer to an OPEN or a CREATE. */
@@ -305,26 +308,23 @@ static void keep_open(struct op *op, struct file *f)
     struct handle *h = &f->handle;
 
     if (fs->timer == NULL || f->direct || h->fid == NULL || h->user == NULL || !cache_reads_only(h->flags) ||
-        cache_locks(fs->cache, h->inode, false) != NULL || cache_content(fs->cache, h->inode) != f->content)
+        cache_locks(fs->cache, h->inode, false) != NULL || inode_version(fs->cache, h->inode) != f->version)
         return;
     cache_keep_open(fs->cache, h->inode, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
-    timer_arm(fs->timer, cache_keep_ms(fs->cache));
+    timer_arm(fs->timer, cache_idle_open_ms(fs->cache));
 }
 
 void close_kept(struct op *op, struct inode *dir, const char *name)
 {
     if (op->fs->timer == NULL)
         return;
-    cache_close_kept(op->fs->cache, dir, name);
-    lookahead_close(op->fs->lookahead, dir, name);
+    cache_close_idle(op->fs->cache, dir, name);
 }
 
 unsigned close_old(void *arg)
 {
     struct fs *fs = arg;
-    unsigned one = cache_close_old(fs->cache), other = lookahead_close_old(fs->lookahead);
-
-    return one > other ? one : other;
+    return cache_close_old(fs->cache);
 }
 
 static void note_how_read(struct fs *fs, const struct file *f)
@@ -375,10 +375,10 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     int rc = op_settle(&op, inode);
     if (fi->flags & O_TRUNC)
         cache_changing(op.fs->cache, inode);
-    uint64_t changes = cache_changes(op.fs->cache, inode);
+    uint64_t version = inode_version(op.fs->cache, inode);
     struct file *f = file_new(&op, fi->flags);
     if (f != NULL)
-        f->content = cache_content(op.fs->cache, inode);
+        f->version = version;
     if (rc == 0)
         rc = f != NULL ? open_by_name(&op, inode, f, &o) : -ENOMEM;
     if (rc != 0) {
@@ -390,11 +390,10 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     if (f->handle.flags & O_TRUNC)
         cache_changing(op.fs->cache, inode);
-    bool other_attributes = note_opened(&op, f, fi, &o.attr);
+    bool other_attributes = note_opened(&op, f, fi, &o.attr, &version);
     if (o.first_got > 0 && (uint64_t)o.first_got == o.attr.size)
-        readahead_give(f->readahead, o.first, (uint32_t)o.first_got, f->content);
+        readahead_give(f->readahead, o.first, (uint32_t)o.first_got, f->version);
     free(o.first);
-    cache_set_fresh(op.fs->cache, inode, changes, op.fs->lifetimes.attr);
     answer_opened(&(struct opened){.op = op, .f = f, .fi = *fi}, other_attributes);
 }
 
@@ -477,11 +476,11 @@ static int create_inode(struct op *op, struct inode *dir, const char *name, mode
 {
     struct inode *inode;
     gid_t group = NO_GROUP;
-    uint64_t began = cache_now_ms();
+    uint64_t began = clock_ms();
 
     mode = mode_for_new(op, dir, mode) & 07777;
     int rc = create_in(op, dir, name, mode, f, &group);
-    name_changed(op, dir, name);
+    cache_name_changed(op->fs->cache, dir, name);
     if (rc != 0)
         return rc;
     op->scope.interrupted = false; /* it is there now */
@@ -531,7 +530,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     op.attr_unsure = plain;
     struct opened o = {.f = f, .created = true};
     fill_entry(&op, f->handle.inode, &attr, &o.entry);
-    bool other_attributes = note_opened(&op, f, fi, &attr);
+    bool other_attributes = note_opened(&op, f, fi, &attr, NULL);
     o.op = op;
     o.fi = *fi;
     answer_opened(&o, other_attributes);

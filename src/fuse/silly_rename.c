@@ -66,7 +66,7 @@ int hide_if_open(struct op *op, struct inode *dir, struct p9_fid *dirfid, const 
     if (inode == NULL)
         return 0;
     if (keeps_unlinked(op->fs, dirfid) > 0) { /* its open fids stay good, but nothing can be walked from them */
-        cache_want_fid(cache, inode, op_user(op), dirfid, name, cache_clock(cache));
+        cache_want_fid(cache, inode, op_user(op), dirfid, name, cache_renames(cache));
         return 0;
     }
     p9_hidden_name(hidden);

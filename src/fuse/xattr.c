@@ -43,7 +43,7 @@ static ssize_t get(struct op *op, struct inode *inode, const char *name, void *b
 
 /* What was said of that name, and of others, is so for a while, and will be asked of the other files in the directory. */
 static void note_answer(struct op *op, struct inode *inode, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
-                        uint64_t changes)
+                        uint64_t version)
 {
     struct cache *cache = op->fs->cache;
     const struct inode *parent = cache_parent(cache, inode);
@@ -51,9 +51,9 @@ static void note_answer(struct op *op, struct inode *inode, unsigned number, ssi
 
     memcpy(lacks, too->lacks, sizeof lacks);
     lacks[number] = n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0;
-    cache_set_lacks(cache, inode, lacks, changes, op->fs->lifetimes.attr);
+    cache_set_lacks(cache, inode, lacks, version);
     if (parent != NULL)
-        lookahead_wants(op->fs->lookahead, parent, op_user(op), (inode->qid.type & P9_QTDIR) != 0, number);
+        lookahead_wants(cache, parent, op_user(op), (inode->qid.type & P9_QTDIR) != 0, number);
 }
 
 /* number: ahead's, of that name, or -1. */
@@ -66,10 +66,10 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     op_begin(&op, req);
     op.nosys_ok = true;
     struct inode *inode = inode_of(op.fs, ino);
-    uint64_t changes = cache_changes(op.fs->cache, inode);
+    uint64_t version = inode_version(op.fs->cache, inode);
     struct cap_question q = cache_cap_asked(op.fs->cache, inode);
     if (number >= 0)
-        lookahead_xattrs_too(op.fs->lookahead, (inode->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
+        lookahead_xattrs_too(op.fs->cache, (inode->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
     ssize_t n = buf != NULL ? get(&op, inode, name, buf, size, &too) : -ENOMEM;
     /* Not this name, or none at all? */
     if (n == -EOPNOTSUPP && get(&op, inode, "", NULL, 0, NULL) == -EOPNOTSUPP)
@@ -79,7 +79,7 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     bool written = is_capability(name) &&
                    cache_writing_user(op.fs->cache, inode) != NULL; /* the kernel's question, of this file alone */
     if (number >= 0 && !written)
-        note_answer(&op, inode, (unsigned)number, n, &too, changes);
+        note_answer(&op, inode, (unsigned)number, n, &too, version);
     if (n < 0) {
         op_reply_err(&op, (int)n);
     } else {
@@ -95,9 +95,9 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct fs *fs = fuse_req_userdata(req);
-    int number = fs->lookahead != NULL ? lookahead_xattr(fs->lookahead, name) : -1;
+    int number = lookahead_xattr(fs->cache, name);
     struct inode *inode = inode_of(fs, ino);
-    int rc = is_capability(name) ? cache_uncapped(fs->cache, inode, fs->lifetimes.attr) : 0;
+    int rc = is_capability(name) ? cache_uncapped(fs->cache, inode) : 0;
 
     if (rc == 0 && number >= 0)
         rc = cache_lacks(fs->cache, inode, (unsigned)number);

@@ -8,7 +8,7 @@
 #include "unit/ownclock.h"
 #include "unit/pathsrv.h"
 #include "unit/test.h"
-#include "cache/cache.h"
+#include "cache/fids.h"
 
 struct world {
     struct srv *srv;
@@ -189,9 +189,9 @@ static void one_move_takes_the_whole_subtree(void **state)
     srv_count(w.srv, P9_Twalk);
     assert_int_equal(ask(&w, f, &attr), 0);
     assert_int_equal(srv_count(w.srv, P9_Twalk), 0); /* cached again */
-    assert_string_equal(f->dentries->name, "f");
-    assert_ptr_equal(f->dentries->parent, e);
-    assert_string_equal(d->dentries->name, "x");
+    assert_string_equal(f->names->name, "f");
+    assert_ptr_equal(f->names->parent, e);
+    assert_string_equal(d->names->name, "x");
     end(&w);
 }
 
@@ -636,16 +636,16 @@ static void a_closed_file_is_opened_by_the_same_fid(void **state)
     assert_false(opens_kept(&w, a, O_RDONLY));
     assert_true(opens_kept(&w, a, O_RDONLY));
     assert_false(opens_kept(&w, a, O_RDWR));
-    cache_close_kept(w.cache, &w.cache->root, "a");
+    cache_close_idle(w.cache, &w.cache->root, "a");
     assert_false(opens_kept(&w, a, O_RDONLY));
     cache_changing(w.cache, a);
     assert_false(opens_kept(&w, a, O_RDONLY));
     cache_evict(w.cache, 1); /* these go first */
     assert_false(opens_kept(&w, a, O_RDONLY));
-    clock_pass((KEPT_OPEN_MS - 1) * 1000);
+    clock_pass((IDLE_OPEN_MS - 1) * 1000);
     assert_int_equal(cache_close_old(w.cache), 1);
     assert_true(opens_kept(&w, a, O_RDONLY));
-    clock_pass(KEPT_OPEN_MS * 1000);
+    clock_pass(IDLE_OPEN_MS * 1000);
     assert_int_equal(cache_close_old(w.cache), 0);
     assert_false(opens_kept(&w, a, O_RDONLY));
     pthread_mutex_lock(&w.srv->mtx);
@@ -725,49 +725,56 @@ static void what_was_listed_before_a_change_is_old(void **state)
 
     (void)state;
     srv_add(w.srv, "/a", false);
-    uint64_t since = cache_all_changes(w.cache);
+    uint64_t since = cache_version(w.cache);
     assert_true(cache_as_listed(w.cache, root, "a", since)); /* nobody knows it */
     struct inode *a = look(&w, root, "a");
     assert_false(cache_as_listed(w.cache, root, "a", since)); /* the kernel was told something newer */
-    since = cache_all_changes(w.cache);
+    since = cache_version(w.cache);
     assert_int_equal(ask(&w, a, &attr), 0);
-    assert_false(cache_told(w.cache, a, &attr));
+    assert_false(cache_announce(w.cache, a, &attr));
     assert_true(cache_as_listed(w.cache, root, "a", since));
     attr.size++;
-    assert_true(cache_told(w.cache, a, &attr));
+    assert_true(cache_announce(w.cache, a, &attr));
     assert_false(cache_as_listed(w.cache, root, "a", since));
-    since = cache_all_changes(w.cache);
+    since = cache_version(w.cache);
     cache_changing(w.cache, a);
     assert_false(cache_as_listed(w.cache, root, "a", since));
     cache_forget(w.cache, a, 1);
     assert_false(cache_as_listed(w.cache, root, "a", since)); /* nobody remembers that we changed it */
-    since = cache_all_changes(w.cache);
+    since = cache_version(w.cache);
     assert_true(cache_as_listed(w.cache, root, "a", since));
     cache_changing(w.cache, root); /* as if it were removed */
     assert_false(cache_as_listed(w.cache, root, "a", since));
     end(&w);
 }
 
-static void told_attributes_hold_until_a_change(void **state)
+static void announced_attributes_hold_until_a_change(void **state)
 {
     struct world w = begin(100);
-    struct p9_attr attr;
+    const struct lifetimes lifetimes = {.attr = 100000};
+    struct p9_attr attr, old;
 
     (void)state;
+    cache_set_lifetimes(w.cache, &lifetimes);
     srv_add(w.srv, "/a", false);
     struct inode *a = look(&w, &w.cache->root, "a");
-    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
-    uint64_t before = cache_changes(w.cache, a);
-    cache_set_fresh(w.cache, a, before, 100000);
-    assert_true(cache_fresh(w.cache, a, &attr) > 0);
+    assert_int_equal(ask(&w, a, &attr), 0);
+    assert_int_equal(cache_fresh(w.cache, a, &old), 0);
+    uint64_t before = inode_version(w.cache, a);
+    assert_false(cache_announce_fresh(w.cache, a, &attr, before));
+    assert_int_equal(cache_fresh(w.cache, a, &old), 100000);
+    clock_pass(1000 * 1000);
+    assert_int_equal(cache_fresh(w.cache, a, &old), 99000);
     cache_changing(w.cache, a);
-    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
-    cache_set_fresh(w.cache, a, before, 100000); /* asked for before the change: too late */
-    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
-    cache_set_fresh(w.cache, a, cache_changes(w.cache, a), 100000);
-    assert_true(cache_fresh(w.cache, a, &attr) > 0);
+    assert_int_equal(cache_fresh(w.cache, a, &old), 0);
+    cache_announce_fresh(w.cache, a, &attr, before); /* asked for before the change: too late */
+    assert_int_equal(cache_fresh(w.cache, a, &old), 0);
+    attr.size++;
+    assert_true(cache_announce_fresh(w.cache, a, &attr, inode_version(w.cache, a)));
+    assert_true(cache_fresh(w.cache, a, &old) > 0);
+    assert_int_equal(old.size, attr.size);
     cache_unlink(w.cache, &w.cache->root, "a");
-    assert_int_equal(cache_fresh(w.cache, a, &attr), 0);
+    assert_int_equal(cache_fresh(w.cache, a, &old), 0);
     cache_forget(w.cache, a, 1);
     end(&w);
 }
@@ -804,11 +811,11 @@ static void what_is_done_by_one_name_is_stale_by_the_others(void **state)
             names[i] = enter_as(&w, root, name, S_IFREG, 5, i); /* with other attributes each has a inode of its own */
         }
         struct inode *other = enter_as(&w, root, "other", S_IFREG, 6, 0);
-        uint64_t before = cache_content(w.cache, names[1]);
+        uint64_t before = inode_version(w.cache, names[1]);
         cache_changing(w.cache, names[0]);
         assert_true(w.cache->has_stale);
         assert_int_equal(count_stale(&w, names[0]), 3);
-        assert_true(cache_content(w.cache, names[1]) != before);
+        assert_true(inode_version(w.cache, names[1]) != before);
         cache_changing(w.cache, other);
         assert_false(w.cache->has_stale);
         cache_forget(w.cache, names[gone], 1);
@@ -848,7 +855,7 @@ static void names_share_nothing_where_qids_repeat(void **state)
     cache_forget(w.cache, a2, 1);
     a2 = enter_as(&w, root, "a2", S_IFDIR, 7, 0); /* for as long as the mount lives */
     assert_int_equal(a2->space, 1);
-    cache_cut(w.cache, a1, cache_clock(w.cache));
+    cache_cut(w.cache, a1, cache_renames(w.cache));
     assert_null(cache_known(w.cache, root, "a1"));
     cache_forget(w.cache, a2, 1);
     cache_forget(w.cache, f, 1);
@@ -887,7 +894,7 @@ int main(void)
         cmocka_unit_test(a_closed_file_is_opened_by_the_same_fid),
         cmocka_unit_test(few_files_are_kept_open),
         cmocka_unit_test(spares_are_for_the_directory_as_it_was),
-        cmocka_unit_test(told_attributes_hold_until_a_change),
+        cmocka_unit_test(announced_attributes_hold_until_a_change),
         cmocka_unit_test(what_was_listed_before_a_change_is_old),
     };
 

@@ -110,7 +110,7 @@ static void what_came_with_the_opening(void **state)
     struct world w = begin(SIZE);
 
     (void)state;
-    give(&w, cache_content(w.cache, w.inode));
+    give(&w, inode_version(w.cache, w.inode));
     assert_int_equal(read_at(&w, 0, 8192), 0); /* whole pages, as the kernel reads */
     assert_int_equal(read_at(&w, 4096, 4096), 0);
     assert_int_equal(read_at(&w, 5000, 4096), -EAGAIN);
@@ -119,13 +119,13 @@ static void what_came_with_the_opening(void **state)
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
     w = begin(SIZE);
-    uint64_t before = cache_content(w.cache, w.inode);
+    uint64_t before = inode_version(w.cache, w.inode);
     cache_changing(w.cache, w.inode);
     give(&w, before);
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
     w = begin(1000); /* there is no room */
-    give(&w, cache_content(w.cache, w.inode));
+    give(&w, inode_version(w.cache, w.inode));
     assert_int_equal(read_at(&w, 0, 8192), -EAGAIN);
     end(&w);
 }
