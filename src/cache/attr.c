@@ -17,51 +17,42 @@ static uint64_t expiry(const struct cache *c, uint64_t asked_ms)
 
 uint64_t cache_version(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
-    uint64_t version = c->version;
-    pthread_mutex_unlock(&c->mtx);
-    return version;
+    LOCKED(c);
+    return c->version;
 }
 
 uint64_t inode_version(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
-    uint64_t version = inode->version;
-    pthread_mutex_unlock(&c->mtx);
-    return version;
+    LOCKED(c);
+    return inode->version;
 }
 
 void cache_changing(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode_change(c, inode);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 bool cache_changed(struct cache *c, struct inode *inode, uint64_t *version)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     bool alone = inode->version == *version;
     inode_change(c, inode);
     *version = inode->version;
-    pthread_mutex_unlock(&c->mtx);
     return alone;
 }
 
 void cache_others_changed(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode->version = ++c->version;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 bool cache_as_listed(struct cache *c, struct inode *parent, const char *name, uint64_t asked)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     const struct inode *inode = dentry_inode(c, parent, name);
-    bool as_listed = (inode != NULL ? inode->version : parent->names_version) <= asked;
-    pthread_mutex_unlock(&c->mtx);
-    return as_listed;
+    return (inode != NULL ? inode->version : parent->names_version) <= asked;
 }
 
 /* ---- attributes --------------------------------------------------------------- */
@@ -77,20 +68,17 @@ bool inode_announce(struct cache *c, struct inode *inode, const struct p9_attr *
 
 bool cache_announce(struct cache *c, struct inode *inode, const struct p9_attr *attr)
 {
-    pthread_mutex_lock(&c->mtx);
-    bool differs = inode_announce(c, inode, attr);
-    pthread_mutex_unlock(&c->mtx);
-    return differs;
+    LOCKED(c);
+    return inode_announce(c, inode, attr);
 }
 
 bool cache_announce_fresh(struct cache *c, struct inode *inode, const struct p9_attr *attr, uint64_t version)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     bool fresh = inode->version == version && !inode->hidden;
     bool differs = inode_announce(c, inode, attr);
     if (fresh)
         inode->attr_until = expiry(c, clock_ms());
-    pthread_mutex_unlock(&c->mtx);
     return differs;
 }
 
@@ -98,22 +86,20 @@ unsigned cache_fresh(struct cache *c, struct inode *inode, struct p9_attr *attr)
 {
     unsigned left = 0;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     uint64_t now = inode->attr_until != 0 ? clock_ms() : 0;
     if (now < inode->attr_until && inode->names != NULL && !inode->hidden) {
         left = (unsigned)(inode->attr_until - now);
         *attr = inode->attr;
     }
-    pthread_mutex_unlock(&c->mtx);
     return left;
 }
 
 void cache_wrote(struct cache *c, struct inode *inode, uint64_t end)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (inode->attr.size < end)
         inode->attr.size = end;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 bool cache_same_content(struct cache *c, struct inode *inode, const struct p9_attr *attr, bool ignore_version,
@@ -121,53 +107,45 @@ bool cache_same_content(struct cache *c, struct inode *inode, const struct p9_at
 {
     time_t now = clock_wall();
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     const struct p9_attr *old = &inode->opened;
     bool same = inode->opened_known && same_times_and_size(old, attr) &&
                 (ignore_version || old->qid.version == attr->qid.version);
     inode->opened = *attr;
     inode->opened_known = loose || now - attr->ctime.tv_sec > SETTLED_SECONDS;
-    pthread_mutex_unlock(&c->mtx);
     return same;
 }
 
 bool cache_may_be_cached(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
-    bool may = inode->opened_known;
-    pthread_mutex_unlock(&c->mtx);
-    return may;
+    LOCKED(c);
+    return inode->opened_known;
 }
 
 void cache_confirm(struct cache *c, struct inode *inode, uint64_t ms)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (inode->confirmed_ms < ms)
         inode->confirmed_ms = ms;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 struct inode_facts inode_facts(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     bool nameless = inode->names == NULL && inode != &c->root;
-    struct inode_facts facts = {.attr = inode->attr,
+    return (struct inode_facts){.attr = inode->attr,
                                 .hidden = inode->hidden,
                                 .is_open = inode->handles != NULL,
                                 .nameless = nameless,
                                 .gone = nameless && inode->handles == NULL};
-    pthread_mutex_unlock(&c->mtx);
-    return facts;
 }
 
 /* ---- extended attributes -------------------------------------------------------- */
 
 int cache_lacks(struct cache *c, struct inode *inode, unsigned number)
 {
-    pthread_mutex_lock(&c->mtx);
-    int rc = inode->lacks_until != 0 && clock_ms() < inode->lacks_until ? inode->lacks[number] : 0;
-    pthread_mutex_unlock(&c->mtx);
-    return rc;
+    LOCKED(c);
+    return inode->lacks_until != 0 && clock_ms() < inode->lacks_until ? inode->lacks[number] : 0;
 }
 
 void inode_set_lacks(struct inode *inode, const int lacks[P9_XATTRS], uint64_t until)
@@ -183,47 +161,40 @@ void inode_set_lacks(struct inode *inode, const int lacks[P9_XATTRS], uint64_t u
 
 void cache_set_lacks(struct cache *c, struct inode *inode, const int lacks[P9_XATTRS], uint64_t version)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (inode->version <= version)
         inode_set_lacks(inode, lacks, expiry(c, clock_ms()));
-    pthread_mutex_unlock(&c->mtx);
 }
 
 int cache_uncapped(struct cache *c, struct inode *inode)
 {
     unsigned ms = c->lifetimes.attr;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     for (const struct handle *h = inode->handles; h != NULL && ms < WRITTEN_MS; h = h->next)
         if ((h->flags & O_ACCMODE) != O_RDONLY)
             ms = WRITTEN_MS;
-    int rc = inode->uncapped != 0 && clock_ms() - inode->uncapped_ms < ms ? inode->uncapped : 0;
-    pthread_mutex_unlock(&c->mtx);
-    return rc;
+    return inode->uncapped != 0 && clock_ms() - inode->uncapped_ms < ms ? inode->uncapped : 0;
 }
 
 struct cap_question cache_cap_asked(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
-    struct cap_question q = {.capped = inode->capped, .ms = clock_ms()};
-    pthread_mutex_unlock(&c->mtx);
-    return q;
+    LOCKED(c);
+    return (struct cap_question){.capped = inode->capped, .ms = clock_ms()};
 }
 
 void cache_cap_answered(struct cache *c, struct inode *inode, const struct cap_question *q, int lacks)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (inode->capped == q->capped) {
         inode->uncapped = lacks;
         inode->uncapped_ms = q->ms;
     }
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void cache_cap_setting(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode->capped++;
     inode->uncapped = 0;
-    pthread_mutex_unlock(&c->mtx);
 }

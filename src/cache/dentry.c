@@ -207,18 +207,16 @@ void dentry_cut(struct cache *c, struct dentry *d)
 
 void cache_unlink(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct dentry *d = dentry_find(c, parent, name);
     if (d != NULL && d->inode != NULL)
         dentry_cut(c, d);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void cache_rename_begin(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     c->moving++;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 /* Two names of one file: rename(2) does nothing then. Without memory the old name is forgotten, and
@@ -252,81 +250,71 @@ static void move(struct cache *c, struct inode *oldparent, const char *oldname, 
 void cache_rename_end(struct cache *c, bool ok, struct inode *oldparent, const char *oldname, struct inode *newparent,
                       const char *newname)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (ok)
         move(c, oldparent, oldname, newparent, newname);
     if (--c->moving == 0)
         pthread_cond_broadcast(&c->settled);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 uint64_t cache_renames(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
-    uint64_t renames = c->renames;
-    pthread_mutex_unlock(&c->mtx);
-    return renames;
+    LOCKED(c);
+    return c->renames;
 }
 
 void cache_name_changed(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode_change(c, parent);
     struct dentry *d = dentry_find(c, parent, name);
     if (d != NULL)
         lookahead_drop(c, d, DENTRY_UNKNOWN); /* in flight, too: the answer is not stored any more */
     if (parent->listing != NULL)
         listing_add(c, parent->listing, name, strlen(name), DENTRY_UNKNOWN, false); /* it may be there now */
-    pthread_mutex_unlock(&c->mtx);
 }
 
 struct inode *cache_known(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = dentry_inode(c, parent, name);
     if (inode != NULL)
         inode->nlookup++;
-    pthread_mutex_unlock(&c->mtx);
     return inode;
 }
 
 bool cache_qid(struct cache *c, struct inode *parent, const char *name, struct p9_qid *qid)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     const struct inode *inode = dentry_inode(c, parent, name);
     if (inode != NULL)
         *qid = inode->qid;
-    pthread_mutex_unlock(&c->mtx);
     return inode != NULL;
 }
 
 struct inode *cache_above(struct cache *c, struct inode *dir, char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *above = dir->names != NULL ? dir->names->parent : NULL;
     if (above != NULL) {
         above->nlookup++;
         strcpy(name, dir->names->name);
     }
-    pthread_mutex_unlock(&c->mtx);
     return above;
 }
 
 const struct inode *cache_parent(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
-    const struct inode *parent = inode->names != NULL ? inode->names->parent : NULL;
-    pthread_mutex_unlock(&c->mtx);
-    return parent;
+    LOCKED(c);
+    return inode->names != NULL ? inode->names->parent : NULL;
 }
 
 bool cache_name(struct cache *c, const struct inode *inode, char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     bool found = inode->names != NULL && !inode->hidden;
     if (found)
         strcpy(name, inode->names->name);
-    pthread_mutex_unlock(&c->mtx);
     return found;
 }
 
@@ -343,7 +331,7 @@ char *cache_path(struct cache *c, const struct inode *inode)
 {
     char *path = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     size_t at = inode->hidden ? 0 : path_len(inode);
     if (at > 0 && (path = malloc(at)) != NULL)
         path[--at] = 0;
@@ -353,6 +341,5 @@ char *cache_path(struct cache *c, const struct inode *inode)
         if (at > 0)
             path[--at] = '/';
     }
-    pthread_mutex_unlock(&c->mtx);
     return path;
 }

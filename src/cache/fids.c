@@ -78,10 +78,8 @@ bool fid_is_good(const struct cache *c, const struct inode *inode, const struct 
 
 bool cache_fid_holds(struct cache *c, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
 {
-    pthread_mutex_lock(&c->mtx);
-    bool holds = fid_is_good(c, inode, fid, walked);
-    pthread_mutex_unlock(&c->mtx);
-    return holds;
+    LOCKED(c);
+    return fid_is_good(c, inode, fid, walked);
 }
 
 void fid_keep(struct cache *c, const struct idle_fid *like)
@@ -126,10 +124,8 @@ struct p9_fid *fid_idle(struct cache *c, struct inode *inode, struct user *user)
 
 struct p9_fid *cache_idle_fid(struct cache *c, struct inode *inode, struct user *user)
 {
-    pthread_mutex_lock(&c->mtx);
-    struct p9_fid *fid = user != NULL ? fid_idle(c, inode, user) : NULL;
-    pthread_mutex_unlock(&c->mtx);
-    return fid;
+    LOCKED(c);
+    return user != NULL ? fid_idle(c, inode, user) : NULL;
 }
 
 struct p9_fid *fid_of_handle(struct cache *c, struct inode *inode, struct user *user)
@@ -146,11 +142,10 @@ struct p9_fid *cache_open_unnamed(struct cache *c, struct inode *inode, struct u
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     for (struct handle *h = inode->names == NULL ? inode->handles : NULL; h != NULL && fid == NULL; h = h->next)
         if (h->user == user && ((h->flags & O_ACCMODE) == O_RDWR || ((h->flags ^ flags) & O_ACCMODE) == 0))
             fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
@@ -168,9 +163,8 @@ static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, cons
 
 struct p9_fid *cache_handle_fid(struct p9_scope *sc, struct cache *c, const struct handle *h, bool stays)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct p9_fid *fid = h->fid != NULL ? p9_fid_get(h->fid) : NULL;
-    pthread_mutex_unlock(&c->mtx);
     return stays || p9_fids_follow(c->client) ? fid : if_same_file(sc, fid, h->inode);
 }
 
@@ -178,11 +172,10 @@ struct p9_fid *cache_reading_fid(struct cache *c, struct inode *inode)
 {
     struct p9_fid *fid = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     for (struct handle *h = inode->handles; h != NULL && fid == NULL; h = h->next)
         if ((h->flags & O_ACCMODE) != O_WRONLY)
             fid = p9_fid_get(h->fid);
-    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
@@ -228,7 +221,7 @@ void cache_evict(void *arg, unsigned n)
 {
     struct cache *c = arg;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     n -= idle_open_evict(c, n);
     for (struct idle_fid *f = c->oldest, *newer; f != NULL && n > 0; f = newer) {
         newer = f->newer;
@@ -237,7 +230,6 @@ void cache_evict(void *arg, unsigned n)
         p9_fid_put(idle_fid_remove(c, f));
         n--;
     }
-    pthread_mutex_unlock(&c->mtx);
 }
 
 /* ---- taken out of the cache ---------------------------------------------- */
@@ -259,11 +251,10 @@ struct p9_fid *cache_take_named(struct cache *c, struct inode *parent, const cha
 
     if (user == NULL)
         return NULL;
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = dentry_inode(c, parent, name);
     if (inode != NULL && inode->names->next == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
         fid = fid_take_idle(c, inode, user, NULL);
-    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 

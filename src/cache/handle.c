@@ -12,22 +12,20 @@
 
 void cache_add_handle(struct cache *c, struct handle *h)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     LL_PREPEND(h->inode->handles, h);
     DL_APPEND2(c->open, h, prev_open, next_open);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 struct p9_fid *cache_detach_handle(struct cache *c, struct handle *h)
 {
     struct p9_fid *fid = h->fid;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     LL_DELETE(h->inode->handles, h);
     DL_DELETE2(c->open, h, prev_open, next_open);
     h->fid = NULL;
     inode_release(c, h->inode);
-    pthread_mutex_unlock(&c->mtx);
     return fid;
 }
 
@@ -38,26 +36,22 @@ void cache_drop_handle(struct cache *c, struct handle *h)
 
 struct handle *cache_some_handle(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
-    struct handle *some = c->open;
-    pthread_mutex_unlock(&c->mtx);
-    return some;
+    LOCKED(c);
+    return c->open;
 }
 
 struct user *cache_writing_user(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     const struct handle *h = inode->handles;
     while (h != NULL && (h->flags & O_ACCMODE) == O_RDONLY)
         h = h->next;
-    struct user *user = h != NULL ? h->user : NULL;
-    pthread_mutex_unlock(&c->mtx);
-    return user;
+    return h != NULL ? h->user : NULL;
 }
 
 struct user *cache_next_opener(struct cache *c, const struct inode *inode, const struct user *after)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct user *user = after != NULL ? after->next : c->users;
     const struct handle *h = NULL;
     for (; user != NULL; user = user->next) {
@@ -66,54 +60,45 @@ struct user *cache_next_opener(struct cache *c, const struct inode *inode, const
         if (h != NULL)
             break;
     }
-    pthread_mutex_unlock(&c->mtx);
     return user;
 }
 
 struct file_locks *cache_locks(struct cache *c, struct inode *inode, bool make)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (inode->locks == NULL && make)
         inode->locks = calloc(1, sizeof *inode->locks);
-    struct file_locks *locks = inode->locks;
-    pthread_mutex_unlock(&c->mtx);
-    return locks;
+    return inode->locks;
 }
 
 /* ---- failed writes --------------------------------------------------------------- */
 
 void cache_write_failed(struct cache *c, struct inode *inode, int rc)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode->write_errors++;
     inode->write_error = rc;
     inode->write_error_known = false;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 unsigned cache_known_errors(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
-    unsigned known = inode->write_error_known ? inode->write_errors : 0;
-    pthread_mutex_unlock(&c->mtx);
-    return known;
+    LOCKED(c);
+    return inode->write_error_known ? inode->write_errors : 0;
 }
 
 int cache_unsynced(struct cache *c, struct inode *inode, unsigned known)
 {
-    pthread_mutex_lock(&c->mtx);
-    int rc = inode->write_errors != known ? inode->write_error : 0;
-    pthread_mutex_unlock(&c->mtx);
-    return rc;
+    LOCKED(c);
+    return inode->write_errors != known ? inode->write_error : 0;
 }
 
 int cache_sync_error(struct cache *c, struct inode *inode, unsigned *known)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     int rc = inode->write_errors != *known ? inode->write_error : 0;
     *known = inode->write_errors;
     inode->write_error_known = true;
-    pthread_mutex_unlock(&c->mtx);
     return rc;
 }
 
@@ -121,11 +106,10 @@ int cache_sync_error(struct cache *c, struct inode *inode, unsigned *known)
 
 struct inode *cache_only_name_of_open(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = dentry_inode(c, parent, name);
     if (inode != NULL && (inode->handles == NULL || inode->names->next_name != NULL))
         inode = NULL;
-    pthread_mutex_unlock(&c->mtx);
     return inode;
 }
 
@@ -140,7 +124,7 @@ void inode_set_hidden(struct cache *c, struct inode *inode, bool hidden)
 
 bool cache_hide(struct cache *c, struct inode *inode, struct inode *parent, const char *name, bool made)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     bool in_use = inode->handles != NULL;
     if (in_use) {
         struct dentry *d = made ? dentry_get(c, parent, name, strlen(name)) : NULL;
@@ -148,7 +132,6 @@ bool cache_hide(struct cache *c, struct inode *inode, struct inode *parent, cons
             dentry_attach(c, d, inode);
         inode_set_hidden(c, inode, !made || (d != NULL && d->inode == inode));
     }
-    pthread_mutex_unlock(&c->mtx);
     return in_use;
 }
 
@@ -156,7 +139,7 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
 {
     struct inode *inode = h->inode, *parent = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     while (inode->hidden && c->moving > 0) /* it may be moving itself (cache_hidden_below) */
         pthread_cond_wait(&c->settled, &c->mtx);
     if (inode->hidden && inode->handles == h && h->next == NULL && inode->names != NULL) {
@@ -166,23 +149,21 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
         inode_set_hidden(c, inode, false);
         c->removing++;
     }
-    pthread_mutex_unlock(&c->mtx);
     return parent;
 }
 
 void cache_hidden_removed(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (--c->removing == 0)
         pthread_cond_broadcast(&c->settled);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden, bool *waited)
 {
     struct inode *inode = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *dir = dentry_inode(c, parent, name);
     if (dir != NULL)
         for (inode = c->hidden; inode != NULL; inode = inode->next_hidden)
@@ -195,6 +176,5 @@ struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const ch
     *waited = inode == NULL && c->removing > 0;
     while (*waited && c->removing > 0)
         pthread_cond_wait(&c->settled, &c->mtx);
-    pthread_mutex_unlock(&c->mtx);
     return inode != NULL ? dir : NULL;
 }

@@ -94,7 +94,7 @@ void identity_expire_twins(struct cache *c, struct inode *inode)
 
 struct inode *cache_next_stale(struct cache *c)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = c->stale;
     if (inode != NULL) {
         c->stale = inode->next_stale;
@@ -102,7 +102,6 @@ struct inode *cache_next_stale(struct cache *c)
     } else { /* and the kernel was notified of all */
         atomic_store(&c->has_stale, false);
     }
-    pthread_mutex_unlock(&c->mtx);
     return inode;
 }
 
@@ -133,13 +132,12 @@ struct inode *identity_find(const struct cache *c, const struct p9_attr *attr)
 
 struct inode *cache_outdated_twin(struct cache *c, const struct p9_attr *attr)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = find_same(c, attr);
     if (inode != NULL && agrees(inode, attr))
         inode = NULL;
     if (inode != NULL)
         inode->nlookup++;
-    pthread_mutex_unlock(&c->mtx);
     return inode;
 }
 
@@ -178,7 +176,7 @@ struct inode *cache_other_place(struct cache *c, struct inode *parent, const cha
 {
     struct inode *found = NULL;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     const struct inode *known = dentry_inode(c, parent, name);
     uint32_t space = identity_space(c, parent, name, true);
     unsigned n = 0;
@@ -194,7 +192,6 @@ struct inode *cache_other_place(struct cache *c, struct inode *parent, const cha
         found = NULL;
     if (found != NULL)
         found->nlookup++;
-    pthread_mutex_unlock(&c->mtx);
     return found;
 }
 
@@ -216,10 +213,9 @@ void cache_add_place(struct cache *c, const struct inode *parent, const char *na
 
 void cache_cut(struct cache *c, struct inode *dir, uint64_t renames)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     if (dir->names != NULL && c->moving == 0 && c->renames == renames)
         dentry_cut(c, dir->names);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void identity_free(struct cache *c)

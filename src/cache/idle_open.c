@@ -122,18 +122,16 @@ void cache_keep_open(struct cache *c, struct inode *inode, struct user *user, st
         return;
     }
     p9_fid_let_go(fid);
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     idle_open_add(c, inode, user, fid, walked, attr);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void cache_close_idle(struct cache *c, struct inode *parent, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct inode *inode = c->idle_opens != NULL ? dentry_inode(c, parent, name) : NULL;
     if (inode != NULL)
         idle_open_drop(c, inode);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 unsigned cache_idle_open_ms(const struct cache *c)
@@ -147,12 +145,11 @@ unsigned cache_close_old(struct cache *c)
 {
     unsigned left = 0, keep_ms = cache_idle_open_ms(c);
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     uint64_t now = clock_ms();
     while (c->idle_opens != NULL && now - c->idle_opens->since_ms >= keep_ms)
         p9_fid_put(unlist(c, c->idle_opens));
     if (c->idle_opens != NULL)
         left = (unsigned)(keep_ms - (now - c->idle_opens->since_ms));
-    pthread_mutex_unlock(&c->mtx);
     return left;
 }

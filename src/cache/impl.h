@@ -8,6 +8,14 @@
 
 #include "cache/fids.h"
 
+static inline void cache_unlock(struct cache **c)
+{
+    pthread_mutex_unlock(&(*c)->mtx);
+}
+/* Holds cache->mtx until the block ends. */
+#define LOCKED(c)                                                                                                      \
+    __attribute__((cleanup(cache_unlock), unused)) struct cache *locked = (pthread_mutex_lock(&(c)->mtx), (c))
+
 /* ---- dentry.c ------------------------------------------------------------- */
 
 /* NULL if there is none. */

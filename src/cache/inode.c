@@ -122,19 +122,17 @@ void inode_release(struct cache *c, struct inode *inode)
 
 void cache_ref(struct cache *c, struct inode *inode)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode->nlookup++;
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void cache_forget(struct cache *c, struct inode *inode, uint64_t n)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
     if (inode == &c->root)
         inode->nlookup = 1;
     inode_release(c, inode);
-    pthread_mutex_unlock(&c->mtx);
 }
 
 struct inode *cache_next(struct cache *c, struct inode *inode)

@@ -11,7 +11,6 @@ enum {
     MAX_NAMES = 100000, /* of all listings */
     MAX_PENDING = 512,  /* directories read ahead */
     LISTING_MS = 30000, /* a listing that was not used for so long goes: its names alone last so long */
-    OPENED_MS = 10000,  /* directories opened at longer intervals are no sign that a tree is walked */
     SORTED_PART = 4,    /* names are sorted again once so great a part of them is new */
 };
 
@@ -138,7 +137,7 @@ static void enlist(struct lookahead *la, struct listing *l)
 }
 
 /* The kernel has the directory of the newest: it stays. */
-static void bound(struct cache *c)
+void listing_bound(struct cache *c)
 {
     while (c->lookahead->nlistings > MAX_LISTINGS)
         listing_end(c, c->lookahead->listings);
@@ -200,6 +199,16 @@ void listing_end(struct cache *c, struct listing *l)
     inode_release(c, dir);
 }
 
+struct p9_listing *listing_take_raw(struct cache *c, struct listing *l)
+{
+    struct p9_listing *raw = l->raw;
+
+    unlist(c->lookahead, l);
+    l->raw = NULL;
+    enlist(c->lookahead, l);
+    return raw;
+}
+
 void listing_add(struct cache *c, struct listing *l, const char *name, size_t n, enum dentry_state state, bool is_dir)
 {
     struct dentry *d = c->lookahead->nnames < MAX_NAMES ? dentry_get(c, l->dir, name, n) : NULL;
@@ -255,183 +264,4 @@ void listing_sort(struct listing *l)
     free(all);
     l->sorted = true;
     l->unsorted = 0;
-}
-
-/* ---- listing a directory -------------------------------------------------------------- */
-
-/* Whether directories in it are opened one after the other. */
-static bool is_walked(const struct listing *l)
-{
-    return l != NULL && l->opened > 0 && clock_ms() - l->opened_ms < OPENED_MS;
-}
-
-static struct listing *listing_above(const struct listing *l)
-{
-    return listing_of(l->dir->names != NULL ? l->dir->names->parent : NULL, l->user);
-}
-
-/* What is in it is likely to be treated as what is in the directory above. */
-static void inherit(struct cache *c, struct listing *l)
-{
-    const struct listing *above = listing_above(l);
-
-    if (!is_walked(above)) {
-        listing_expect_usual_xattrs(c, l);
-        return;
-    }
-    l->opened = above->opened;
-    l->opened_ms = above->opened_ms;
-    l->batch = LOOKAHEAD_FIRST_BATCH;
-    l->expects = above->expects || above->files > 0;
-    l->xattrs = above->xattrs;
-    l->nxattrs = above->nxattrs;
-}
-
-static struct listing *begin(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms)
-{
-    if (c->lookahead == NULL)
-        return NULL;
-    lookahead_expire(c, clock_ms());
-    struct listing *l = listing_new(c, dir, user, asked_ms, NULL, 0);
-    if (l != NULL)
-        inherit(c, l);
-    bound(c);
-    return l;
-}
-
-uint64_t lookahead_begin(struct cache *c, struct inode *dir, struct user *user, uint64_t asked, uint64_t asked_ms)
-{
-    uint64_t number = 0;
-
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = begin(c, dir, user, asked_ms);
-    if (l != NULL) {
-        l->partial = dir->names_version > asked;
-        number = l->number;
-    }
-    pthread_mutex_unlock(&c->mtx);
-    return number;
-}
-
-void lookahead_made(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms)
-{
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = begin(c, dir, user, asked_ms);
-    if (l != NULL)
-        l->whole = l->made = true;
-    pthread_mutex_unlock(&c->mtx);
-}
-
-void lookahead_name(struct cache *c, struct inode *dir, uint64_t listing, struct p9_str name, bool is_dir)
-{
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = listing_by_number(dir, listing);
-    if (l != NULL) {
-        listing_add(c, l, name.s, name.len, DENTRY_LISTED, is_dir);
-        listing_used(c, l);
-    }
-    pthread_mutex_unlock(&c->mtx);
-}
-
-void lookahead_end(struct cache *c, struct inode *dir, uint64_t listing)
-{
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = listing_by_number(dir, listing);
-    if (l != NULL)
-        l->whole = !l->partial;
-    pthread_mutex_unlock(&c->mtx);
-}
-
-void lookahead_doubt(struct cache *c)
-{
-    pthread_mutex_lock(&c->mtx);
-    if (c->lookahead != NULL)
-        c->lookahead->doubts++;
-    pthread_mutex_unlock(&c->mtx);
-}
-
-static bool lacks(struct cache *c, const struct listing *l, const char *name)
-{
-    if (!l->whole || l->doubts != c->lookahead->doubts || clock_ms() - l->asked_ms >= c->lookahead->lifetime_ms ||
-        (!l->made && name[0] == '.'))
-        return false;
-    for (const char *s = name; *s != 0; s++)
-        if ((unsigned char)*s >= 128)
-            return false;
-    return strlen(name) <= P9_MAXNAME && !dentry_is_listed(c, l->dir, name);
-}
-
-bool lookahead_absent(struct cache *c, struct inode *dir, struct user *user, const char *name)
-{
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = listing_of(dir, user);
-    bool absent = l != NULL && lacks(c, l, name);
-    if (absent) {
-        listing_used(c, l);
-        l->denied = true;
-    }
-    pthread_mutex_unlock(&c->mtx);
-    return absent;
-}
-
-bool lookahead_has_some(struct cache *c, const struct inode *dir, const struct user *user)
-{
-    pthread_mutex_lock(&c->mtx);
-    const struct listing *l = listing_of(dir, user);
-    bool some = l != NULL && l->fetched > 0;
-    pthread_mutex_unlock(&c->mtx);
-    return some;
-}
-
-bool lookahead_expects(struct cache *c, const struct inode *dir, const struct user *user)
-{
-    pthread_mutex_lock(&c->mtx);
-    const struct listing *l = listing_of(dir, user);
-    bool expects = l != NULL && l->expects;
-    pthread_mutex_unlock(&c->mtx);
-    return expects;
-}
-
-/* ---- directories read ahead ---------------------------------------------------------------- */
-
-bool lookahead_lags(struct cache *c, struct inode *dir, struct user *user)
-{
-    pthread_mutex_lock(&c->mtx);
-    const struct listing *l = listing_of(dir, user);
-    const struct listing *above = listing_of(dir->names != NULL ? dir->names->parent : NULL, user);
-    bool lags = is_walked(above) && above->opened > 1 && (l == NULL || l->raw == NULL);
-    pthread_mutex_unlock(&c->mtx);
-    return lags;
-}
-
-struct p9_listing *lookahead_open(struct cache *c, struct inode *dir, struct user *user, uint64_t *asked,
-                                  uint64_t *number)
-{
-    struct p9_listing *raw = NULL;
-
-    pthread_mutex_lock(&c->mtx);
-    struct listing *l = listing_of(dir, user);
-    struct listing *above = listing_of(dir->names != NULL ? dir->names->parent : NULL, user);
-    uint64_t now = clock_ms();
-    if (above != NULL) {
-        above->opened = is_walked(above) ? above->opened + 1 : 1;
-        above->opened_ms = now;
-    }
-    if (l != NULL && l->raw != NULL) {
-        bool good = now - l->asked_ms < c->lookahead->lifetime_ms && dir->names_version <= l->raw_asked;
-        if (good) {
-            unlist(c->lookahead, l);
-            raw = l->raw;
-            l->raw = NULL;
-            enlist(c->lookahead, l);
-            inherit(c, l);
-            *asked = l->raw_asked;
-            *number = l->number;
-            bound(c);
-        } else {
-            listing_end(c, l);
-        }
-    }
-    pthread_mutex_unlock(&c->mtx);
-    return raw;
 }

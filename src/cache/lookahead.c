@@ -72,7 +72,7 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
 
     if (c->lookahead == NULL)
         return false;
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     uint64_t now = clock_ms();
     lookahead_expire(c, now);
     struct listing *l = listing_of(u->inode, u->user);
@@ -92,16 +92,14 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
         wait_a_little(c);
         d = listing_find(c, listing_of(u->inode, u->user), name);
     }
-    bool taken = d != NULL && take(c, &by, u->inode->listing, d, found);
-    pthread_mutex_unlock(&c->mtx);
-    return taken;
+    return d != NULL && take(c, &by, u->inode->listing, d, found);
 }
 
 bool lookahead_take(struct cache *c, const struct use *u, const char *name, struct lookahead_found *found)
 {
     const struct asker by = {NULL, u->fid, u->walked};
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
     bool there = d != NULL && d->state == DENTRY_FETCHED && d->inode->attr_until > clock_ms();
@@ -109,7 +107,6 @@ bool lookahead_take(struct cache *c, const struct use *u, const char *name, stru
         note_order(l, d);
         there = take(c, &by, l, d, found);
     }
-    pthread_mutex_unlock(&c->mtx);
     return there;
 }
 
@@ -122,7 +119,7 @@ static bool is_worth_refreshing(const struct cache *c, struct listing *l)
 
 void lookahead_missed(struct cache *c, const struct use *u, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
     const struct job job = {
         .run = listing_refresh, .dir = u->inode, .listing = l != NULL ? l->number : 0, .fid = u->fid};
@@ -131,15 +128,13 @@ void lookahead_missed(struct cache *c, const struct use *u, const char *name)
         l->denied = false;
         l->missed = 0;
     }
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void lookahead_read_on(struct cache *c, struct p9_scope *sc, const struct use *u, const char *name)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
     if (d != NULL)
         lookahead_fetch_known_dirs(c, &(struct asker){sc, u->fid, u->walked}, l, d);
-    pthread_mutex_unlock(&c->mtx);
 }

@@ -86,6 +86,10 @@ bool listing_may_be_read(const struct cache *c);
 void listing_end(struct cache *c, struct listing *l);
 /* The name is in it, in that state if it was not yet. */
 void listing_add(struct cache *c, struct listing *l, const char *name, size_t n, enum dentry_state state, bool is_dir);
+/* What was read ahead of its directory, the caller's. */
+struct p9_listing *listing_take_raw(struct cache *c, struct listing *l);
+/* Ends the oldest where there are too many. */
+void listing_bound(struct cache *c);
 void listing_used(struct cache *c, struct listing *l);
 /* So that next_sorted holds, for most names. */
 void listing_sort(struct listing *l);

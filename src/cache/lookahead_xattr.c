@@ -52,14 +52,13 @@ int lookahead_xattr(struct cache *c, const char *name)
 
     if (la == NULL || (strncmp(name, "system.", 7) != 0 && strncmp(name, "security.", 9) != 0))
         return -1;
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     for (int x = 0; x < P9_XATTRS && number < 0; x++) {
         if (la->xattrs[x] == NULL)
             la->xattrs[x] = strdup(name);
         if (la->xattrs[x] != NULL && strcmp(la->xattrs[x], name) == 0)
             number = x;
     }
-    pthread_mutex_unlock(&c->mtx);
     return number;
 }
 
@@ -73,9 +72,8 @@ void lookahead_xattrs_too(const struct cache *c, bool of_dir, unsigned number, c
 
 void lookahead_wants(struct cache *c, const struct inode *dir, struct user *user, bool of_dir, unsigned number)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = listing_of(dir, user);
     if (l != NULL)
         want(c->lookahead, l, of_dir, number);
-    pthread_mutex_unlock(&c->mtx);
 }

@@ -79,7 +79,7 @@ void lookahead_preopen_begin(struct cache *c, struct inode *dir, struct user *us
 {
     bool sorted;
 
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = listing_of(dir, user);
     struct dentry *d = listing_find(c, l, name);
     if (d != NULL && is_in_turn(l, d, &sorted)) {
@@ -93,12 +93,11 @@ void lookahead_preopen_begin(struct cache *c, struct inode *dir, struct user *us
             add(c, d->inode, user, p, now);
         }
     }
-    pthread_mutex_unlock(&c->mtx);
 }
 
 void lookahead_preopen_end(struct cache *c, struct user *user, struct preopen *p)
 {
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     for (size_t i = 0; i < p->n; i++) {
         struct preopened *file = p->files[i];
         struct inode *inode = file->inode;
@@ -115,5 +114,4 @@ void lookahead_preopen_end(struct cache *c, struct user *user, struct preopen *p
         inode_release(c, inode);
         free(file);
     }
-    pthread_mutex_unlock(&c->mtx);
 }
