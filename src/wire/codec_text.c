@@ -2,13 +2,12 @@
  * codec_text.c: messages, stats and modes as text, in the notation of Plan 9's
  * fcallfmt, dirfmt and dirmodefmt: `Twalk tag 3 fid 1 newfid 2 nwname 2 0:usr 1:lib`.
  */
-#include "9p/codec.h"
-
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/text.h"
+#include "wire/table.h"
 
 struct text {
     char *buf;

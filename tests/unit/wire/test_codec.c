@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "9p/codec.h"
+#include "wire/table.h"
 #include "unit/test.h"
 
 #include "unit/wire/golden.h"
