@@ -1,6 +1,6 @@
 /*
  * session_impl.h: what the files of the session share: its fields, and the steps in a request's life. session.c says
- * how they go together. Only session*.c includes this.
+ * how they go together.
  */
 #ifndef SESSION_IMPL_H
 #define SESSION_IMPL_H
@@ -54,29 +54,55 @@ struct p9_session {
     bool malformed[256]; /* the reader's: replies of this type were, which is said once */
 };
 
-/* ---- session.c; with the lock held, but for complete, trace, complete_all and writer_main ---- */
+/* All that follows is called with the lock held, but for what says otherwise. */
+
+/* ---- request.c ---- */
 
 void session_queue_init(struct queue *q);
 void session_queue_add(struct queue *q, struct p9_req *req);
 struct p9_req *session_queue_take(struct queue *q);
-void session_scope_leave(struct p9_req *req);
+/* Calls done(); by one thread, once. Without the lock. */
+void session_complete(struct p9_req *req, int rc);
+/* Without the lock. */
+void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f);
+
+/* ---- tags.c ---- */
+
+/* False: none is free. */
+bool session_take_tag(struct p9_session *s, struct p9_req *req);
 void session_free_tag(struct p9_session *s, uint16_t tag);
 /* A request was answered. */
 void session_note_order(struct p9_session *s, const struct p9_req *req);
+void session_enqueue(struct p9_session *s, struct p9_req *req);
 /* Tags came free: those that wait for one go on, in their order. */
 void session_wake_waiting(struct p9_session *s);
+
+/* ---- writer.c ---- */
+
 /* Writes what is queued; gives the lock up while writing. */
 void session_pump(struct p9_session *s);
-/* Calls done(); by one thread, once. */
-void session_complete(struct p9_req *req, int rc);
-void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f);
-/* The reader's last act. */
-void session_complete_all(struct p9_session *s);
 /* The thread that waits for a full connection to take bytes again. */
 void *session_writer_main(void *session);
 
-/* ---- session_read.c ---- */
+/* ---- flush.c ---- */
+
+void session_scope_enter(struct p9_req *req);
+void session_scope_leave(struct p9_req *req);
+
+/* ---- reader.c ---- */
 
 void *session_reader_main(void *session);
+
+/* ---- session.c ---- */
+
+/* The reader's last act. Without the lock. */
+void session_complete_all(struct p9_session *s);
+
+/* ---- negotiate.c; without the lock ---- */
+
+/* Agrees on dialect and msize: 0 or -errno. */
+int session_agree(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why);
+/* Fills why; returns err. */
+__attribute__((format(printf, 3, 4))) int session_why(struct p9_why *why, int err, const char *fmt, ...);
 
 #endif
