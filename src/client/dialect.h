@@ -48,7 +48,7 @@ struct p9_dialect_ops {
 };
 
 extern const struct p9_dialect_ops p9_linux_ops; /* 9P2000.L */
-extern const struct p9_dialect_ops p9_old_ops;   /* 9P2000.u, 9P2000 */
+extern const struct p9_dialect_ops p9_plan9_ops; /* 9P2000.u, 9P2000 */
 
 /* What a server was seen to be like: mostly messages that it does not have, so that it is asked once. */
 enum p9_missing {

@@ -31,6 +31,31 @@ struct linux_xattrs {
 void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
 void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS]);
 
+/* ---- entries of p9_linux_ops, by the file that they are in ---- */
+
+/* dialect_linux_names.c */
+int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made);
+int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+                struct p9_qid *made);
+int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+                  struct p9_qid *made);
+int linux_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
+int linux_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
+int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
+int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+                 const char *newname);
+
+/* dialect_linux_lock.c */
+void linux_lock_start(struct p9_locking *l);
+
+/* dialect_linux_xattr.c */
+ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                       struct p9_xattrs_too *too);
+int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                      struct p9_xattrs_too *too);
+int linux_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
+int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name);
+
 /* dialect_linux_open.c: p9_open_checked. */
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);
 /* dialect_linux_many.c: p9_find_many. */
