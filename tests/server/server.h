@@ -115,14 +115,24 @@ struct conn {
     uint8_t packed[8192];
 };
 
-/* ---- main.c ---- */
+/* ---- fids.c ---- */
 struct sfid *fid_find(struct conn *c, uint32_t num);
 struct sfid *fid_new(struct conn *c, uint32_t num, uid_t uid); /* NULL: it is in use */
+void fid_close_files(struct sfid *f);
 void fid_drop(struct conn *c, struct sfid *f);
+
+/* ---- connection.c ---- */
+void accept_one(const struct settings *set, int listener);
 void reply(struct conn *c, struct p9_fcall *r);
 void reply_error(struct conn *c, uint16_t tag, int err, const char *text);
 /* Sends the answers to what waits that can be answered now, on every connection. */
 void answer_waiting(void);
+
+/* ---- common.c ---- */
+void answer_version(struct conn *c, const struct p9_fcall *t);
+void answer_flush(struct conn *c, const struct p9_fcall *t);
+/* *text: what an error says, or NULL. */
+int common_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r, const char **text);
 
 /* ---- rules.c ---- */
 bool rule_add(const char *text); /* false: it is not understood */
@@ -145,12 +155,18 @@ const char *proc_path(const struct sfid *f); /* of the file itself; a static buf
 int current_path(const struct sfid *f, char *path, size_t n);
 const char *cstr(struct p9_str s); /* terminated; one of a few static buffers for each thread */
 
-/* ---- linux.c, old.c, synthetic.c: -1 if the message is not theirs ---- */
+/* ---- linux.c, plan9.c, synthetic.c: -1 if the message is not theirs ---- */
 int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
 int linux_clunk(const struct conn *c, struct sfid *f);
+int linux_make(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
+int linux_link(struct conn *c, const struct p9_fcall *t);
+int linux_renameat(struct conn *c, const struct p9_fcall *t);
+int linux_rename(struct conn *c, const struct sfid *f, const struct p9_fcall *t);
+int linux_unlinkat(const struct sfid *d, const struct p9_fcall *t);
+int linux_readlink(const struct sfid *f, struct p9_fcall *r);
 int linux_lock_whole(const struct sfid *f, struct p9_fcall *r); /* EAGAIN: it waits */
-int old_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
-int old_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got);
+int plan9_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
+int plan9_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got);
 
 struct synth *synth_root(void);
 struct synth *synth_walk(struct synth *from, struct p9_str name);

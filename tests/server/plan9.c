@@ -1,5 +1,5 @@
 /*
- * old.c: the messages of 9P2000 and 9P2000.u, on the folder and on the synthetic tree.
+ * plan9.c: the messages of 9P2000 and 9P2000.u, on the folder and on the synthetic tree.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -116,7 +116,7 @@ static int do_stat(struct conn *c, const struct sfid *f, struct p9_fcall *r)
 }
 
 /* Whole entries, on from the last read or again from the start. */
-int old_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got)
+int plan9_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got)
 {
     struct p9_stat st;
 
@@ -315,7 +315,7 @@ static int do_create(struct conn *c, struct sfid *f, const struct p9_fcall *t, s
     return 0;
 }
 
-int old_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
+int plan9_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
 {
     struct sfid *f = fid_find(c, t->Tstat.fid); /* the first field of all of them */
     const char *text = NULL;
