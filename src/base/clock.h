@@ -1,5 +1,5 @@
 /*
- * clock.h: what time it is. Tests have clocks of their own in its place.
+ * clock.h: the time. Tests link a clock of their own instead.
  */
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds since some time in the past, steadily. */
+/* Microseconds since an arbitrary time in the past; monotonic. */
 uint64_t clock_us(void);
-/* What a file's times are compared with, seconds. */
+/* Seconds since 1970, to compare with the times of files. */
 time_t clock_wall(void);
 
 #endif
