@@ -1,5 +1,5 @@
 /*
- * codec.c: Fcall <-> bytes by walking the rows of messages.h.
+ * codec.c: Fcall <-> bytes, by walking the rows of the table.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -175,7 +175,8 @@ size_t p9_headS2M(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, siz
     return pack(f, d, buf, n, true);
 }
 
-/* nfs-ganesha numbers its Rlerror 107 (PROTOCOL 2): a body of one number tells it from Rerror. */
+/* nfs-ganesha numbers its Rlerror 107 (PROTOCOL 2); its body of one number distinguishes it from
+ * Rerror. */
 static unsigned type_on_wire(unsigned type, size_t body, enum p9_dialect d)
 {
     return d == P9_2000L && type == P9_Rerror && body == 4 ? P9_Rlerror : type;
@@ -203,7 +204,7 @@ size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fca
     return in.failed || in.left != 0 ? 0 : size;
 }
 
-/* ---- from a descriptor -------------------------------------------------- */
+/* ---- reading from a descriptor ------------------------------------------ */
 
 static ssize_t read_full(int fd, uint8_t *buf, size_t n)
 {

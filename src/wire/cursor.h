@@ -1,8 +1,8 @@
 /*
- * cursor.h: a place in the bytes of a message, for those that write or read it in order.
+ * cursor.h: cursors that write or read the bytes of a message in order.
  *
- * A cursor fails once, stays failed, and is asked at the end; every length is compared, unsigned,
- * with what is left.
+ * A cursor that fails stays failed; the caller checks `failed` once, at the end. Every length is
+ * compared, unsigned, with the bytes that are left.
  */
 #ifndef CURSOR_H
 #define CURSOR_H
@@ -10,11 +10,11 @@
 #include "9p/codec.h"
 
 struct out {
-    uint8_t *p;   /* NULL: only count */
+    uint8_t *p;   /* NULL: count only */
     size_t room;  /* left at p */
     size_t total; /* written or counted */
     bool failed;
-    bool no_payload; /* leave out the bytes of a data field, but count them in `payload` */
+    bool no_payload; /* omit the bytes of a data field, and count them in `payload` */
     size_t payload;
 };
 

@@ -1,5 +1,5 @@
 /*
- * table.c: the rows of messages.h as a table, and the names in it.
+ * table.c: the rows of messages.h as a table, and the names of types and dialects.
  */
 #include "wire/table.h"
 

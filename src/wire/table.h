@@ -1,5 +1,5 @@
 /*
- * table.h: the messages as a table, for those that walk over it (codec.c, codec_text.c).
+ * table.h: the messages as a table, which codec.c and codec_text.c walk over.
  */
 #ifndef TABLE_H
 #define TABLE_H
@@ -35,7 +35,7 @@ struct p9_message {
     uint8_t dialects;
 };
 
-/* The row of a type; its name is NULL where no dialect has it. */
+/* The row of a type; its name is NULL if no dialect has the type. */
 const struct p9_message *p9_message(unsigned type);
 
 #endif
