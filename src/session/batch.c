@@ -1,5 +1,5 @@
 /*
- * batch.c: waiting for completions, one or several.
+ * batch.c: waiting for the completion of one request or several.
  */
 #include "session/session_impl.h"
 

@@ -1,5 +1,5 @@
 /*
- * flush.c: scopes, and the interruption of the requests in one.
+ * flush.c: scopes, and interrupting the requests of one. flush(5).
  */
 #include "session/session_impl.h"
 
@@ -42,12 +42,12 @@ static void flush_done(struct p9_req *req)
     struct p9_req *target = NULL;
 
     pthread_mutex_lock(&s->mtx);
-    if (s->error == 0) { /* an error to Tflush ends the wait as Rflush does */
+    if (s->error == 0) { /* an error reply to Tflush counts as Rflush */
         target = s->pending[f->oldtag];
         session_free_tag(s, f->oldtag);
         if (target != NULL) {
             session_scope_leave(target);
-            s->lost_count = true;
+            s->order_unknown = true;
         }
         session_wake_waiting(s);
         session_pump(s);
@@ -58,13 +58,13 @@ static void flush_done(struct p9_req *req)
     free(f);
 }
 
-/* Sends a Tflush for a request that is out. Called with the lock; gives it up for a moment. */
+/* Sends a Tflush for a request in flight. Called with the lock; releases it meanwhile. */
 static void send_flush(struct p9_session *s, struct p9_req *target)
 {
     struct flush *f = calloc(1, sizeof *f);
 
     if (f == NULL)
-        return; /* the request then simply takes its time */
+        return; /* the request then completes without an interrupt */
     *f = (struct flush){.req = {.done = flush_done, .arg = f}, .s = s, .oldtag = target->tag};
     target->flushing = true;
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
@@ -89,7 +89,7 @@ void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
     scope->interrupted = true;
     while ((req = next_to_interrupt(scope)) != NULL) {
         if (req->state == P9_REQ_WAITING)
-            req->flushing = true; /* never sent: it ends when its turn comes */
+            req->flushing = true; /* never sent: session_wake_waiting completes it */
         else
             send_flush(s, req);
     }

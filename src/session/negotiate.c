@@ -1,5 +1,5 @@
 /*
- * negotiate.c: agreeing on version and msize.
+ * negotiate.c: negotiating version and msize. version(5).
  */
 #include "session/session_impl.h"
 
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int session_why(struct p9_why *why, int err, const char *fmt, ...)
+int session_set_why(struct p9_why *why, int err, const char *fmt, ...)
 {
     va_list ap;
 
@@ -18,8 +18,9 @@ int session_why(struct p9_why *why, int err, const char *fmt, ...)
     return err;
 }
 
-/* What the reader makes of Rversion, as the next message is already read by it. */
-struct agreement {
+/* A negotiation. The reader thread applies Rversion, as it reads the next message right
+ * afterwards. */
+struct negotiation {
     struct p9_session *s;
     const struct p9_session_options *o;
     enum p9_dialect asked;
@@ -28,7 +29,7 @@ struct agreement {
     int err;
 };
 
-static int check_version(struct agreement *a, const struct p9_fcall *rx)
+static int check_version(struct negotiation *a, const struct p9_fcall *rx)
 {
     struct p9_str got = rx->Rversion.version;
     uint32_t msize = rx->Rversion.msize;
@@ -37,11 +38,11 @@ static int check_version(struct agreement *a, const struct p9_fcall *rx)
     while (dialect != 0 && !p9_str_eq(got, p9_dialect_name(dialect)))
         dialect = a->o->only ? 0 : p9_dialect_below(dialect);
     if (dialect == 0)
-        return session_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
-                           p9_dialect_name(a->asked), got.len < 64 ? got.len : 64, got.s);
+        return session_set_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
+                               p9_dialect_name(a->asked), got.len < 64 ? got.len : 64, got.s);
     if (msize > a->o->msize || msize < P9_MIN_MSIZE)
-        return session_why(a->why, -EPROTO, "the server answered msize %u to %u: at least %u is needed", msize,
-                           a->o->msize, P9_MIN_MSIZE);
+        return session_set_why(a->why, -EPROTO, "the server answers msize %u to %u: at least %u is needed", msize,
+                               a->o->msize, P9_MIN_MSIZE);
     a->s->dialect = dialect;
     a->s->msize = msize;
     return 0;
@@ -49,24 +50,24 @@ static int check_version(struct agreement *a, const struct p9_fcall *rx)
 
 static void version_done(struct p9_req *req)
 {
-    struct agreement *a = req->arg;
+    struct negotiation *a = req->arg;
 
     a->err = req->rc;
     if (req->rc == 0)
         a->err = check_version(a, &req->rx);
     else if (req->rc == -EPROTO)
-        session_why(a->why, 0, "the server does not speak 9P");
+        session_set_why(a->why, 0, "the server does not speak 9P");
     else if (req->rc == -ETIMEDOUT)
-        session_why(a->why, 0, "the server does not answer: it may not speak 9P");
+        session_set_why(a->why, 0, "the server does not answer: it may not speak 9P");
     else if (req->rc == -ECONNRESET)
-        session_why(a->why, 0, "the server closed the connection: it may not speak 9P");
+        session_set_why(a->why, 0, "the server closed the connection: it may not speak 9P");
     else
-        a->err = session_why(a->why, -EPROTONOSUPPORT, "the server refuses %s: %s", p9_dialect_name(a->asked),
-                             strerror(-req->rc));
+        a->err = session_set_why(a->why, -EPROTONOSUPPORT, "the server refuses %s: %s", p9_dialect_name(a->asked),
+                                 strerror(-req->rc));
     p9_batch_done(&a->batch);
 }
 
-static int ask(struct agreement *a)
+static int ask(struct negotiation *a)
 {
     struct p9_req req = {.done = version_done, .arg = a};
     struct p9_fcall tx = {.type = P9_Tversion,
@@ -79,24 +80,23 @@ static int ask(struct agreement *a)
     return a->err;
 }
 
-/* Some know .u, and answer 9P2000 to anything that they do not know (go9p). */
-static bool may_know_more(const struct agreement *a)
+/* Some servers have .u, and answer 9P2000 to any version that they do not know (go9p). */
+static bool may_have_u(const struct negotiation *a)
 {
     return a->s->dialect == P9_2000 && a->asked > P9_2000U && !a->o->only && !a->o->last;
 }
 
-/* Agrees on dialect and msize: a server that does not know a dialect is asked for the next lower one. version(5). */
-int session_agree(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why)
+int session_negotiate(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why)
 {
     struct p9_why lower;
-    struct agreement a = {.s = s, .o = o, .asked = o->dialect, .why = why};
+    struct negotiation a = {.s = s, .o = o, .asked = o->dialect, .why = why};
     int err = ask(&a);
 
-    if (err == 0 && may_know_more(&a)) {
+    if (err == 0 && may_have_u(&a)) {
         a.asked = P9_2000U;
         err = ask(&a);
     }
-    a.why = &lower; /* what it says of the first is what counts */
+    a.why = &lower; /* the caller gets the reason of the first refusal */
     while (err == -EPROTONOSUPPORT && !o->only && (a.asked = p9_dialect_below(a.asked)) != 0)
         err = ask(&a);
     return err;

@@ -1,5 +1,5 @@
 /*
- * request.c: a request from its submission to its completion; queues of them.
+ * request.c: submitting and completing requests, queues of requests, the trace.
  */
 #include "session/session_impl.h"
 
@@ -45,7 +45,6 @@ void session_trace(const struct p9_session *s, const char *way, const struct p9_
 
 /* ---- completing --------------------------------------------------------- */
 
-/* Called without the lock, by one thread, once. */
 void session_complete(struct p9_req *req, int rc)
 {
     if (req->head != req->small)

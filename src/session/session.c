@@ -1,20 +1,20 @@
 /*
- * session.c: tags, one reader thread, gathered writes, flush.
+ * session.c: the beginning and the end of a session. How its files work together:
  *
- * A request goes WAITING (no tag free) -> QUEUED (has a tag, in outq) -> SENT, and is
- * completed once. `pending[tag]` names it from the moment it has a tag until a reply
- * can no longer come; after a flush the tag stays taken until Rflush.
+ * A request goes WAITING (no tag is free) -> QUEUED (has a tag, in `out`) -> SENT, and completes
+ * once. `pending[tag]` refers to it while it has a tag and a reply can arrive; after a flush the
+ * tag stays in use until Rflush.
  *
- * Whoever submits also writes, as far as the connection takes it without waiting: one thread at
- * a time (`writing`) gathers what is queued into one writev, and the others leave their
- * requests to it. When the connection is full the writer thread waits in their
- * stead, so that neither a submitter nor, above all, the reader ever blocks on it.
+ * The submitting thread also writes, as far as the connection accepts bytes without waiting: one
+ * thread at a time (`writing`) gathers the queued requests into one writev, and the others leave
+ * theirs to it. When the connection is full the writer thread waits for room, so that neither a
+ * submitter nor the reader blocks on a write.
  *
- * The reader alone completes what has a tag, so that a buffer it reads into cannot be
- * taken from under it: others who end the connection only mark it and shut it down.
+ * Only the reader completes requests with a tag, so that no other thread frees a buffer that it
+ * reads into: a thread that ends the connection only marks it and shuts it down.
  *
- * One lock, `mtx`, guards all of a session's fields and the scopes; it is never held
- * over a read, a write or a done().
+ * One lock, `mtx`, guards all fields of a session and the scopes. It is never held during a read, a
+ * write or a done().
  */
 
 #include "session/session_impl.h"
@@ -81,24 +81,24 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
 
     if (s == NULL) {
         transport_close(t);
-        *err = session_why(why, -ENOMEM, "%s", strerror(ENOMEM));
+        *err = session_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
         return NULL;
     }
     *err = thread_start(&s->reader, session_reader_main, s);
     if (*err != 0) {
-        session_why(why, *err, "cannot start a thread: %s", strerror(-*err));
+        session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         session_free(s);
         return NULL;
     }
     *err = thread_start(&s->writer, session_writer_main, s);
     if (*err != 0) {
-        session_why(why, *err, "cannot start a thread: %s", strerror(-*err));
+        session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         p9_session_fail(s, -ECANCELED, NULL);
         pthread_join(s->reader, NULL);
         session_free(s);
         return NULL;
     }
-    *err = session_agree(s, o, why);
+    *err = session_negotiate(s, o, why);
     if (*err != 0) {
         p9_session_stop(s);
         return NULL;
@@ -130,7 +130,7 @@ int p9_session_ready(struct p9_session *s)
     return err;
 }
 
-/* ---- what is agreed and seen -------------------------------------------- */
+/* ---- properties --------------------------------------------------------- */
 
 enum p9_dialect p9_session_dialect(const struct p9_session *s)
 {
@@ -159,8 +159,8 @@ bool p9_session_dead(struct p9_session *s)
 
 /* ---- the end of a connection -------------------------------------------- */
 
-/* Marks the connection as over; the first reason counts. Called with the lock. */
-static void give_up(struct p9_session *s, int err, const char *reason)
+/* Called with the lock. */
+static void mark_ended(struct p9_session *s, int err, const char *reason)
 {
     if (s->error != 0)
         return;
@@ -175,32 +175,31 @@ static void give_up(struct p9_session *s, int err, const char *reason)
 void p9_session_fail(struct p9_session *s, int err, const char *reason)
 {
     pthread_mutex_lock(&s->mtx);
-    give_up(s, err, reason);
+    mark_ended(s, err, reason);
     pthread_mutex_unlock(&s->mtx);
 }
 
-/* The reader's last act. */
 void session_complete_all(struct p9_session *s)
 {
-    struct queue lost;
+    struct queue failed;
 
-    session_queue_init(&lost);
+    session_queue_init(&failed);
     pthread_mutex_lock(&s->mtx);
-    while (s->writing) /* it may be reading from a request's buffers */
+    while (s->writing) /* the writing thread may read from buffers of requests */
         pthread_cond_wait(&s->idle, &s->mtx);
     for (unsigned i = 0; i < s->max_tags; i++)
         if (s->pending[i] != NULL) {
-            session_queue_add(&lost, s->pending[i]);
+            session_queue_add(&failed, s->pending[i]);
             s->pending[i] = NULL;
         }
     if (s->version != NULL)
-        session_queue_add(&lost, s->version);
+        session_queue_add(&failed, s->version);
     s->version = NULL;
     for (struct p9_req *r;
          (r = session_queue_take(&s->waiting)) != NULL || (r = session_queue_take(&s->cancelled)) != NULL;)
-        session_queue_add(&lost, r);
+        session_queue_add(&failed, r);
     session_queue_init(&s->out);
-    for (struct p9_req *r = lost.first; r != NULL; r = r->next)
+    for (struct p9_req *r = failed.first; r != NULL; r = r->next)
         session_scope_leave(r);
     int err = s->error;
     bool ready = s->ready;
@@ -208,6 +207,6 @@ void session_complete_all(struct p9_session *s)
 
     if (s->reason[0] != 0 && ready)
         log_error("connection lost: %s", s->reason);
-    for (struct p9_req *r; (r = session_queue_take(&lost)) != NULL;)
+    for (struct p9_req *r; (r = session_queue_take(&failed)) != NULL;)
         session_complete(r, err);
 }

@@ -1,18 +1,18 @@
 /*
- * tags.c: tags, and what their use tells of the server: its latency, and whether it answers in order.
+ * tags.c: tags; measuring the latency of the server, and whether it answers in order.
  */
 #include "session/session_impl.h"
 
 #include "base/clock.h"
 
 enum {
-    SLOW_COUNTS = 16, /* a part of so many */
-    SURE = 64,        /* answers in order that are no accident */
+    SLOW_WEIGHT = 16, /* a longer time moves the latency by 1/16 */
+    SURE = 64,        /* replies in order that are no coincidence */
     MOST_LATENCY_US = 10000000,
-    RESERVED_TAGS = 4, /* kept for Tflush, so that a full window can be interrupted */
+    RESERVED_TAGS = 4, /* for Tflush, so that requests can be interrupted while all other tags are in use */
 };
 
-/* Some requests are slow by themselves: a longer time counts little, a shorter one at once. */
+/* Some requests are slow on the server: a longer time counts little, a shorter one fully. */
 static void note_latency(struct p9_session *s)
 {
     uint64_t us = clock_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
@@ -21,7 +21,7 @@ static void note_latency(struct p9_session *s)
     if (us > MOST_LATENCY_US)
         us = MOST_LATENCY_US;
     if (before != 0 && us > before)
-        us = before + (us - before) / SLOW_COUNTS;
+        us = before + (us - before) / SLOW_WEIGHT;
     atomic_store(&s->latency_us, (unsigned)us);
 }
 
@@ -37,7 +37,7 @@ bool session_take_tag(struct p9_session *s, struct p9_req *req)
     if (s->nfree <= keep)
         return false;
     s->timed = s->free_tags[s->nfree - 1];
-    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* one of several says nothing */
+    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* only a request alone in flight is timed */
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     if (s->max_tags - s->nfree == 2)
@@ -59,22 +59,22 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
 
 void session_note_order(struct p9_session *s, const struct p9_req *req)
 {
-    if (s->nfree == s->max_tags) { /* that was the last */
+    if (s->nfree == s->max_tags) { /* none is in flight any more */
         s->answered = s->sent;
-        s->lost_count = false;
+        s->order_unknown = false;
         return;
     }
-    if (s->lost_count)
+    if (s->order_unknown)
         return;
-    s->out_of_turn = s->out_of_turn || req->number != s->answered + 1;
+    s->out_of_order = s->out_of_order || req->number != s->answered + 1;
     s->answered = req->number;
-    s->in_turn++;
+    s->in_order_count++;
 }
 
 bool p9_session_in_order(struct p9_session *s)
 {
     pthread_mutex_lock(&s->mtx);
-    bool in_order = !s->out_of_turn && s->in_turn >= SURE;
+    bool in_order = !s->out_of_order && s->in_order_count >= SURE;
     pthread_mutex_unlock(&s->mtx);
     return in_order;
 }
@@ -86,7 +86,6 @@ void session_enqueue(struct p9_session *s, struct p9_req *req)
     session_queue_add(&s->out, req);
 }
 
-/* Tags came free: those that wait for one go on, in their order. */
 void session_wake_waiting(struct p9_session *s)
 {
     struct p9_req *req;

@@ -1,5 +1,5 @@
 /*
- * writer.c: gathered writes, and the thread that waits for a full connection.
+ * writer.c: writing queued requests, and the thread that waits while the connection is full.
  */
 #include "session/session_impl.h"
 
@@ -38,7 +38,6 @@ static void written(struct p9_session *s, size_t n)
     }
 }
 
-/* Writes what is queued. Called with the lock; gives it up while writing. */
 void session_pump(struct p9_session *s)
 {
     struct iovec iov[2 * GATHER];
@@ -55,7 +54,7 @@ void session_pump(struct p9_session *s)
             s->blocked = true;
             pthread_cond_signal(&s->full);
         } else if (r < 0) {
-            transport_shutdown(s->t); /* the reader sees the end and completes everything */
+            transport_shutdown(s->t); /* the reader then completes all requests */
             return;
         } else {
             written(s, (size_t)r);
@@ -63,7 +62,6 @@ void session_pump(struct p9_session *s)
     }
 }
 
-/* The writer thread: waits for a full connection to take bytes again. */
 void *session_writer_main(void *arg)
 {
     struct p9_session *s = arg;
