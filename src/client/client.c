@@ -1,5 +1,5 @@
 /*
- * client.c: the client's beginning and end, what is known of its server, and requests on its session.
+ * client.c: starting and stopping a client, habits of its server, and requests on its session.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
         return NULL;
     }
     c->session = s;
-    atomic_init(&c->missing, 0);
+    atomic_init(&c->habits, 0);
     c->read_max = p9_session_payload(s);
     c->ops = p9_session_dialect(s) == P9_2000L ? &p9_linux_ops : &p9_plan9_ops;
     return c;
@@ -39,7 +39,8 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
 
 enum { DRAIN_MS = 2000 };
 
-/* A server that is still answering when the connection goes may not survive it (diod: SIGPIPE). */
+/* Waits for replies in flight: a server that writes to a closed connection may die (diod:
+ * SIGPIPE). */
 void p9_client_stop(struct p9_client *c)
 {
     p9_push(c->session);
@@ -94,35 +95,39 @@ bool p9_counts_links(const struct p9_client *c)
     return c->ops->counts_links;
 }
 
-bool p9_lacks(struct p9_client *c, enum p9_missing what)
+bool p9_has_habit(struct p9_client *c, enum p9_habit habit)
 {
-    return (atomic_load(&c->missing) & what) != 0;
+    return (atomic_load(&c->habits) & habit) != 0;
+}
+
+void p9_add_habit(struct p9_client *c, enum p9_habit habit)
+{
+    atomic_fetch_or(&c->habits, habit);
 }
 
 bool p9_fids_follow(struct p9_client *c)
 {
-    return p9_lacks(c, P9_FIDS_FOLLOW);
+    return p9_has_habit(c, P9_FIDS_FOLLOW);
 }
 
 bool p9_removes_by_fid(struct p9_client *c)
 {
-    return p9_lacks(c, P9_NO_UNLINKAT);
+    return p9_has_habit(c, P9_NO_UNLINKAT);
 }
 
 bool p9_open_truncates(struct p9_client *c)
 {
-    return !p9_lacks(c, P9_NO_TRUNC);
+    return !p9_has_habit(c, P9_NO_TRUNC);
 }
 
-bool p9_learn_missing(struct p9_client *c, enum p9_missing what, int rc)
+bool p9_learn_unsupported(struct p9_client *c, enum p9_habit habit, int rc)
 {
     if (rc != -EOPNOTSUPP && rc != -ENOSYS)
         return false;
-    atomic_fetch_or(&c->missing, what);
+    p9_add_habit(c, habit);
     return true;
 }
 
-/* What the server answers is a habit, also if it is an error. */
 int p9_client_learn(struct p9_client *c, struct p9_fid *root)
 {
     int rc = c->ops->learn != NULL ? c->ops->learn(c, root) : 0;

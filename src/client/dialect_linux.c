@@ -1,8 +1,8 @@
 /*
- * dialect_linux.c: the operations of 9P2000.L.
+ * dialect_linux.c: 9P2000.L: files, attributes and directories, and its table of operations.
  *
- * Open flags and device numbers are Linux's generic ones on the wire, whatever the
- * host's are, and are translated by name.
+ * Open flags and device numbers on the wire are Linux's generic ones on every host, and are
+ * translated by name.
  */
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "client/dialect_linux.h"
 
-/* O_DIRECT is about this machine's cache: the server could not align what comes in messages. */
+/* O_DIRECT is not sent: it is about this host's page cache, and data in messages is not aligned. */
 static uint32_t flags_on_wire(int flags)
 {
     static const struct {
@@ -27,7 +27,7 @@ static uint32_t flags_on_wire(int flags)
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
         if (flags & bits[i].host)
             wire |= bits[i].wire;
-    if ((flags & O_SYNC) == O_SYNC) /* O_SYNC holds O_DSYNC's bit */
+    if ((flags & O_SYNC) == O_SYNC) /* O_SYNC includes O_DSYNC's bit */
         wire |= P9_L_SYNC;
     return wire;
 }
@@ -37,7 +37,7 @@ struct p9_fcall linux_lopen_message(const struct p9_fid *fid, int flags)
     return (struct p9_fcall){.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = flags_on_wire(flags & ~O_EXCL)}};
 }
 
-void linux_note_opened(struct p9_fid *fid, const struct p9_fcall *rx)
+void linux_set_opened(struct p9_fid *fid, const struct p9_fcall *rx)
 {
     fid->qid = rx->Rlopen.qid;
     fid->iounit = p9_fid_iounit(fid->client, rx->Rlopen.iounit);
@@ -50,11 +50,11 @@ static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
     if (rc == 0)
-        linux_note_opened(fid, &req.rx);
+        linux_set_opened(fid, &req.rx);
     return rc;
 }
 
-static int create_plainly(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
+static int create_directly(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Tlcreate,
@@ -72,7 +72,8 @@ static int create_plainly(struct p9_scope *sc, struct p9_fid *fid, const char *n
     return 0;
 }
 
-/* Where O_EXCL means nothing, the file is made under a name of its own; a link is refused if the name is taken. */
+/* For servers that ignore O_EXCL: creates a file with a temporary name, and links it to the name,
+ * which fails if that exists. */
 static int create_by_link(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
     char hidden[P9_HIDDEN_BYTES];
@@ -82,7 +83,7 @@ static int create_by_link(struct p9_scope *sc, struct p9_fid *fid, const char *n
     if (rc != 0)
         return rc;
     p9_hidden_name(hidden);
-    rc = create_plainly(sc, fid, hidden, flags, mode, gid);
+    rc = create_directly(sc, fid, hidden, flags, mode, gid);
     if (rc == 0) {
         rc = p9_link(sc, dir, fid, name);
         int removed = p9_unlink(NULL, dir, hidden, false);
@@ -94,12 +95,12 @@ static int create_by_link(struct p9_scope *sc, struct p9_fid *fid, const char *n
 
 static int linux_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
-    if ((flags & O_EXCL) && p9_lacks(fid->client, P9_NO_EXCL))
+    if ((flags & O_EXCL) && p9_has_habit(fid->client, P9_NO_EXCL))
         return create_by_link(sc, fid, name, flags, mode, gid);
-    return create_plainly(sc, fid, name, flags, mode, gid);
+    return create_directly(sc, fid, name, flags, mode, gid);
 }
 
-/* The type as S_IF bits where a server leaves the mode out. */
+/* The S_IF bits for a reply without a mode. */
 static mode_t type_of_qid(const struct p9_qid *q)
 {
     if (q->type & P9_QTDIR)
@@ -192,7 +193,7 @@ static int linux_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offse
                           .Treaddir = {.fid = fid->num, .offset = offset, .count = p9_readdir_count(fid, n)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
-    return rc == 0 ? p9_take_entries(fid->client, &req, got) : rc;
+    return rc == 0 ? p9_whole_entries(fid->client, &req, got) : rc;
 }
 
 static size_t linux_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_t at, struct p9_dirent *de,
@@ -232,7 +233,7 @@ static int linux_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
     return p9_do(sc, fid->client, &tx);
 }
 
-/* nfs-ganesha 4.3 puts replies together in 70,000 bytes on its stack, whatever msize it agreed to. */
+/* nfs-ganesha 4.3 builds replies in 70,000 bytes of its stack, whatever the msize. */
 enum { GANESHA_READ_MAX = 65536 };
 
 static int linux_learn(struct p9_client *c, struct p9_fid *root)
@@ -247,7 +248,7 @@ static int linux_learn(struct p9_client *c, struct p9_fid *root)
         return rc;
     if (c->read_max > GANESHA_READ_MAX)
         c->read_max = GANESHA_READ_MAX;
-    atomic_fetch_or(&c->missing, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW | P9_NO_XATTR_OF_OPEN);
+    p9_add_habit(c, P9_NO_EXCL | P9_NO_TRUNC | P9_FIDS_FOLLOW | P9_NO_XATTR_OF_OPEN);
     return rc;
 }
 

@@ -1,5 +1,5 @@
 /*
- * dialect_linux_lock.c: locks of 9P2000.L.
+ * dialect_linux_lock.c: 9P2000.L: acquiring, releasing and querying locks.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 static void lock_host(struct p9_client *c, char *host)
 {
     host[0] = 0;
-    if (!p9_lacks(c, P9_NO_FOREIGN_HOSTS))
+    if (!p9_has_habit(c, P9_NO_FOREIGN_HOSTS))
         gethostname(host, P9_HOST_BYTES - 1);
     host[P9_HOST_BYTES - 1] = 0;
     if (host[0] == 0)
@@ -66,22 +66,22 @@ static struct p9_lock_held lock_found(const struct p9_locking *l)
                                 .length = rx->Rgetlock.length,
                                 .proc_id = rx->Rgetlock.proc_id};
 
-    /* nfs-ganesha answers with the question whether or not the bytes are free: it knows of nobody else. */
+    /* nfs-ganesha returns the query itself, whether or not there is a conflicting lock. */
     if (p9_session_rerror_is_rlerror(l->fid->client->session) && held.proc_id == (uint32_t)getpid() &&
         p9_str_eq(rx->Rgetlock.client_id, l->host))
         held.type = P9_LOCK_UNLCK;
     return held;
 }
 
-/* From the reader thread, or before p9_submit returns. */
+/* In the reader thread, or before p9_submit returns. */
 static void lock_answered(struct p9_req *req)
 {
     struct p9_locking *l = req->arg;
     struct p9_client *c = l->fid->client;
 
-    /* nfs-ganesha looks the client's name up. */
-    if (req->rc == -EINVAL && !l->query && !p9_lacks(c, P9_NO_FOREIGN_HOSTS)) {
-        atomic_fetch_or(&c->missing, P9_NO_FOREIGN_HOSTS);
+    /* nfs-ganesha resolves client_id and refuses an unknown host. */
+    if (req->rc == -EINVAL && !l->query && !p9_has_habit(c, P9_NO_FOREIGN_HOSTS)) {
+        p9_add_habit(c, P9_NO_FOREIGN_HOSTS);
         linux_lock_start(l);
         return;
     }

@@ -1,5 +1,5 @@
 /*
- * dialect_linux_names.c: names of 9P2000.L: made, linked, removed, moved.
+ * dialect_linux_names.c: 9P2000.L: making, linking, removing and renaming files.
  */
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "client/dialect_linux.h"
 
-/* A request whose reply is the qid of what it made. */
+/* Sends a request whose reply is the qid of a new file. */
 static int make(struct p9_scope *sc, struct p9_fid *dir, const struct p9_fcall *tx, struct p9_qid *made)
 {
     struct p9_req req = {0};
@@ -82,12 +82,12 @@ int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool
 {
     struct p9_client *c = dir->client;
 
-    if (!p9_lacks(c, P9_NO_UNLINKAT)) {
+    if (!p9_has_habit(c, P9_NO_UNLINKAT)) {
         struct p9_fcall tx = {
             .type = P9_Tunlinkat,
             .Tunlinkat = {.dirfid = dir->num, .name = p9_str(name), .flags = is_dir ? P9_AT_REMOVEDIR : 0}};
         int rc = p9_do(sc, c, &tx);
-        if (!p9_learn_missing(c, P9_NO_UNLINKAT, rc))
+        if (!p9_learn_unsupported(c, P9_NO_UNLINKAT, rc))
             return rc;
     }
     return p9_remove_by_fid(sc, dir, name, is_dir); /* diod 1.0.24 */
@@ -113,14 +113,14 @@ int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname
 {
     struct p9_client *c = olddir->client;
 
-    if (!p9_lacks(c, P9_NO_RENAMEAT)) {
+    if (!p9_has_habit(c, P9_NO_RENAMEAT)) {
         struct p9_fcall tx = {.type = P9_Trenameat,
                               .Trenameat = {.olddirfid = olddir->num,
                                             .oldname = p9_str(oldname),
                                             .newdirfid = newdir->num,
                                             .newname = p9_str(newname)}};
         int rc = p9_do(sc, c, &tx);
-        if (!p9_learn_missing(c, P9_NO_RENAMEAT, rc))
+        if (!p9_learn_unsupported(c, P9_NO_RENAMEAT, rc))
             return rc;
     }
     return rename_by_fid(sc, olddir, oldname, newdir, newname);

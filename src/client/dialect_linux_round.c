@@ -1,5 +1,5 @@
 /*
- * dialect_linux_round.c: requests that leave together.
+ * dialect_linux_round.c: several requests in one round trip.
  */
 #include "client/dialect_linux.h"
 
@@ -7,7 +7,7 @@ void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_cli
 {
     r->session = c->session;
     r->scope = sc;
-    p9_batch_init(&r->batch, 1); /* for the end of sending */
+    p9_batch_init(&r->batch, 1); /* one completion is linux_round_end */
 }
 
 void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx)

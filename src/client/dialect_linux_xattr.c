@@ -1,5 +1,5 @@
 /*
- * dialect_linux_xattr.c: extended attributes of 9P2000.L.
+ * dialect_linux_xattr.c: 9P2000.L: extended attributes.
  */
 #include <errno.h>
 #include <sys/xattr.h>
@@ -25,7 +25,7 @@ static int xattr_walk(struct p9_scope *sc, struct p9_fid *newfid, void *arg)
     return rc;
 }
 
-void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names)
+void linux_xattrs_send(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names)
 {
     for (unsigned i = 0; i < P9_XATTRS; i++) {
         if (names[i] == NULL || fid_new(r->scope, fid->client, &x->value[i]) != 0)
@@ -36,7 +36,7 @@ void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_f
     }
 }
 
-void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS])
+void linux_xattrs_collect(struct linux_xattrs *x, int lacks[P9_XATTRS])
 {
     for (unsigned i = 0; i < P9_XATTRS; i++) {
         int rc = x->value[i] != NULL ? x->req[i].rc : 0;
@@ -58,11 +58,11 @@ ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name
 
     linux_round_begin(&r, sc, fid->client);
     if (too != NULL)
-        linux_xattrs_ask(&others, &r, fid, too->names);
+        linux_xattrs_send(&others, &r, fid, too->names);
     int rc = fid_make(sc, fid->client, xattr_walk, &x, &value);
     linux_round_end(&r);
     if (too != NULL)
-        linux_xattrs_take(&others, too->lacks);
+        linux_xattrs_collect(&others, too->lacks);
     if (rc != 0)
         return rc;
     ssize_t got = x.size <= INT32_MAX ? (ssize_t)x.size : -E2BIG;
@@ -79,7 +79,7 @@ ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name
 int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
                       struct p9_xattrs_too *too)
 {
-    struct p9_fid *by = unopened != NULL ? unopened : p9_lacks(fid->client, P9_NO_XATTR_OF_OPEN) ? NULL : fid;
+    struct p9_fid *by = unopened != NULL ? unopened : p9_has_habit(fid->client, P9_NO_XATTR_OF_OPEN) ? NULL : fid;
     const struct p9_fcall tx = linux_getattr_message(fid);
     struct linux_xattrs x = {0};
     struct p9_req req = {0};
@@ -88,15 +88,15 @@ int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *a
     linux_round_begin(&r, sc, fid->client);
     linux_round_send(&r, &req, &tx);
     if (by != NULL)
-        linux_xattrs_ask(&x, &r, by, too->names);
+        linux_xattrs_send(&x, &r, by, too->names);
     linux_round_end(&r);
-    linux_xattrs_take(&x, too->lacks);
+    linux_xattrs_collect(&x, too->lacks);
     if (req.rc == 0)
         linux_attr_of(&req.rx, attr);
     return req.rc;
 }
 
-/* Txattrcreate makes the fid the attribute; it is set when that is clunked. */
+/* Txattrcreate turns the fid into the attribute; the clunk sets its value. */
 int linux_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags)
 {
     struct p9_fid *attr;

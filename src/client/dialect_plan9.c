@@ -1,7 +1,7 @@
 /*
- * dialect_plan9.c: the operations of 9P2000 and 9P2000.u.
+ * dialect_plan9.c: 9P2000 and 9P2000.u: opening and creating files, and the table of operations.
  *
- * Attributes are a stat, by Tstat and Twstat, and a directory is read as a file of stats. .u adds
+ * Attributes are a stat, in Tstat and Twstat; a directory is read as a file of stats. .u adds
  * numeric ids, errno, and files that are neither plain nor directories, by Tcreate's extension.
  */
 
@@ -40,7 +40,6 @@ static int plan9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
     return 0;
 }
 
-/* fid, of a directory, becomes the new file. */
 int plan9_make(struct p9_scope *sc, struct p9_fid *fid, const char *name, uint32_t perm, uint8_t mode,
                const char *extension)
 {
@@ -59,11 +58,11 @@ int plan9_make(struct p9_scope *sc, struct p9_fid *fid, const char *name, uint32
 
 static int plan9_create(struct p9_scope *sc, struct p9_fid *fid, const char *name, int flags, mode_t mode, gid_t gid)
 {
-    (void)gid; /* the directory's, or as the server likes */
+    (void)gid; /* the server chooses the group */
     return plan9_make(sc, fid, name, plan9_perm(mode, plan9_is_u(fid->client)), open_mode(flags & ~O_TRUNC), "");
 }
 
-/* ---- the rest ----------------------------------------------------------- */
+/* ---- other -------------------------------------------------------------- */
 
 static int plan9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statfs *st)
 {
@@ -73,7 +72,7 @@ static int plan9_statfs(struct p9_scope *sc, struct p9_fid *fid, struct p9_statf
     return 0;
 }
 
-/* Every write has been answered by now; a server that has no more to say about it loses nothing. */
+/* The caller has waited for all writes. A server that refuses this Twstat has nothing to commit. */
 static int plan9_fsync(struct p9_scope *sc, struct p9_fid *fid, bool datasync)
 {
     struct p9_stat st = plan9_untouched();

@@ -1,16 +1,16 @@
 /*
- * dialect_plan9.h: what the files of 9P2000 and 9P2000.u share.
+ * dialect_plan9.h: the functions that the files of 9P2000 and 9P2000.u share.
  */
 #ifndef DIALECT_PLAN9_H
 #define DIALECT_PLAN9_H
 
 #include "client/dialect.h"
 
-enum { STAT_ROOM = 8192 }; /* an Rstat with a symlink's target and four names */
+enum { STAT_ROOM = 8192 }; /* for an Rstat with a symlink's target and four names */
 
-/* Whether it is 9P2000.u. */
+/* Whether the dialect is 9P2000.u. */
 bool plan9_is_u(const struct p9_client *c);
-/* Tcreate: fid, of a directory, becomes the new file. */
+/* Tcreate: fid, of a directory, becomes the new file, open. */
 int plan9_make(struct p9_scope *sc, struct p9_fid *fid, const char *name, uint32_t perm, uint8_t mode,
                const char *extension);
 
@@ -18,15 +18,15 @@ int plan9_make(struct p9_scope *sc, struct p9_fid *fid, const char *name, uint32
 
 uint32_t plan9_perm(mode_t mode, bool u);
 void plan9_attr_of(struct p9_client *c, const struct p9_stat *st, struct p9_attr *attr);
-/* st points into body. */
+/* Tstat; st points into body. */
 int plan9_stat(struct p9_scope *sc, struct p9_fid *fid, uint8_t body[STAT_ROOM], struct p9_stat *st);
-/* All "don't touch": as it is, a Twstat of this asks for what was written to be safe. */
+/* A stat that changes nothing; a Twstat of it asks the server to commit the file. */
 struct p9_stat plan9_untouched(void);
 int plan9_wstat(struct p9_scope *sc, struct p9_fid *fid, const struct p9_stat *st);
 int plan9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr);
 int plan9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen);
 
-/* ---- entries of p9_plan9_ops, by the file that they are in ---- */
+/* ---- entries of p9_plan9_ops by file ---- */
 
 /* dialect_plan9_names.c */
 int plan9_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made);

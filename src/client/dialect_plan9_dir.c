@@ -1,5 +1,5 @@
 /*
- * dialect_plan9_dir.c: directories of 9P2000 and 9P2000.u, which are read as files of stats.
+ * dialect_plan9_dir.c: 9P2000 and 9P2000.u: reading directories.
  */
 #include <dirent.h>
 #include <string.h>
@@ -15,12 +15,12 @@ static int read_dir(struct p9_scope *sc, struct p9_fid *fid, uint8_t *buf, uint3
 
     *got = 0;
     if (rc == 0)
-        rc = p9_take_entries(fid->client, &req, got);
+        rc = p9_whole_entries(fid->client, &req, got);
     fid->dir_next += *got;
     return rc;
 }
 
-/* The bytes of the entries at buf[n] that lie before `skip`, rounded up to an entry. */
+/* The size of the entries of buf[n] that begin before `skip`. */
 static uint32_t entries_before(const uint8_t *buf, uint32_t n, uint64_t skip)
 {
     uint32_t at = 0;
@@ -30,7 +30,8 @@ static uint32_t entries_before(const uint8_t *buf, uint32_t n, uint64_t skip)
     return at < skip ? n : at;
 }
 
-/* A server reads a directory on, or again from its start: any other place is found by reading up to it. */
+/* A server continues reading a directory, or starts again. Any other offset is reached by reading
+ * up to it. */
 int plan9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got)
 {
     if (offset == 0 || offset != fid->dir_next)

@@ -1,5 +1,5 @@
 /*
- * dialect_plan9_names.c: names of 9P2000 and 9P2000.u: made, linked, removed, moved.
+ * dialect_plan9_names.c: 9P2000 and 9P2000.u: making, linking, removing and renaming files.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "client/dialect_plan9.h"
 
-/* Makes what is not opened. */
+/* Makes a file and closes it. */
 static int make(struct p9_scope *sc, struct p9_fid *dir, const char *name, uint32_t perm, const char *extension,
                 struct p9_qid *made)
 {
@@ -54,8 +54,8 @@ int plan9_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, con
     return plan9_is_u(dir->client) ? make(sc, dir, name, P9_DMSYMLINK | 0777, target, made) : -EPERM;
 }
 
-/* The file to link to is named by its fid, in digits. lib9p knows no such thing and makes an empty file: that must not be taken for a
- * second name, and goes. */
+/* The extension is the decimal fid of the file to link to. lib9p does not know DMLINK and makes an
+ * empty file instead, which is removed. */
 int plan9_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name)
 {
     char number[16];
@@ -112,8 +112,8 @@ static int rename_in(struct p9_scope *sc, struct p9_fid *dir, const char *oldnam
     return rc;
 }
 
-/* For servers that rename over nothing (Plan 9's): what has the name steps aside until it is taken, so that no
- * failure loses either file. */
+/* For servers that refuse to replace a file (Plan 9's): renames it to a temporary name first, so
+ * that a failure loses neither file. */
 static int rename_over(struct p9_scope *sc, struct p9_fid *dir, const char *oldname, const char *newname)
 {
     char aside[P9_HIDDEN_BYTES];
@@ -131,7 +131,7 @@ static int rename_over(struct p9_scope *sc, struct p9_fid *dir, const char *oldn
     p9_fid_put(to);
     if (is_dir != over_dir)
         return is_dir ? -ENOTDIR : -EISDIR;
-    if (over_dir) { /* only an empty one, which is then no loss */
+    if (over_dir) { /* only an empty one can be removed */
         rc = p9_remove_by_fid(sc, dir, newname, true);
         return rc == 0 ? rename_in(NULL, dir, oldname, newname) : rc;
     }

@@ -1,5 +1,5 @@
 /*
- * dialect_plan9_stat.c: attributes of 9P2000 and 9P2000.u, which are stats.
+ * dialect_plan9_stat.c: 9P2000 and 9P2000.u: attributes, by stats.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -83,7 +83,6 @@ void plan9_attr_of(struct p9_client *c, const struct p9_stat *st, struct p9_attr
     attr->blocks = (attr->size + 511) / 512;
 }
 
-/* st points into body. */
 int plan9_stat(struct p9_scope *sc, struct p9_fid *fid, uint8_t body[STAT_ROOM], struct p9_stat *st)
 {
     struct p9_client *c = fid->client;
@@ -107,7 +106,6 @@ int plan9_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr)
     return rc;
 }
 
-/* All "don't touch": as it is, a Twstat of this asks for what was written to be safe. */
 struct p9_stat plan9_untouched(void)
 {
     return (struct p9_stat){.type = UINT16_MAX,
@@ -125,7 +123,7 @@ struct p9_stat plan9_untouched(void)
 int plan9_wstat(struct p9_scope *sc, struct p9_fid *fid, const struct p9_stat *st)
 {
     enum p9_dialect d = p9_session_dialect(fid->client->session);
-    uint8_t packed[1024]; /* names of a file, a user and a group */
+    uint8_t packed[1024]; /* with the names of a file, a user and a group */
     size_t n = p9_convD2M(st, d, packed, sizeof packed);
 
     if (n == 0)
@@ -134,12 +132,13 @@ int plan9_wstat(struct p9_scope *sc, struct p9_fid *fid, const struct p9_stat *s
     return p9_do(sc, fid->client, &tx);
 }
 
-/* Room for the names that a stat points to. */
+/* The names that a stat points to. */
 struct owner {
     char user[IDMAP_NAME_BYTES], group[IDMAP_NAME_BYTES];
 };
 
-/* The new owner, where it is one: most servers refuse any, also the old. */
+/* Sets the owner in st only where it changes: most servers refuse any owner, even the current one.
+ * 1 if it changes, 0, or -errno. */
 static int set_owner(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct owner *o,
                      struct p9_stat *st)
 {
@@ -171,12 +170,12 @@ static uint32_t seconds(const struct timespec *ts, bool given)
     return t < UINT32_MAX ? (uint32_t)t : UINT32_MAX - 1;
 }
 
-/* In Plan 9 nobody sets a time of access: where that is refused, all else is asked for without it. */
+/* Plan 9 does not allow to set the access time: after a refusal the rest is set without it. */
 static int change_stat(struct p9_scope *sc, struct p9_fid *fid, struct p9_stat *st)
 {
     bool both = st->atime != UINT32_MAX && st->mtime != UINT32_MAX;
 
-    if (both && p9_lacks(fid->client, P9_NO_ATIME))
+    if (both && p9_has_habit(fid->client, P9_NO_ATIME))
         st->atime = UINT32_MAX;
     int rc = plan9_wstat(sc, fid, st);
     if (rc >= 0 || !both || st->atime == UINT32_MAX)
@@ -184,7 +183,7 @@ static int change_stat(struct p9_scope *sc, struct p9_fid *fid, struct p9_stat *
     st->atime = UINT32_MAX;
     int without = plan9_wstat(sc, fid, st);
     if (without == 0)
-        atomic_fetch_or(&fid->client->missing, P9_NO_ATIME);
+        p9_add_habit(fid->client, P9_NO_ATIME);
     return without == 0 ? 0 : rc;
 }
 
@@ -194,7 +193,7 @@ int plan9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setat
     struct owner owner;
     bool u = plan9_is_u(fid->client), change = false;
 
-    (void)seen; /* stats are asked for when they are needed */
+    (void)seen; /* no compound request */
     if (set->valid & (P9_SETATTR_UID | P9_SETATTR_GID)) {
         int rc = set_owner(sc, fid, set, &owner, &st);
         if (rc < 0)
@@ -203,7 +202,7 @@ int plan9_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setat
     }
     if (set->valid & P9_SETATTR_MODE) {
         if (!u && (set->mode & 07000))
-            return -EPERM; /* there are no such bits */
+            return -EPERM; /* 9P2000 has no such bits */
         st.mode = plan9_perm(set->mode, u) | (uint32_t)(fid->qid.type & ~P9_QTLINK) << 24;
         change = true;
     }

@@ -1,9 +1,10 @@
 /*
- * fid.c: fids: made, counted, clunked.
+ * fid.c: making, counting and clunking fids.
  *
- * The server may know a number that we do not: it bound one on a walk that ended short, or did what was interrupted, or made no
- * sense. So a number goes back without a clunk only where it is sure that the server does not have it; one that is
- * refused as if it had is clunked, too, and another is taken. A fid brings along what its clunk needs.
+ * The server may know a number that is free here: it bound it on a walk that ended short, or served
+ * a request that was interrupted or whose reply was malformed. A number is therefore freed without
+ * a clunk only if the server certainly does not know it. A number that is refused as in use is
+ * clunked, and another one is tried. A fid embeds the request of its clunk.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 #include "client/fid_numbers.h"
 
 enum {
-    FEWEST = 16, /* a refusal below this is about something else */
-    NUMBERS = 4, /* tried for one request */
+    MIN_BOUND = 16, /* a refusal of a lower number has another reason */
+    MAX_TRIES = 4,  /* fid numbers tried for one request */
 };
 
 int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
@@ -23,7 +24,7 @@ int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
     if (fid == NULL)
         return -ENOMEM;
     pthread_mutex_lock(&c->fids->mtx);
-    int64_t num = fids_take_number(c->fids, sc, c->session);
+    int64_t num = fids_alloc_number(c->fids, sc, c->session);
     pthread_mutex_unlock(&c->fids->mtx);
     if (num < 0) {
         free(fid);
@@ -42,61 +43,62 @@ void fid_discard(struct p9_fid *fid)
     struct fids *f = fid->client->fids;
 
     pthread_mutex_lock(&f->mtx);
-    fids_let_go(f, fid);
-    fids_give_number(f, fid->num);
+    fids_release(f, fid);
+    fids_free_number(f, fid->num);
     pthread_mutex_unlock(&f->mtx);
     free(fid);
 }
 
-/* The server refused this number as too high: fids stay below it from now on. */
-static void fid_refused(struct p9_fid *fid)
+/* The server refuses this number as too high: only lower ones are used from then on. */
+static void fid_too_high(struct p9_fid *fid)
 {
     struct fids *f = fid->client->fids;
 
     pthread_mutex_lock(&f->mtx);
     if (fid->num < f->bound) {
         f->bound = fid->num;
-        log_info("the server takes fids below %u only", f->bound);
+        log_info("the server accepts only fids below %u", f->bound);
     }
     pthread_mutex_unlock(&f->mtx);
     fid_discard(fid);
 }
 
-/* What a server may say to a number that it has already. */
-static bool says_known(int rc)
+/* Errors for a fid number that the server has already, */
+static bool means_in_use(int rc)
 {
     return rc == -EBADF || rc == -EBUSY || rc == -EEXIST;
 }
 
-static bool may_say_known(int rc)
+/* and errors that may mean that. */
+static bool may_mean_in_use(int rc)
 {
     return rc == -EIO || rc == -EINVAL;
 }
 
 bool fid_failed(struct p9_fid *fid, int rc)
 {
-    /* nfs-ganesha's word for a number above its table */
-    bool too_high = rc == -ERANGE && fid->num >= FEWEST;
+    /* nfs-ganesha, for a number above the size of its table */
+    bool too_high = rc == -ERANGE && fid->num >= MIN_BOUND;
 
     if (too_high)
-        fid_refused(fid);
-    else if (fid->doubtful || says_known(rc) || may_say_known(rc) || rc == -EINTR || rc == -EPROTO)
+        fid_too_high(fid);
+    else if (fid->doubtful || means_in_use(rc) || may_mean_in_use(rc) || rc == -EINTR || rc == -EPROTO)
         p9_fid_put(fid);
     else
         fid_discard(fid);
     return too_high;
 }
 
-/* Whether another number may be what a refused request needs. Where a server says a thing of one as of the other (same) it is not
- * about numbers, and is not tried again. */
-static bool another_may_do(struct p9_client *c, int rc, bool same)
+/* Whether a refused request may succeed with another fid number. An ambiguous error that repeats
+ * (same) with another number is not about numbers; it is not retried again. */
+static bool worth_retrying(struct p9_client *c, int rc, bool same)
 {
-    if (says_known(rc))
+    if (means_in_use(rc))
         return true;
-    if (!may_say_known(rc) || p9_lacks(c, P9_NO_FID_ERRORS))
+    if (!may_mean_in_use(rc) || p9_has_habit(c, P9_NO_FID_ERRORS))
         return false;
     if (same)
-        atomic_fetch_or(&c->missing, P9_NO_FID_ERRORS);
+        p9_add_habit(c, P9_NO_FID_ERRORS);
     return !same;
 }
 
@@ -115,7 +117,7 @@ int fid_make(struct p9_scope *sc, struct p9_client *c, int (*make)(struct p9_sco
         if (rc != 0)
             return before != 0 ? before : rc;
         rc = make(sc, fid, arg);
-        again = rc != 0 && (fid_failed(fid, rc) || (++tries < NUMBERS && another_may_do(c, rc, rc == before)));
+        again = rc != 0 && (fid_failed(fid, rc) || (++tries < MAX_TRIES && worth_retrying(c, rc, rc == before)));
     }
     if (rc == 0)
         *out = fid;
@@ -135,19 +137,20 @@ static void clunk_done(struct p9_req *req)
 
     pthread_mutex_lock(&f->mtx);
     f->clunking--;
-    if (f->hopeless > f->clunking)
-        f->hopeless = f->clunking;
-    fids_give_number(f, fid->num);
+    if (f->abandoned > f->clunking)
+        f->abandoned = f->clunking;
+    fids_free_number(f, fid->num);
     pthread_mutex_unlock(&f->mtx);
     free(fid);
 }
 
-/* Sends what ends a fid on the server whatever it answers. The caller's reference is taken. */
+/* Sends a request that ends a fid on the server whatever the reply. Consumes the caller's
+ * reference. */
 static int fid_end(struct p9_scope *sc, struct p9_fid *fid, const struct p9_fcall *tx)
 {
     int rc = p9_do(sc, fid->client, tx);
 
-    if (rc == -EINTR || rc == -EPROTO) /* flushed, or no answer: the server may still know the fid */
+    if (rc == -EINTR || rc == -EPROTO) /* flushed or malformed: the server may know the fid */
         p9_fid_put(fid);
     else
         fid_discard(fid);
@@ -175,13 +178,13 @@ void p9_fid_put(struct p9_fid *fid)
     }
     fid->clunk = (struct p9_req){.done = clunk_done, .arg = fid};
     pthread_mutex_lock(&c->fids->mtx);
-    fids_let_go(c->fids, fid);
+    fids_release(c->fids, fid);
     c->fids->clunking++;
-    /* Of one that is not open the server does nothing at its end, and nobody needs the number now. */
-    bool later = fid->iounit == 0 && c->fids->live < c->fids->bound / 2;
+    /* The clunk of a fid that is not open has no effect, and numbers are not short. */
+    bool deferred = fid->iounit == 0 && c->fids->live < c->fids->bound / 2;
     pthread_mutex_unlock(&c->fids->mtx);
     struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = fid->num};
-    if (later)
+    if (deferred)
         p9_submit_more(c->session, &fid->clunk, &tx);
     else
         p9_submit(c->session, &fid->clunk, &tx);

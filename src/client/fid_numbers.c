@@ -1,12 +1,12 @@
 /*
- * fid_numbers.c: which fid numbers are free, and the share that is held.
+ * fid_numbers.c: allocating fid numbers, and the reserved share.
  *
- * Numbers are dense from the bottom, for servers keep tables. A number is free again
- * only when Rclunk has come. When they run short the layer above is asked to let idle
- * fids go; who needs one meanwhile waits for a clunk to return, but not for ever.
+ * Numbers are dense from 0, as servers keep tables. A number is free again only after Rclunk. When
+ * numbers run short the layer above is asked to put idle fids; a caller that needs a number waits
+ * for a clunk meanwhile, for a limited time.
  *
- * Fids of files and directories that are open are held for as long as a program likes: a share of all is never
- * given to them, so that what else is there can still be looked at.
+ * Programs hold fids of open files and directories for as long as they like. A reserved share of
+ * all numbers is never held, so that other files can still be walked to.
  */
 #include "client/fid_numbers.h"
 
@@ -15,11 +15,11 @@
 
 enum {
     WORD = 64,
-    EVICT_AT_LEAST = 16,
-    LEAST_SHARE = 16, /* kept for what is not open; else a part of all: */
-    SHARE_PART = 16,
-    CLUNK_MS = 10000, /* an answer to Tclunk that takes longer is no longer waited for */
-    POLL_MS = 50,     /* an interrupt is seen so soon */
+    MIN_EVICT = 16,
+    MIN_SHARE = 16,   /* the reserved share, at least; */
+    SHARE_PART = 16,  /* and the part of all numbers that it is */
+    CLUNK_MS = 10000, /* the longest wait for an Rclunk */
+    POLL_MS = 50,     /* the interval to check for an interrupt */
 };
 
 struct fids *fids_new(unsigned bound, unsigned wait_ms)
@@ -31,8 +31,8 @@ struct fids *fids_new(unsigned bound, unsigned wait_ms)
     f->bound = bound;
     f->wait_ms = wait_ms != 0 ? wait_ms : CLUNK_MS;
     f->nwords = (bound + WORD - 1) / WORD;
-    f->taken = calloc(f->nwords, sizeof *f->taken);
-    if (f->taken == NULL) {
+    f->used = calloc(f->nwords, sizeof *f->used);
+    if (f->used == NULL) {
         free(f);
         return NULL;
     }
@@ -45,7 +45,7 @@ void fids_free(struct fids *f)
 {
     pthread_cond_destroy(&f->freed);
     pthread_mutex_destroy(&f->mtx);
-    free(f->taken);
+    free(f->used);
     free(f);
 }
 
@@ -65,33 +65,33 @@ void p9_client_fids(struct p9_client *c, unsigned *live, unsigned *bound)
     pthread_mutex_unlock(&c->fids->mtx);
 }
 
-/* The lowest free number, taken; or -1. Called with the lock. */
+/* Allocates the lowest free number; -1 if there is none. Called with the lock. */
 static int64_t lowest_number(struct fids *f)
 {
     for (unsigned w = f->lowest; w < f->nwords; w++) {
-        if (~f->taken[w] == 0)
+        if (~f->used[w] == 0)
             continue;
-        unsigned num = w * WORD + (unsigned)__builtin_ctzll(~f->taken[w]);
+        unsigned num = w * WORD + (unsigned)__builtin_ctzll(~f->used[w]);
         if (num >= f->bound)
             break;
         f->lowest = w;
-        f->taken[w] |= (uint64_t)1 << num % WORD;
+        f->used[w] |= (uint64_t)1 << num % WORD;
         f->live++;
         return num;
     }
     return -1;
 }
 
-void fids_give_number(struct fids *f, uint32_t num)
+void fids_free_number(struct fids *f, uint32_t num)
 {
-    f->taken[num / WORD] &= ~((uint64_t)1 << num % WORD);
+    f->used[num / WORD] &= ~((uint64_t)1 << num % WORD);
     if (num / WORD < f->lowest)
         f->lowest = num / WORD;
     f->live--;
     pthread_cond_broadcast(&f->freed);
 }
 
-/* Called with the lock, which it gives up while the layer above looks for idle fids. */
+/* Called with the lock; releases it during the callback. */
 static void ask_to_evict(struct fids *f, unsigned n)
 {
     void (*evict)(void *, unsigned) = f->evict;
@@ -104,8 +104,9 @@ static void ask_to_evict(struct fids *f, unsigned n)
     pthread_mutex_lock(&f->mtx);
 }
 
-/* Waits a little for a number to come free: milliseconds, if none did. Called with the lock, which it gives up: the clunk waited for may
- * not be written yet. */
+/* Waits for a free number, at most POLL_MS. Returns the time that passed without one,
+ * milliseconds. Called with the lock; releases it and writes queued messages first: the clunk
+ * may be among them. */
 static unsigned wait_freed(struct fids *f, struct p9_session *s)
 {
     struct timespec until;
@@ -117,41 +118,39 @@ static unsigned wait_freed(struct fids *f, struct p9_session *s)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&f->mtx);
-    bool none = f->live >= f->bound && f->clunking > f->hopeless;
+    bool none = f->live >= f->bound && f->clunking > f->abandoned;
     return none && pthread_cond_timedwait(&f->freed, &f->mtx, &until) != 0 ? POLL_MS : 0;
 }
 
-/* A number, -ENFILE, or -EINTR. Called with the lock. */
-int64_t fids_take_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
+int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
 {
     int64_t num = lowest_number(f);
 
     if (num < 0)
-        ask_to_evict(f, f->bound / 16 + EVICT_AT_LEAST);
-    for (unsigned ms = 0; num < 0 && (num = lowest_number(f)) < 0 && f->clunking > f->hopeless;) {
+        ask_to_evict(f, f->bound / 16 + MIN_EVICT);
+    for (unsigned ms = 0; num < 0 && (num = lowest_number(f)) < 0 && f->clunking > f->abandoned;) {
         if (sc != NULL && atomic_load(&sc->interrupted))
             return -EINTR;
         if (ms >= f->wait_ms)
-            f->hopeless = f->clunking;
+            f->abandoned = f->clunking;
         else
             ms += wait_freed(f, s);
     }
-    /* Before it gets tight some leave on their own, so that the next need not wait. */
+    /* When few are left some idle fids are put already, so that the next caller need not wait. */
     unsigned slack = f->bound / 16;
     if (num >= 0 && f->live - f->clunking + slack > f->bound)
         ask_to_evict(f, slack / 4 + 1);
     return num >= 0 ? num : -ENFILE;
 }
 
-/* ---- held --------------------------------------------------------------- */
+/* ---- held fids ---------------------------------------------------------- */
 
 static unsigned share(const struct fids *f)
 {
-    return f->bound / SHARE_PART > LEAST_SHARE ? f->bound / SHARE_PART : LEAST_SHARE;
+    return f->bound / SHARE_PART > MIN_SHARE ? f->bound / SHARE_PART : MIN_SHARE;
 }
 
-/* Called with the lock. */
-void fids_let_go(struct fids *f, struct p9_fid *fid)
+void fids_release(struct fids *f, struct p9_fid *fid)
 {
     f->held -= fid->held;
     fid->held = false;
@@ -162,7 +161,8 @@ int p9_fid_hold(struct p9_fid *fid, bool is_dir)
     struct fids *f = fid->client->fids;
 
     pthread_mutex_lock(&f->mtx);
-    /* Who has opened all files that he can may still list directories. */
+    /* Directories may use half of the share: after all files that can be opened, some still can be
+     * listed. */
     bool room = fid->held || f->held + share(f) / (is_dir ? 2 : 1) < f->bound;
     f->held += room && !fid->held;
     fid->held = room;
@@ -175,7 +175,7 @@ void p9_fid_let_go(struct p9_fid *fid)
     struct fids *f = fid->client->fids;
 
     pthread_mutex_lock(&f->mtx);
-    fids_let_go(f, fid);
+    fids_release(f, fid);
     pthread_mutex_unlock(&f->mtx);
 }
 

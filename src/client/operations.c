@@ -1,5 +1,5 @@
 /*
- * operations.c: the operations of client.h that each dialect does its own way, and what is added to them in all.
+ * operations.c: calls the operations of the dialect, and adds what all dialects have in common.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,10 +115,10 @@ int p9_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is
 {
     int rc = dir->client->ops->unlink(sc, dir, name, is_dir);
 
-    return is_dir && rc == -EEXIST ? -ENOTEMPTY : rc; /* hugelgupf/p9's word for it */
+    return is_dir && rc == -EEXIST ? -ENOTEMPTY : rc; /* from hugelgupf/p9 */
 }
 
-/* Tremove takes files and empty directories alike, so what is there is looked at first. */
+/* Tremove removes files and empty directories alike, so the type is checked first. */
 int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir)
 {
     struct p9_fid *fid;
@@ -180,9 +180,9 @@ int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name)
     return fid->client->ops->removexattr(sc, fid, name);
 }
 
-int p9_take_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got)
+int p9_whole_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got)
 {
-    const struct p9_blob *data = &req->rx.Rread.count; /* Rreaddir's is the same */
+    const struct p9_blob *data = &req->rx.Rread.count; /* as Rreaddir's */
     struct p9_dirent de;
     struct p9_attr attr;
     size_t used = 1;
@@ -195,7 +195,7 @@ int p9_take_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got
     return *got == 0 && req->cut ? -EPROTO : 0;
 }
 
-static bool name_is_fit(const struct p9_str *name)
+static bool name_is_valid(const struct p9_str *name)
 {
     return name->len > 0 && name->len <= P9_MAXNAME && memchr(name->s, '/', name->len) == NULL;
 }
@@ -205,7 +205,7 @@ size_t p9_next_dirent(struct p9_client *c, const uint8_t *buf, size_t n, uint64_
 {
     size_t used = c->ops->next_dirent(c, buf, n, at, de, attr);
 
-    if (used != 0 && !name_is_fit(&de->name))
+    if (used != 0 && !name_is_valid(&de->name))
         de->name.len = 0;
     return used;
 }

@@ -1,5 +1,5 @@
 /*
- * walk.c: how fids come to be, in every dialect: auth, attach, walk.
+ * walk.c: making fids by auth, attach and walk, in every dialect.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -56,8 +56,8 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
 
 /* ---- walk --------------------------------------------------------------- */
 
-/* A walk that ends early does not say why: the name that it failed at is walked alone. */
-static int why_short(struct p9_scope *sc, struct p9_fid *from, size_t done, const char *const *names)
+/* The error of a walk that ended short: the name at which it ended is walked alone. */
+static int short_walk_error(struct p9_scope *sc, struct p9_fid *from, size_t done, const char *const *names)
 {
     struct p9_fid *dir, *fid;
     int rc = p9_walk(sc, from, done, names, &dir);
@@ -66,7 +66,7 @@ static int why_short(struct p9_scope *sc, struct p9_fid *from, size_t done, cons
         return rc;
     rc = p9_walk(sc, dir, 1, names + done, &fid);
     if (rc == 0)
-        p9_fid_put(fid); /* it is there by now: whoever asked may ask again */
+        p9_fid_put(fid); /* it exists by now: the caller may retry */
     p9_fid_put(dir);
     return rc != 0 ? rc : -ESTALE;
 }
@@ -82,12 +82,11 @@ struct p9_fcall p9_walk_message(const struct p9_fid *from, const struct p9_fid *
     return tx;
 }
 
-/* Names to walk from somewhere. */
 struct names {
     struct p9_fid *from;
     size_t n;
     const char *const *names;
-    bool vague; /* it failed, and nobody knows why */
+    bool vague; /* p9_req.vague */
 };
 
 /* One Twalk of at most 16 names. newfid == from moves it. */
@@ -101,13 +100,13 @@ static int walk_once(struct p9_scope *sc, struct p9_fid *newfid, struct names *k
     k->vague = req.vague;
     if (rc != 0)
         return rc;
-    newfid->doubtful = got->n != k->n; /* docker/go-p9p and styx make it all the same */
+    newfid->doubtful = got->n != k->n; /* docker/go-p9p and styx bind it all the same */
     if (got->n > k->n)
         return -EPROTO;
     if (got->n == 0 && k->n > 0)
         return -ENOENT;
     if (got->n < k->n)
-        return got->qid[got->n - 1].type & P9_QTDIR ? why_short(sc, k->from, got->n, k->names) : -ENOTDIR;
+        return got->qid[got->n - 1].type & P9_QTDIR ? short_walk_error(sc, k->from, got->n, k->names) : -ENOTDIR;
     newfid->qid = k->n > 0 ? got->qid[k->n - 1] : k->from->qid;
     return 0;
 }
@@ -125,7 +124,7 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
     int rc = fid_make(sc, from->client, walk_first, &k, &fid);
 
     if (rc == -EIO && k.vague && n == 1)
-        return -ENOENT; /* so that what is missing can be made */
+        return -ENOENT; /* so that the name can be created */
     if (rc != 0)
         return rc;
     k.from = fid;
@@ -143,9 +142,9 @@ int p9_walk(struct p9_scope *sc, struct p9_fid *from, size_t n, const char *cons
     return 0;
 }
 
-/* ---- walks that nobody waits for, or not just now ----------------------- */
+/* ---- walks in the background -------------------------------------------- */
 
-/* A walk of at most 16 names that nobody waits for, or not just now. */
+/* A walk of at most 16 names, without waiting. */
 struct walk {
     struct p9_req req;
     struct p9_fid *from, *fid;

@@ -16,7 +16,7 @@
 #include "wire/errors.h"
 #include "base/log.h"
 
-enum { READ_AT_LEAST = 4096 + 64 }; /* bytes in one read(2), if no payload is expected: a small read's reply */
+enum { READ_AT_LEAST = 4096 + 64 }; /* bytes in one read(2): the reply to a small read fits */
 
 /* Makes at least `need` bytes available at in[in_start]. 0, or -errno (-ECONNRESET at the end). */
 static int fill(struct p9_session *s, size_t need)

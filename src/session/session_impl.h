@@ -9,7 +9,8 @@
 
 #include "9p/session.h"
 
-enum { SESSION_READ_BUFFER = 80 * 1024 }; /* any reply without its payload: strings have at most 65535 bytes */
+/* Any reply without its payload: strings have at most 65535 bytes. */
+enum { SESSION_READ_BUFFER = 80 * 1024 };
 
 struct queue {
     struct p9_req *first, **last;
@@ -38,7 +39,7 @@ struct p9_session {
     uint64_t sent, answered; /* p9_req.number of the last request, and of the last reply */
     unsigned in_order_count; /* replies that arrived in order, with others in flight */
     bool out_of_order;       /* a reply did not */
-    atomic_bool several;     /* two or more requests were in flight since the last time that none was */
+    atomic_bool several;     /* several requests were in flight since none was */
     bool order_unknown;      /* a flushed request has no reply: no order until none is in flight */
     struct queue waiting, out;
     struct queue cancelled; /* interrupted while WAITING; the reader completes them */

@@ -9,7 +9,7 @@ enum {
     SLOW_WEIGHT = 16, /* a longer time moves the latency by 1/16 */
     SURE = 64,        /* replies in order that are no coincidence */
     MOST_LATENCY_US = 10000000,
-    RESERVED_TAGS = 4, /* for Tflush, so that requests can be interrupted while all other tags are in use */
+    RESERVED_TAGS = 4, /* for Tflush: requests can be interrupted while all other tags are in use */
 };
 
 /* Some requests are slow on the server: a longer time counts little, a shorter one fully. */
@@ -37,7 +37,8 @@ bool session_take_tag(struct p9_session *s, struct p9_req *req)
     if (s->nfree <= keep)
         return false;
     s->timed = s->free_tags[s->nfree - 1];
-    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0; /* only a request alone in flight is timed */
+    /* Only a request alone in flight is timed. */
+    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0;
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     if (s->max_tags - s->nfree == 2)

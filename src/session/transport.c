@@ -156,7 +156,7 @@ struct transport *transport_tcp(const char *host, const char *port, int timeout_
     until.tv_nsec += timeout_ms % 1000 * 1000000L;
 
     int r = getaddrinfo(host, port, &hints, &list);
-    if (r == EAI_NONAME || r == EAI_ADDRFAMILY) { /* ::1 on a host with no other address than loopback */
+    if (r == EAI_NONAME || r == EAI_ADDRFAMILY) { /* ::1, if only loopback is up */
         hints.ai_flags = 0;
         r = getaddrinfo(host, port, &hints, &list);
     }
