@@ -60,7 +60,7 @@ enum p9_habit {
     P9_FIDS_FOLLOW = 32,       /* a fid refers to a file, not to a path */
     P9_NO_ATIME = 64,          /* Twstat refuses to change the access time */
     P9_NO_FID_ERRORS = 128,    /* EIO and EINVAL never mean that a fid number is in use */
-    P9_NO_XATTR_OF_OPEN = 256, /* the clunk of an attribute walked to from an open fid ends that fid */
+    P9_NO_XATTR_OF_OPEN = 256, /* the clunk of an attribute of an open fid ends that fid as well */
 };
 
 struct fids;

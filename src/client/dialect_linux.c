@@ -4,7 +4,6 @@
  * Open flags and device numbers on the wire are Linux's generic ones on every host, and are
  * translated by name.
  */
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -4,7 +4,6 @@
  * Attributes are a stat, in Tstat and Twstat; a directory is read as a file of stats. .u adds
  * numeric ids, errno, and files that are neither plain nor directories, by Tcreate's extension.
  */
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

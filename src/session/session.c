@@ -16,7 +16,6 @@
  * One lock, `mtx`, guards all fields of a session and the scopes. It is never held during a read, a
  * write or a done().
  */
-
 #include "session/session_impl.h"
 
 #include <errno.h>

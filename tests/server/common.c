@@ -1,5 +1,5 @@
 /*
- * common.c: the messages that all dialects have.
+ * common.c: messages of all dialects.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -170,7 +170,7 @@ static int do_write(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r
     return folder_write(f, t->Twrite.offset, data, n, &r->Rwrite.count);
 }
 
-/* *text: what a synthetic file says at clunk. */
+/* *text: the error of a synthetic file. */
 static int do_clunk(struct conn *c, const struct p9_fcall *t, const char **text)
 {
     struct sfid *f = fid_find(c, t->Tclunk.fid);
@@ -199,7 +199,7 @@ static int do_remove(struct conn *c, const struct p9_fcall *t)
 
 enum { REQUESTS_BEFORE_RFLUSH = 200 };
 
-/* What is flushed is never answered; nothing but what waits can be under way. */
+/* A flushed request gets no reply. Only waiting requests can be flushed. */
 void answer_flush(struct conn *c, const struct p9_fcall *t)
 {
     struct p9_fcall r = {.type = P9_Rflush, .tag = t->tag};

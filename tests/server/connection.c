@@ -1,5 +1,5 @@
 /*
- * connection.c: one thread for each connection: requests, replies, and what waits to be answered.
+ * connection.c: a thread per connection; requests, replies, and waiting requests.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,7 +13,8 @@
 
 #include "server/server.h"
 
-static pthread_mutex_t conns_mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the list; before a connection's own */
+static pthread_mutex_t conns_mtx =
+    PTHREAD_MUTEX_INITIALIZER; /* guards the list; acquired before the mutex of a connection */
 static struct conn *conns;
 
 /* ---- replies ------------------------------------------------------------ */
@@ -47,7 +48,7 @@ void reply_error(struct conn *c, uint16_t tag, int err, const char *text)
     reply(c, &r);
 }
 
-/* Whether it could be answered now. */
+/* False if the request still has to wait. */
 static bool answer_one(struct conn *c, const struct waiting *w)
 {
     struct p9_fcall r = {.type = (uint8_t)(w->t.type + 1), .tag = w->t.tag};
@@ -105,7 +106,7 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
     answer_late_flush(c, t);
     for (const struct waiting *w = c->waiting; w != NULL; w = w->next)
         if (w->t.tag == t->tag)
-            synth_flushed(false, true); /* a tag that is still in use */
+            synth_flushed(false, true); /* the tag is still in use */
     rule_find(c, t);
     if (c->fault == FAULT_CLOSE)
         shutdown(c->sock, SHUT_RDWR);
@@ -125,8 +126,8 @@ static void serve_request(struct conn *c, const struct p9_fcall *t)
     become(0, 0);
     if (err == EAGAIN && (t->type == P9_Tread || t->type == P9_Tlock)) {
         struct waiting *w = calloc(1, sizeof *w);
-        *w = (struct waiting){
-            .t = *t, .fid = fid_find(c, t->Tread.fid), .next = c->waiting}; /* the first field of both */
+        /* fid is the first field of Tread and Tlock. */
+        *w = (struct waiting){.t = *t, .fid = fid_find(c, t->Tread.fid), .next = c->waiting};
         c->waiting = w;
         synth_waits();
         return;
@@ -151,7 +152,7 @@ static void *serve(void *arg)
     struct p9_fcall t;
     ssize_t n;
 
-    syscall(SYS_setgroups, 0, NULL); /* this thread's own */
+    syscall(SYS_setgroups, 0, NULL); /* of this thread only */
     while ((n = p9_read9pmsg(c->sock, c->in, c->set->msize)) > 0) {
         pthread_mutex_lock(&c->mtx);
         bool ok = p9_convM2S(c->in, (size_t)n, c->dialect, &t) == (size_t)n;

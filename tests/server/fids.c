@@ -1,5 +1,5 @@
 /*
- * fids.c: what the fids of a connection stand for.
+ * fids.c: the fids of a connection.
  */
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /*
- * linux.c: the messages of 9P2000.L, on the folder.
+ * linux.c: messages of 9P2000.L on files of the folder, with locks and extended attributes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -178,7 +178,7 @@ static int do_fsync(const struct sfid *f, const struct p9_fcall *t)
     return (t->Tfsync.datasync ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : errno;
 }
 
-/* ---- locks: those of the open file that is the fid ---------------------- */
+/* ---- locks: of the open file description of the fid --------------------- */
 
 static struct flock range_of(uint8_t type, uint64_t start, uint64_t length)
 {
@@ -197,7 +197,7 @@ int linux_lock_whole(const struct sfid *f, struct p9_fcall *r)
 static int do_lock(const struct conn *c, const struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
 {
     if (c->set->blocking_locks)
-        return linux_lock_whole(f, r); /* it has no unlocking either */
+        return linux_lock_whole(f, r); /* releasing as well */
     struct flock l = range_of(t->Tlock.type, t->Tlock.start, t->Tlock.length);
 
     if (fcntl(f->file, F_OFD_SETLK, &l) == 0)
@@ -277,7 +277,7 @@ int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
     case P9_Trenameat:
         return linux_renameat(c, t);
     }
-    struct sfid *f = fid_find(c, t->Tgetattr.fid); /* the first field of all that follow */
+    struct sfid *f = fid_find(c, t->Tgetattr.fid); /* the first field of all messages below */
     if (f == NULL || f->path < 0)
         return EBADF;
     switch (t->type) {

@@ -1,5 +1,5 @@
 /*
- * linux_names.c: the names of 9P2000.L, on the folder.
+ * linux_names.c: messages of 9P2000.L that make, link, remove and rename files of the folder.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,15 +1,20 @@
 /*
- * main.c: the test server's options, and its listening socket.
+ * main.c: the options of the test server, and its listening socket.
  *
- *   p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f RULE] PORT [FOLDER]
+ *   p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET]
+ *           [-o QUIRK] [-f RULE] PORT [FOLDER]
  *
- * -v: the highest dialect; -r: the answer to a higher one (plain: 9P2000, whatever is known); -a: who attaches must write SECRET to an afid;
- * -f: a fault, as rules.c has them;
- * -o: blocking-locks, stubborn-locks, no-rename-over, no-chown, no-wstat-sync, mask-by-parent, slow-flush, no-open, no-atime,
- * empty-xattrs, no-links, other-root, nagle, one-version,
- * fail-write=K. Without FOLDER it serves the synthetic tree (synthetic.c).
+ *   -v  the highest dialect
+ *   -r  the answer to a higher dialect (plain: 9P2000)
+ *   -m  the largest msize
+ *   -a  Tattach requires that SECRET was written to an afid
+ *   -f  a fault (rules.c)
+ *   -o  blocking-locks, stubborn-locks, no-rename-over, no-chown, no-wstat-sync, mask-by-parent,
+ *       slow-flush, no-open, no-atime, empty-xattrs, no-links, other-root, nagle, one-version,
+ *       fail-write=K (struct settings)
+ *
+ * Without FOLDER it serves the synthetic tree (synthetic.c).
  */
-
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * test_connect.c: a dialect that is agreed on over several connections.
+ * test_connect.c: negotiating a dialect over several connections.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -9,14 +9,14 @@
 #include "unit/session/peer.h"
 #include "unit/test.h"
 
-enum { AGAIN = 3 };
+enum { MAX_CONNECTIONS = 3 };
 
-/* A server whose connections go their own ways. */
+/* A server that runs another script on each connection. */
 struct several {
-    struct peer peers[AGAIN];
+    struct peer peers[MAX_CONNECTIONS];
     void (*const *scripts)(struct peer *);
     int n;
-    unsigned silent; /* bits: these say nothing, and are not given long for it */
+    unsigned silent; /* bits: connections without a reply, with a short timeout */
     struct p9_client_options o;
 };
 
@@ -62,7 +62,7 @@ static void script_silent(struct peer *p)
         ;
 }
 
-static void script_plain_alone(struct peer *p)
+static void script_only_9p2000(struct peer *p)
 {
     struct p9_fcall f, r = {.type = P9_Rversion, .tag = P9_NOTAG, .Rversion = {4096, p9_str("9P2000")}};
 
@@ -70,19 +70,19 @@ static void script_plain_alone(struct peer *p)
         peer_put(p, &r);
 }
 
-/* A second question on a connection is not answered but with an error. */
-static void script_asks_once(struct peer *p)
+/* Answers a second Tversion with an error. */
+static void script_one_version(struct peer *p)
 {
     peer_version(p, MSIZE, "9P2000");
     script_refusal(p);
     script_refusal(p);
 }
 
-static void who_does_not_answer_is_asked_for_less(void **state)
+static void a_lower_dialect_is_tried_on_a_new_connection(void **state)
 {
-    void (*const silent[AGAIN])(struct peer *) = {script_silent, script_silent, script_plain_alone};
-    void (*const once[AGAIN])(struct peer *) = {script_asks_once, script_lower_at_once};
-    void (*const never[AGAIN])(struct peer *) = {script_silent, script_hang_up, script_silent};
+    void (*const silent[MAX_CONNECTIONS])(struct peer *) = {script_silent, script_silent, script_only_9p2000};
+    void (*const once[MAX_CONNECTIONS])(struct peer *) = {script_one_version, script_answer_u};
+    void (*const never[MAX_CONNECTIONS])(struct peer *) = {script_silent, script_hang_up, script_silent};
     struct several v;
     struct p9_why why;
 
@@ -101,7 +101,7 @@ static void who_does_not_answer_is_asked_for_less(void **state)
     assert_non_null(strstr(why.text, "does not answer"));
     assert_non_null(strstr(why.text, "9P2000.L, 9P2000.u, 9P2000)"));
     end_all(&v, NULL);
-    assert_null(connect_to(&v, never, 1, true, &why)); /* there is no other connection */
+    assert_null(connect_to(&v, never, 1, true, &why)); /* no second connection */
     assert_int_equal(v.n, 1);
     assert_non_null(strstr(why.text, "does not answer"));
     end_all(&v, NULL);
@@ -110,7 +110,7 @@ static void who_does_not_answer_is_asked_for_less(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_does_not_answer_is_asked_for_less),
+        cmocka_unit_test(a_lower_dialect_is_tried_on_a_new_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * peer.c: see peer.h.
+ * peer.c: the scripted peer, and requests to it.
  */
 #include "unit/session/peer.h"
 
@@ -62,12 +62,12 @@ void *peer_main(void *arg)
 
     p->script(p);
     shutdown(p->fd, SHUT_WR);
-    while (read(p->fd, p->buf, sizeof p->buf) > 0) /* until the session lets go */
+    while (read(p->fd, p->buf, sizeof p->buf) > 0) /* until the session closes */
         ;
     return NULL;
 }
 
-void script_lower_at_once(struct peer *p)
+void script_answer_u(struct peer *p)
 {
     peer_version(p, MSIZE, "9P2000.u");
 }

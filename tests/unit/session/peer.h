@@ -1,8 +1,7 @@
 /*
- * peer.h: a session over a socketpair, against a peer that does as the test says.
+ * peer.h: a session over a socketpair with a peer that runs a script of the test in a thread.
  *
- * The peer is a thread that runs the test's script. What it sends is made with the codec, or by hand
- * where it lies.
+ * The peer packs valid messages with the codec; invalid ones are bytes in the script.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -19,8 +18,8 @@ struct peer {
     pthread_t thread;
     void (*script)(struct peer *p);
     uint8_t buf[MSIZE];
-    sem_t go;         /* for scripts that wait for the test */
-    bool any_dialect; /* set before begin: lower ones are asked for, too */
+    sem_t go;         /* posted by the test, for scripts that wait */
+    bool any_dialect; /* set before begin: the session proposes lower ones too */
 };
 
 /* ---- the peer's side ---------------------------------------------------- */
@@ -29,12 +28,12 @@ bool peer_get(struct peer *p, struct p9_fcall *f);
 void peer_send(struct peer *p, const void *bytes, size_t n);
 void peer_put(struct peer *p, const struct p9_fcall *f);
 void peer_version(struct peer *p, uint32_t msize, const char *version);
-/* Answers a Tread with its offset, as eight bytes; anything else with its R-message. */
+/* Answers a Tread with its offset in eight bytes, any other request with its R-message. */
 void peer_answer(struct peer *p, const struct p9_fcall *f);
-/* The thread. */
+/* The thread: runs p->script, and waits for the session to close. */
 void *peer_main(void *arg);
 
-void script_lower_at_once(struct peer *p);
+void script_answer_u(struct peer *p);
 void script_refusal(struct peer *p);
 void script_hang_up(struct peer *p);
 void script_echo(struct peer *p);

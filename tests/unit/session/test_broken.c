@@ -1,14 +1,15 @@
 /*
- * test_broken.c: a peer that breaks the protocol: frames that end the connection, and insides that fail a request alone.
+ * test_broken.c: invalid frames, which end the connection, and malformed bodies, which fail one
+ * request.
  */
 #include <string.h>
 
 #include "unit/session/peer.h"
 #include "unit/test.h"
 
-/* ---- a peer that breaks the protocol ------------------------------------ */
+/* ---- invalid frames ----------------------------------------------------- */
 
-static void say(struct peer *p, size_t n, const uint8_t *bytes)
+static void send_after_version(struct peer *p, size_t n, const uint8_t *bytes)
 {
     struct p9_fcall f;
 
@@ -20,7 +21,7 @@ static void say(struct peer *p, size_t n, const uint8_t *bytes)
     static void name(struct peer *p)                                                                                   \
     {                                                                                                                  \
         static const uint8_t bytes[] = {__VA_ARGS__};                                                                  \
-        say(p, sizeof bytes, bytes);                                                                                   \
+        send_after_version(p, sizeof bytes, bytes);                                                                    \
     }
 SCRIPT(script_unknown_tag, 7, 0, 0, 0, P9_Rclunk, 77, 0)
 SCRIPT(script_huge_tag, 7, 0, 0, 0, P9_Rclunk, 0xfe, 0xff)
@@ -35,7 +36,7 @@ SCRIPT(script_end_in_header, 20, 0, 0)
 SCRIPT(script_end_in_payload, 19, 0, 0, 0, P9_Rread, 0, 0, 8, 0, 0, 0, 1, 2)
 SCRIPT(script_just_end, )
 
-static void a_broken_peer_ends_the_connection(void **state)
+static void an_invalid_frame_ends_the_connection(void **state)
 {
     static const struct {
         void (*script)(struct peer *);
@@ -65,9 +66,9 @@ static void a_broken_peer_ends_the_connection(void **state)
     }
 }
 
-/* ---- frames that are right, and insides that are not -------------------- */
+/* ---- valid frames with malformed bodies --------------------------------- */
 
-/* Answers the first request with such bytes, under its tag, and the others as they should be. */
+/* Answers the first request with bytes[n], under its tag, and the others correctly. */
 static void spoil_first(struct peer *p, size_t n, const uint8_t *bytes)
 {
     struct p9_fcall f;
@@ -104,7 +105,7 @@ static void script_much_more_than_asked(struct peer *p)
     spoil_first(p, sizeof bytes, bytes);
 }
 
-static void a_malformed_reply_fails_its_request_alone(void **state)
+static void a_malformed_body_fails_only_its_request(void **state)
 {
     void (*const scripts[])(struct peer *) = {
         script_no_count,        script_short_reply, script_count_lies,  script_count_is_less,
@@ -132,8 +133,7 @@ static void a_malformed_reply_fails_its_request_alone(void **state)
     }
 }
 
-/* What is asked for so is of use as far as it goes. */
-static void a_payload_may_be_cut(void **state)
+static void a_payload_is_cut_if_the_request_allows(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_more_than_asked, 0);
@@ -152,7 +152,7 @@ static void a_payload_may_be_cut(void **state)
 
 SPOILED(script_eintr, 11, 0, 0, 0, P9_Rlerror, 0, 0, EINTR, 0, 0, 0)
 
-static void nobody_was_interrupted_but_by_us(void **state)
+static void eintr_without_an_interrupt_is_eio(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_eintr, 0);
@@ -166,10 +166,10 @@ static void nobody_was_interrupted_but_by_us(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_broken_peer_ends_the_connection),
-        cmocka_unit_test(a_malformed_reply_fails_its_request_alone),
-        cmocka_unit_test(a_payload_may_be_cut),
-        cmocka_unit_test(nobody_was_interrupted_but_by_us),
+        cmocka_unit_test(an_invalid_frame_ends_the_connection),
+        cmocka_unit_test(a_malformed_body_fails_only_its_request),
+        cmocka_unit_test(a_payload_is_cut_if_the_request_allows),
+        cmocka_unit_test(eintr_without_an_interrupt_is_eio),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

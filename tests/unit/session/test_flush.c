@@ -1,5 +1,5 @@
 /*
- * test_flush.c: requests that are interrupted.
+ * test_flush.c: interrupting requests.
  */
 #include "unit/session/peer.h"
 #include "unit/test.h"
@@ -14,7 +14,7 @@ static void script_flush(struct peer *p)
     sem_post(&p->go);
     if (!peer_get(p, &flush) || flush.type != P9_Tflush || flush.Tflush.oldtag != read.tag || flush.tag == read.tag)
         return;
-    /* Other work goes on, and does not get the tag before Rflush. */
+    /* Other requests continue, and do not get the tag before Rflush. */
     if (!peer_get(p, &f) || f.tag == read.tag)
         return;
     peer_answer(p, &f);
@@ -44,7 +44,7 @@ static void an_interrupted_request_ends_with_rflush(void **state)
     p9_batch_wait(s, &b);
     assert_int_equal(r.req.rc, -EINTR);
     assert_null(scope.reqs);
-    /* What the scope submits from now on is not even sent. */
+    /* Further requests of the scope are not sent. */
     struct p9_req late = {.scope = &scope};
     assert_int_equal(p9_call(s, &late, &tx), -EINTR);
     for (int i = 0; i < 10; i++)
@@ -52,7 +52,7 @@ static void an_interrupted_request_ends_with_rflush(void **state)
     end(&p, s);
 }
 
-static void script_flush_late(struct peer *p)
+static void script_late_flush(struct peer *p)
 {
     struct p9_fcall read, flush, f;
 
@@ -75,7 +75,7 @@ static void script_flush_late(struct peer *p)
 static void a_reply_before_rflush_counts(void **state)
 {
     struct peer p = {0};
-    struct p9_session *s = begin_well(&p, script_flush_late, 0);
+    struct p9_session *s = begin_well(&p, script_late_flush, 0);
     struct p9_scope scope = {0};
     struct p9_batch b;
     struct reader r;
@@ -92,7 +92,7 @@ static void a_reply_before_rflush_counts(void **state)
     p9_batch_wait(s, &b);
     assert_int_equal(r.req.rc, 0);
     assert_int_equal(r.got, 4711);
-    assert_int_equal(clunk(s), 0); /* with another tag: Rflush has not come */
+    assert_int_equal(clunk(s), 0); /* with another tag: Rflush is outstanding */
     assert_int_equal(clunk(s), 0);
     end(&p, s);
 }
@@ -114,7 +114,7 @@ static void script_flushed_by_an_error(struct peer *p)
         peer_answer(p, &f);
 }
 
-static void a_server_may_say_that_we_interrupted(void **state)
+static void eintr_from_the_server_after_an_interrupt(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_flushed_by_an_error, 0);
@@ -140,7 +140,7 @@ static void a_server_may_say_that_we_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_server_may_say_that_we_interrupted),
+        cmocka_unit_test(eintr_from_the_server_after_an_interrupt),
         cmocka_unit_test(an_interrupted_request_ends_with_rflush),
         cmocka_unit_test(a_reply_before_rflush_counts),
     };

@@ -1,5 +1,5 @@
 /*
- * test_session.c: many requests at once, what is seen of the server by them, errors, and bounds.
+ * test_session.c: many requests in flight, the detected order and latency, errors, bounds.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,11 +9,11 @@
 #include "unit/session/peer.h"
 #include "unit/test.h"
 
-/* ---- many at once ------------------------------------------------------- */
+/* ---- many requests in flight -------------------------------------------- */
 
 enum { MANY = 500, SLOW_US = 20000 };
 
-static void script_backwards(struct peer *p)
+static void script_reverse(struct peer *p)
 {
     struct p9_fcall f[MANY];
 
@@ -25,10 +25,10 @@ static void script_backwards(struct peer *p)
         peer_answer(p, &f[i]);
 }
 
-static void five_hundred_answered_backwards(void **state)
+static void replies_in_reverse_order(void **state)
 {
     struct peer p = {0};
-    struct p9_session *s = begin_well(&p, script_backwards, 0);
+    struct p9_session *s = begin_well(&p, script_reverse, 0);
     struct reader *r = calloc(MANY, sizeof *r);
     struct p9_batch b;
 
@@ -45,7 +45,7 @@ static void five_hundred_answered_backwards(void **state)
     end(&p, s);
 }
 
-static void script_forwards(struct peer *p)
+static void script_in_order(struct peer *p)
 {
     struct p9_fcall f[MANY];
 
@@ -54,20 +54,20 @@ static void script_forwards(struct peer *p)
         for (int i = 0; i < MANY; i++)
             if (!peer_get(p, &f[i]))
                 return;
-        for (int i = 0; i < MANY; i++) /* the second time two change places */
+        for (int i = 0; i < MANY; i++) /* in the second round two change places */
             peer_answer(p, &f[round == 1 && (i == 7 || i == 8) ? 15 - i : i]);
     }
 }
 
-static void it_is_known_whether_answers_come_in_order(void **state)
+static void reply_order_is_detected(void **state)
 {
     struct peer p = {0};
-    struct p9_session *s = begin_well(&p, script_forwards, 0);
+    struct p9_session *s = begin_well(&p, script_in_order, 0);
     struct reader *r = calloc(MANY, sizeof *r);
     struct p9_batch b;
 
     (void)state;
-    assert_false(p9_session_in_order(s)); /* not seen yet */
+    assert_false(p9_session_in_order(s)); /* too few replies */
     for (int round = 0; round < 2; round++) {
         p9_batch_init(&b, MANY);
         for (uint64_t i = 0; i < MANY; i++)
@@ -79,10 +79,10 @@ static void it_is_known_whether_answers_come_in_order(void **state)
     end(&p, s);
 }
 
-static void tags_run_out_and_it_goes_on(void **state)
+static void requests_wait_for_tags(void **state)
 {
     struct peer p = {0};
-    struct p9_session *s = begin_well(&p, script_echo, 8); /* 4 of them are kept for flushes */
+    struct p9_session *s = begin_well(&p, script_echo, 8); /* 4 of them are reserved for Tflush */
     struct reader *r = calloc(MANY, sizeof *r);
     struct p9_batch b;
 
@@ -97,7 +97,7 @@ static void tags_run_out_and_it_goes_on(void **state)
     end(&p, s);
 }
 
-static void script_far(struct peer *p)
+static void script_distant(struct peer *p)
 {
     struct p9_fcall f;
 
@@ -108,10 +108,10 @@ static void script_far(struct peer *p)
     }
 }
 
-static void it_is_known_how_far_the_server_is(void **state)
+static void latency_of_a_single_request_is_measured(void **state)
 {
     struct peer p = {0};
-    struct p9_session *s = begin_well(&p, script_far, 0);
+    struct p9_session *s = begin_well(&p, script_distant, 0);
     struct reader r[4];
     struct p9_batch b;
 
@@ -120,7 +120,7 @@ static void it_is_known_how_far_the_server_is(void **state)
     assert_int_equal(clunk(s), 0);
     assert_int_equal(p9_session_latency(s), SLOW_US + 1);
     p9_batch_init(&b, 4);
-    for (uint64_t i = 0; i < 4; i++) /* the last has to wait for the others: it says nothing */
+    for (uint64_t i = 0; i < 4; i++) /* several in flight are not timed */
         start_read(s, &r[i], i, &b);
     p9_batch_wait(s, &b);
     assert_int_equal(p9_session_latency(s), SLOW_US + 1);
@@ -147,7 +147,7 @@ static void *caller_main(void *arg)
     return NULL;
 }
 
-static void eight_threads_call(void **state)
+static void eight_threads_submit(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_echo, 0);
@@ -165,7 +165,7 @@ static void eight_threads_call(void **state)
     end(&p, s);
 }
 
-/* The peer reads nothing until the pipe is full of what was submitted. */
+/* The peer does not read until the test has filled the connection. */
 static void script_slow(struct peer *p)
 {
     struct p9_fcall f, r = {.type = P9_Rwrite};
@@ -182,7 +182,7 @@ static void script_slow(struct peer *p)
     }
 }
 
-static void a_full_connection_blocks_nobody(void **state)
+static void a_full_connection_blocks_no_thread(void **state)
 {
     enum { WRITES = 200, BYTES = 8000 };
     struct peer p = {0};
@@ -198,7 +198,7 @@ static void a_full_connection_blocks_nobody(void **state)
         struct p9_fcall tx = {.type = P9_Twrite,
                               .Twrite = {.fid = 1, .offset = (uint64_t)i, .count = {BYTES, data + i * BYTES}}};
         reqs[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &b};
-        p9_submit(s, &reqs[i], &tx); /* 1.6 MB: more than a socket holds */
+        p9_submit(s, &reqs[i], &tx); /* 1.6 MB: more than a socket buffers */
     }
     sem_post(&p.go);
     p9_batch_wait(s, &b);
@@ -228,7 +228,7 @@ static void script_error(struct peer *p)
         peer_answer(p, &f);
 }
 
-static void errors_are_the_servers(void **state)
+static void errors_of_the_server_are_returned(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_error, 0);
@@ -287,13 +287,13 @@ static void strings_outlive_the_reply_in_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(five_hundred_answered_backwards),
-        cmocka_unit_test(tags_run_out_and_it_goes_on),
-        cmocka_unit_test(it_is_known_how_far_the_server_is),
-        cmocka_unit_test(it_is_known_whether_answers_come_in_order),
-        cmocka_unit_test(eight_threads_call),
-        cmocka_unit_test(a_full_connection_blocks_nobody),
-        cmocka_unit_test(errors_are_the_servers),
+        cmocka_unit_test(replies_in_reverse_order),
+        cmocka_unit_test(requests_wait_for_tags),
+        cmocka_unit_test(latency_of_a_single_request_is_measured),
+        cmocka_unit_test(reply_order_is_detected),
+        cmocka_unit_test(eight_threads_submit),
+        cmocka_unit_test(a_full_connection_blocks_no_thread),
+        cmocka_unit_test(errors_of_the_server_are_returned),
         cmocka_unit_test(a_request_over_msize_is_not_sent),
         cmocka_unit_test(strings_outlive_the_reply_in_body),
     };

@@ -1,5 +1,5 @@
 /*
- * test_transport.c: acknowledgements. setsockopt is the test's own.
+ * test_transport.c: TCP acknowledgements, counted by a wrapper of setsockopt.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -23,7 +23,7 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
     return __real_setsockopt(fd, level, name, value, len);
 }
 
-/* Two connected sockets of TCP. */
+/* Two connected TCP sockets. */
 static void tcp_pair(int sv[2])
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -49,8 +49,9 @@ static void *read_one(void *arg)
     return NULL;
 }
 
-/* A server with Nagle's algorithm waits for ours before it sends on: none may be held back while we wait for it. */
-static void what_came_is_acknowledged_before_more_is_waited_for(void **state)
+/* A server with Nagle's algorithm waits for an acknowledgement before it sends more, so none may be
+ * delayed while a read waits. */
+static void bytes_are_acknowledged_before_a_wait(void **state)
 {
     const struct timespec instant = {.tv_nsec = 1000000};
     struct p9_why why;
@@ -63,10 +64,10 @@ static void what_came_is_acknowledged_before_more_is_waited_for(void **state)
     assert_non_null(t);
     const struct iovec iov = {&c, 1};
     assert_int_equal(write(sv[1], "ab", 2), 2);
-    assert_int_equal(transport_read(t, &iov, 1, true), 1); /* it may be there already, or not yet */
+    assert_int_equal(transport_read(t, &iov, 1, true), 1); /* waits or not */
     atomic_store(&quickacks, 0);
     assert_int_equal(transport_read(t, &iov, 1, true), 1);
-    assert_int_equal(atomic_load(&quickacks), 0); /* it was there: no call more than needed */
+    assert_int_equal(atomic_load(&quickacks), 0); /* did not wait: no extra call */
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, read_one, t), 0);
     while (atomic_load(&quickacks) == 0)
@@ -75,7 +76,7 @@ static void what_came_is_acknowledged_before_more_is_waited_for(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(atomic_load(&quickacks), 1);
     assert_int_equal(write(sv[1], "d", 1), 1);
-    assert_int_equal(transport_read(t, &iov, 1, false), 1); /* nothing follows: the next request acknowledges it */
+    assert_int_equal(transport_read(t, &iov, 1, false), 1); /* the next request acknowledges it */
     assert_int_equal(atomic_load(&quickacks), 1);
     transport_close(t);
     close(sv[1]);
@@ -84,7 +85,7 @@ static void what_came_is_acknowledged_before_more_is_waited_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_came_is_acknowledged_before_more_is_waited_for),
+        cmocka_unit_test(bytes_are_acknowledged_before_a_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

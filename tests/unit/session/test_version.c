@@ -1,5 +1,5 @@
 /*
- * test_version.c: agreeing on a dialect and msize.
+ * test_version.c: negotiating dialect and msize.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@ static void script_smaller_msize(struct peer *p)
     peer_version(p, 4096, "9P2000.L");
 }
 
-static void servers_msize_rules(void **state)
+static void a_lower_msize_is_accepted(void **state)
 {
     struct peer p = {0};
     struct p9_session *s = begin_well(&p, script_smaller_msize, 0);
@@ -38,7 +38,7 @@ static void script_unknown(struct peer *p)
     peer_version(p, MSIZE, "unknown");
 }
 
-static void script_longer(struct peer *p)
+static void script_longer_version(struct peer *p)
 {
     peer_version(p, MSIZE, "9P2000.L.Other");
 }
@@ -52,7 +52,7 @@ static void script_http(struct peer *p)
         peer_send(p, text, sizeof text - 1);
 }
 
-static void bad_answers_to_version(void **state)
+static void invalid_replies_to_version(void **state)
 {
     static const struct {
         void (*script)(struct peer *);
@@ -62,7 +62,7 @@ static void bad_answers_to_version(void **state)
         {script_larger_msize, -EPROTO, "msize"},
         {script_tiny_msize, -EPROTO, "msize"},
         {script_unknown, -EPROTONOSUPPORT, "'unknown'"},
-        {script_longer, -EPROTONOSUPPORT, "'9P2000.L.Other'"},
+        {script_longer_version, -EPROTONOSUPPORT, "'9P2000.L.Other'"},
         {script_refusal, -EPROTONOSUPPORT, "refuses 9P2000.L"},
         {script_http, -EPROTO, "does not speak 9P"},
         {script_hang_up, -ECONNRESET, "closed the connection"},
@@ -80,8 +80,8 @@ static void bad_answers_to_version(void **state)
     }
 }
 
-/* Each dialect is asked for in turn, whatever a server's way of not knowing one. */
-static void script_down(struct peer *p)
+/* Refuses dialects in different ways. */
+static void script_refuse_two(struct peer *p)
 {
     static const char *const asked[] = {"9P2000.L", "9P2000.u", "9P2000"};
     struct p9_fcall f, unknown = {.type = P9_Rversion, .tag = P9_NOTAG, .Rversion.version = p9_str("unknown")},
@@ -101,62 +101,62 @@ static void script_down(struct peer *p)
     peer_put(p, &r);
 }
 
-/* go9p: 9P2000 is what it says to what it does not know. */
-static void script_plain_to_l(struct peer *p)
+/* go9p: answers 9P2000 to an unknown version. */
+static void script_9p2000_then_u(struct peer *p)
 {
     peer_version(p, MSIZE, "9P2000");
     peer_version(p, 4096, "9P2000.u");
 }
 
-static void script_plain_to_all(struct peer *p)
+static void script_always_9p2000(struct peer *p)
 {
     for (int i = 0; i < 2; i++)
         peer_version(p, 4096, "9P2000");
 }
 
-static void script_plain_and_no_other(struct peer *p)
+static void script_9p2000_then_unknown(struct peer *p)
 {
     peer_version(p, MSIZE, "9P2000");
     peer_version(p, MSIZE, "unknown");
     peer_version(p, 4096, "9P2000");
 }
 
-static void script_knows_nothing(struct peer *p)
+static void script_always_unknown(struct peer *p)
 {
     for (int i = 0; i < 3; i++)
         peer_version(p, 0, "unknown");
 }
 
-static void lower_dialects_are_asked_for(void **state)
+static void lower_dialects_are_proposed(void **state)
 {
     struct peer p = {.any_dialect = true};
     struct p9_why why;
     int err;
 
     (void)state;
-    struct p9_session *s = begin_well(&p, script_down, 0);
+    struct p9_session *s = begin_well(&p, script_refuse_two, 0);
     assert_int_equal(p9_session_dialect(s), P9_2000);
     assert_int_equal(p9_session_msize(s), 8192);
     end(&p, s);
-    s = begin_well(&p, script_lower_at_once, 0);
+    s = begin_well(&p, script_answer_u, 0);
     assert_int_equal(p9_session_dialect(s), P9_2000U);
     end(&p, s);
-    s = begin_well(&p, script_plain_to_l, 0);
+    s = begin_well(&p, script_9p2000_then_u, 0);
     assert_int_equal(p9_session_dialect(s), P9_2000U);
     assert_int_equal(p9_session_msize(s), 4096);
     end(&p, s);
     for (int i = 0; i < 2; i++) {
-        s = begin_well(&p, i == 0 ? script_plain_to_all : script_plain_and_no_other, 0);
+        s = begin_well(&p, i == 0 ? script_always_9p2000 : script_9p2000_then_unknown, 0);
         assert_int_equal(p9_session_dialect(s), P9_2000);
         assert_int_equal(p9_session_msize(s), 4096);
         end(&p, s);
     }
-    assert_null(begin(&p, script_knows_nothing, 0, &err, &why));
+    assert_null(begin(&p, script_always_unknown, 0, &err, &why));
     assert_int_equal(err, -EPROTONOSUPPORT);
     assert_non_null(strstr(why.text, "9P2000.L"));
     end(&p, NULL);
     p.any_dialect = false;
-    assert_null(begin(&p, script_lower_at_once, 0, &err, &why));
+    assert_null(begin(&p, script_answer_u, 0, &err, &why));
     assert_non_null(strstr(why.text, "'9P2000.u'"));
     end(&p, NULL);
 }
@@ -164,9 +164,9 @@ static void lower_dialects_are_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(servers_msize_rules),
-        cmocka_unit_test(bad_answers_to_version),
-        cmocka_unit_test(lower_dialects_are_asked_for),
+        cmocka_unit_test(a_lower_msize_is_accepted),
+        cmocka_unit_test(invalid_replies_to_version),
+        cmocka_unit_test(lower_dialects_are_proposed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

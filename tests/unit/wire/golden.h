@@ -1,6 +1,6 @@
 /*
- * golden.h: one message of each type in each dialect that has it, with its bytes as the
- * protocol's pages have them, and its text. Each field holds another value, none symmetric.
+ * golden.h: one message of each type in each dialect that has it, with its bytes as in the pages of
+ * the protocol, and its text. All fields differ, and none is symmetric.
  */
 /* clang-format off */
 #define S(text) {text, sizeof text - 1}

@@ -1,5 +1,5 @@
 /*
- * golden_linux.h: the part of golden.h that 9P2000.L alone has.
+ * golden_linux.h: the messages of golden.h that only 9P2000.L has.
  */
 /* clang-format off */
     {P9_2000L,
