@@ -68,7 +68,7 @@ struct p9_session_options {
     bool only;               /* accept no lower dialect */
     bool last;               /* there is no other connection: send nothing that may end this one */
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
-    int setup_timeout_ms;    /* see p9_session_timeout */
+    int setup_timeout_ms;    /* p9_session_timeout, from the start */
     bool trace;              /* print every message to stderr */
 };
 
@@ -82,7 +82,8 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
  * has an effect. Any thread. */
 void p9_session_fail(struct p9_session *s, int err, const char *reason);
 
-/* Ends the connection, joins the threads and frees. Requests in flight complete with -ECANCELED. */
+/* Ends the connection, joins the threads and frees. Requests in flight complete with -ECANCELED;
+ * only those whose done() allows for it may be left. */
 void p9_session_stop(struct p9_session *s);
 
 /* Sets how long calls wait for a reply, milliseconds; 0: without limit. */
@@ -119,7 +120,7 @@ void p9_push(struct p9_session *s);
  * Any thread. flush(5). */
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope);
 
-/* A countdown of completions, for one thread that waits for several. Owned by the waiter. */
+/* A countdown of completions, for one thread that waits for several. Owned by that thread. */
 struct p9_batch {
     atomic_int left;
     sem_t done;

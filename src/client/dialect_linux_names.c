@@ -90,7 +90,7 @@ int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool
         if (!p9_learn_unsupported(c, P9_NO_UNLINKAT, rc))
             return rc;
     }
-    return p9_remove_by_fid(sc, dir, name, is_dir); /* diod 1.0.24 */
+    return p9_remove_by_fid(sc, dir, name, is_dir); /* for diod 1.0.24 */
 }
 
 static int rename_by_fid(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,

@@ -14,7 +14,7 @@ struct fids {
     unsigned bound;       /* numbers below this may be used */
     unsigned live;        /* numbers in use */
     unsigned clunking;    /* of those, waiting for Rclunk */
-    unsigned abandoned;   /* of those, waited for in vain: not waited for again */
+    unsigned abandoned;   /* of those, given up: no caller waits for them again */
     unsigned wait_ms;     /* the longest wait for an Rclunk */
     unsigned held;        /* fids with p9_fid.held */
     unsigned lowest;      /* no word below this has a free number */

@@ -75,7 +75,8 @@ void session_free_tag(struct p9_session *s, uint16_t tag);
 /* Updates p9_session_in_order after a reply to req. */
 void session_note_order(struct p9_session *s, const struct p9_req *req);
 void session_enqueue(struct p9_session *s, struct p9_req *req);
-/* Queues waiting requests, in their order, while tags are free. */
+/* Queues waiting requests, in their order, while tags are free. Interrupted ones go to
+ * `cancelled`. */
 void session_wake_waiting(struct p9_session *s);
 
 /* ---- writer.c ---- */
