@@ -1,11 +1,10 @@
 /*
  * codec.h: Fcall <-> bytes, stat and dirent <-> bytes, and their text form.
  *
- * The jobs of Plan 9's Fcall(2) for all three dialects, driven by the rows of
- * p9_messages.h. Nothing here allocates, blocks (but p9_read9pmsg) or keeps
- * state. All sizes and counts are in bytes. Strings, stats and data in an
- * unpacked structure point into the message: they live as long as it does, and strings
- * are counted, not terminated.
+ * The functions of Plan 9's Fcall(2) for all three dialects, driven by the rows of messages.h. None
+ * allocates, keeps state, or blocks (except p9_read9pmsg). All sizes and counts are in bytes.
+ * Strings, stats and data in an unpacked structure point into the message and are valid as long as
+ * it is; strings are counted, not terminated.
  */
 #ifndef CODEC_H
 #define CODEC_H
@@ -62,7 +61,7 @@ struct p9_blob {
 enum p9_type { P9_MESSAGES(P9_ENUM_ROW, P9_ENUM_ROW) };
 #undef P9_ENUM_ROW
 
-/* One message of any dialect; `type` says which member of the union holds. */
+/* One message of any dialect; `type` selects the member of the union. */
 #define P9_FIELD_DECL(message, kind, field, ...) P9_CTYPE_##kind field;
 #define P9_STRUCT_ROW(name, number, dialects)                                                                          \
     struct {                                                                                                           \
@@ -80,41 +79,41 @@ struct p9_fcall {
 #undef P9_STRUCT_ROW
 #undef P9_NO_ROW
 
-/* A C string as a counted one. Longer than 65535 bytes: cut there. */
+/* A counted string for a C string, cut after 65535 bytes. Points to s. */
 struct p9_str p9_str(const char *s);
 bool p9_str_eq(struct p9_str a, const char *b);
 
-/* "9P2000.L" and so on; NULL for a value that is no dialect. */
+/* "9P2000.L" and so on; NULL for any other value. */
 const char *p9_dialect_name(enum p9_dialect d);
 
-/* The name of a message type ("Twalk"), or NULL if there is none in any dialect. */
+/* The name of a message type ("Twalk"), or NULL if no dialect has it. */
 const char *p9_type_name(unsigned type);
 
 /* Whether a message of this type ends in count[4] and that many bytes (Rread, Rreaddir, Twrite). */
 bool p9_has_payload(unsigned type);
 
-/* The size of the packed message; 0 if it cannot be packed (not of this dialect, too
- * many names, over 2^32). */
+/* The size of the packed message; 0 if it cannot be packed: a type of another dialect, too many
+ * names, a NUL in a string, 4 GiB or more. */
 size_t p9_sizeS2M(const struct p9_fcall *f, enum p9_dialect d);
 
-/* Packs f into buf[n]. Returns the bytes written, or 0 as p9_sizeS2M does or when n is too small. */
+/* Packs f into buf[n]. Returns its size, or 0 if it cannot be packed or n is too small. */
 size_t p9_convS2M(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, size_t n);
 
-/* The same without the bytes of the payload, which the caller sends behind what is
- * written here; the size[4] in the message counts them. */
+/* The same without the bytes of the payload, which the caller sends afterwards; size[4] in the
+ * message includes them. */
 size_t p9_headS2M(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, size_t n);
 
-/* Unpacks one message from buf[n]. Returns its size, or 0 if the bytes are not exactly
- * one well-formed message of this dialect: truncated, lying lengths, bytes left
- * over, a string with a NUL, more than 16 names. In 9P2000.L an error of type 107
- * whose body is a bare number is taken as Rlerror. */
+/* Unpacks one message from buf[n]. Returns its size, or 0 if buf does not begin with a well-formed
+ * message of this dialect: it is truncated, its lengths disagree, bytes are left over inside it, a
+ * string has a NUL, there are more than 16 names. In 9P2000.L an error of type 107 whose body is
+ * one number becomes an Rlerror. */
 size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f);
 
-/* Little-endian integers, for what peeks at a header. */
+/* Little-endian integers, to read fields of a header. */
 uint16_t p9_get16(const uint8_t *p);
 uint32_t p9_get32(const uint8_t *p);
 
-/* A stat of 9P2000, or of 9P2000.u with the four last fields. stat(5). */
+/* A stat. The last four fields are of 9P2000.u. stat(5). */
 struct p9_stat {
     uint16_t type;
     uint32_t dev;
@@ -127,11 +126,12 @@ struct p9_stat {
     uint32_t n_uid, n_gid, n_muid;
 };
 
-/* A stat's size with its size[2]; 0 if it does not fit one. */
+/* The packed size, with its size[2]; 0 if it exceeds what that can hold. */
 size_t p9_sizeD2M(const struct p9_stat *st, enum p9_dialect d);
-/* Packs; bytes written, or 0 if it does not fit buf[n]. */
+/* Packs st into buf[n]. Returns its size, or 0 if it does not fit. */
 size_t p9_convD2M(const struct p9_stat *st, enum p9_dialect d, uint8_t *buf, size_t n);
-/* Unpacks the stat at the start of buf[n]; bytes taken (its size[2] + 2), or 0 if malformed. */
+/* Unpacks the stat at the start of buf[n]. Returns its size (size[2] + 2), or 0 if it is
+ * malformed. */
 size_t p9_convM2D(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_stat *st);
 /* 0 if buf[n] holds exactly one well-formed stat, else -1. */
 int p9_statcheck(const uint8_t *buf, size_t n, enum p9_dialect d);
@@ -139,57 +139,26 @@ int p9_statcheck(const uint8_t *buf, size_t n, enum p9_dialect d);
 /* One entry of an Rreaddir (.L). */
 struct p9_dirent {
     struct p9_qid qid;
-    uint64_t offset; /* the cookie that a Treaddir after this entry starts from */
+    uint64_t offset; /* the cookie with which a Treaddir continues after this entry */
     uint8_t type;    /* DT_*, possibly DT_UNKNOWN */
     struct p9_str name;
 };
 
+/* Packs de into buf[n]. Returns its size, or 0 if it does not fit. */
 size_t p9_dirent_pack(const struct p9_dirent *de, uint8_t *buf, size_t n);
-/* Bytes taken, or 0 if the entry is malformed or incomplete. */
+/* Unpacks the entry at the start of buf[n]. Returns its size, or 0 if it is malformed or
+ * incomplete. */
 size_t p9_dirent_unpack(const uint8_t *buf, size_t n, struct p9_dirent *de);
 
-/* Reads one message from a blocking descriptor into buf[n]. Returns its size, 0 at end of
- * file before the first byte, -EPROTO if its size is below 7 or above n, -EIO if
- * the end comes inside it, -errno otherwise. read9pmsg(2). */
+/* Reads one message from a blocking descriptor into buf[n]. Returns its size; 0 at the end of file
+ * before the first byte; -EPROTO if its size is below 7 or above n; -EIO at the end of file inside
+ * it; or -errno. read9pmsg(2). */
 ssize_t p9_read9pmsg(int fd, uint8_t *buf, size_t n);
 
-/* Text, in the notation of Plan 9's fcallfmt, dirfmt and dirmodefmt: always terminated, cut
- * to fit buf[n]. Returns the length written. */
+/* Text in the notation of Plan 9's fcallfmt, dirfmt and dirmodefmt, cut to fit buf[n] and always
+ * terminated. Returns its length. fcall(2). */
 size_t p9_fcallfmt(char *buf, size_t n, const struct p9_fcall *f, enum p9_dialect d);
 size_t p9_dirfmt(char *buf, size_t n, const struct p9_stat *st, enum p9_dialect d);
 size_t p9_dirmodefmt(char *buf, size_t n, uint32_t mode);
-
-/* What the table says of a type, for those that walk over it (codec.c, codec_text.c). */
-enum p9_kind {
-    P9_KIND_u8,
-    P9_KIND_u16,
-    P9_KIND_u32,
-    P9_KIND_u64,
-    P9_KIND_fid,
-    P9_KIND_perm,
-    P9_KIND_str,
-    P9_KIND_qid,
-    P9_KIND_names,
-    P9_KIND_qids,
-    P9_KIND_stat,
-    P9_KIND_data,
-};
-
-struct p9_field {
-    const char *name;
-    uint16_t offset; /* in struct p9_fcall */
-    uint8_t kind;    /* enum p9_kind */
-    uint8_t dialects;
-};
-
-struct p9_message {
-    const char *name; /* NULL: no such type */
-    const struct p9_field *fields;
-    uint8_t nfields;
-    uint8_t dialects;
-};
-
-/* The row of a type; its name is NULL where no dialect has it. */
-const struct p9_message *p9_message(unsigned type);
 
 #endif

@@ -1,12 +1,11 @@
 /*
  * messages.h: every message, described once.
  *
- * P9_MESSAGES(M, E) lists the messages: M(name, number, dialects) for one with
- * a body, E(name, number, dialects) for one without. P9_FIELDS_name(F, D, M) lists
- * the body of message M in wire order: F(M, kind, field), or D(M, kind, field, dialects)
- * for a field that only some dialects have. From these rows come
- * the structs (codec.h) and the packing, unpacking, sizing and printing
- * (codec.c, codec_text.c).
+ * P9_MESSAGES(M, E) lists the messages: M(name, number, dialects) with a body, E(name, number,
+ * dialects) without. P9_FIELDS_name(F, D, M) lists the body of message M in wire order: F(M, kind,
+ * field), or D(M, kind, field, dialects) for a field of some dialects only. These rows generate the
+ * structs (codec.h) and drive packing, unpacking, sizing and printing (wire/codec.c,
+ * wire/codec_text.c).
  *
  * Kinds: u8 u16 u32 u64, fid (u32 that may be NOFID), perm (u32 of DM bits),
  * str (length[2] bytes), qid, names (nwname[2] of str), qids (nwqid[2] of qid),

@@ -1,15 +1,13 @@
 /*
- * proto.h: the numbers of 9P2000, 9P2000.u and 9P2000.L.
- *
- * Only values that appear on the wire; what each message holds is in
- * p9_messages.h.
+ * proto.h: the numbers of 9P2000, 9P2000.u and 9P2000.L as they appear on the wire. The bodies of
+ * messages are in messages.h.
  */
 #ifndef P9_PROTO_H
 #define P9_PROTO_H
 
 #include <stdint.h>
 
-/* The dialects, as bits, so that a field or a message can name several. */
+/* The dialects: bits, so that a field or a message can have several. */
 enum p9_dialect {
     P9_2000 = 1,  /* "9P2000" */
     P9_2000U = 2, /* "9P2000.u" */
@@ -24,9 +22,9 @@ enum p9_dialect {
 #define P9_NONUNAME 0xffffffffu
 
 #define P9_HDRSZ 7        /* size[4] type[1] tag[2] */
-#define P9_IOHDRSZ 24     /* room kept for the header of a Twrite or Rread */
-#define P9_RREAD_HDRSZ 11 /* P9_HDRSZ and count[4]: what comes before a payload */
-#define P9_MIN_MSIZE 4096 /* the smallest msize this client works with */
+#define P9_IOHDRSZ 24     /* room for the header of a Twrite or Rread */
+#define P9_RREAD_HDRSZ 11 /* P9_HDRSZ and count[4] */
+#define P9_MIN_MSIZE 4096 /* the smallest msize that this client accepts */
 #define P9_MAX_MSIZE (64u << 20)
 #define P9_MAXWELEM 16 /* names in one Twalk */
 #define P9_MAXNAME 255 /* bytes in a name */
@@ -70,7 +68,7 @@ enum {
 #define P9_DMSETGID 0x00040000u
 #define P9_DMSETVTX 0x00010000u
 
-/* Tlopen, Tlcreate flags (.L): Linux's generic numbers, whatever the host's are */
+/* Tlopen, Tlcreate flags (.L): Linux's generic numbers on every host */
 enum {
     P9_L_RDONLY = 0,
     P9_L_WRONLY = 01,

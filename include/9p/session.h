@@ -1,13 +1,12 @@
 /*
- * session.h: requests and replies over one connection, many at a time.
+ * session.h: requests and replies over one connection, many in flight.
  *
- * The primitive is submit and complete: p9_submit sends a T-message, and the reader
- * thread calls the request's done() when its R-message, an error, or the end of
- * the connection comes. p9_call is the blocking skin over it. Tags are the session's own
- * affair: nobody above sees one.
+ * p9_submit sends a T-message; the reader thread calls the request's done() when its R-message, an
+ * error, or the end of the connection arrives. p9_call submits and waits. Tags are private to the
+ * session.
  *
- * Threads: any may submit; the reader runs done(), without locks held; done() must
- * not block and may submit.
+ * Threads: any thread may submit. done() runs in the reader thread without locks held (or in the
+ * submitting thread if the request fails at once); it must not block, and may submit.
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -21,39 +20,39 @@
 struct p9_session;
 struct p9_req;
 
-/* The requests of one operation of a user's, so that they can be interrupted together. Owned
- * by the operation; guarded by the session's lock. Zeroed is ready. */
+/* The requests of one user operation, interrupted together. Owned by the operation; guarded by the
+ * session's lock. Initialized by zeroes. */
 struct p9_scope {
     struct p9_req *reqs;
-    atomic_bool interrupted; /* may be read without the lock */
+    atomic_bool interrupted; /* readable without the lock */
 };
 
-/* A request, owned by who made it and lent to the session from p9_submit until done(). */
+/* A request. Owned by the caller, lent to the session from p9_submit to done(). */
 struct p9_req {
-    /* Set before p9_submit; the rest of the structure zero. */
+    /* Set by the caller; the rest is zero. */
     void (*done)(struct p9_req *req);
-    void *arg;              /* done()'s own */
-    struct p9_scope *scope; /* may be NULL: cannot be interrupted */
-    void *into;             /* where the payload of an Rread or Rreaddir is received, ... */
-    uint32_t into_size;     /* ... and how many bytes were asked for */
-    uint8_t *body;          /* where the rest of the reply is copied, so that its strings outlive done(); */
-    size_t body_size;       /* NULL: they point into the reader's buffer, and are gone after done() */
-    bool part_ok;           /* a payload of more than was asked for is cut, and not an error */
+    void *arg;              /* for done() */
+    struct p9_scope *scope; /* NULL: cannot be interrupted */
+    void *into;             /* receives the payload of an Rread or Rreaddir */
+    uint32_t into_size;     /* the count asked for, bytes */
+    uint8_t *body;          /* receives any other reply: its strings then outlive done(). NULL: */
+    size_t body_size;       /* they point into the reader's buffer, valid until done() returns */
+    bool part_ok;           /* a payload longer than into_size is cut instead of an error */
 
-    /* Set when done() is called. */
-    int rc;             /* 0, or -errno: the server's, -EINTR after an interrupt, -EMSGSIZE if the
-                           request or its reply is larger than its bounds, -EPROTO if the reply makes no sense, or
-                           why the connection ended */
-    bool vague;         /* rc is -EIO for want of anything better: the server's words are not known */
-    bool cut;           /* the payload was: what is there may end within something */
+    /* Results, set before done(). */
+    int rc;             /* 0, or -errno: the server's; -EINTR after an interrupt; -EMSGSIZE if the
+                           request exceeds msize, or the reply body_size; -EPROTO if the reply is
+                           malformed; or the reason of the connection's end */
+    bool vague;         /* rc is -EIO because the server's error text is unknown */
+    bool cut;           /* the payload was cut and may end inside an entry */
     struct p9_fcall rx; /* the reply, when rc is 0 */
 
-    /* The session's. */
+    /* Private. */
     enum { P9_REQ_IDLE, P9_REQ_WAITING, P9_REQ_QUEUED, P9_REQ_SENT } state;
     uint8_t type;
-    bool flushing; /* a Tflush for it is under way */
+    bool flushing; /* a Tflush for it is in flight, or it is not to be sent */
     uint16_t tag;
-    uint64_t number;   /* counted as they are sent */
+    uint64_t number;   /* in the order of sending */
     uint8_t small[96]; /* the packed message, if it fits */
     uint8_t *head;     /* the packed message without payload; small or malloc'd */
     size_t head_len;
@@ -64,73 +63,78 @@ struct p9_req {
 };
 
 struct p9_session_options {
-    uint32_t msize;          /* asked for, bytes */
-    enum p9_dialect dialect; /* asked for first; then lower ones, or as the server answers */
-    bool only;               /* that dialect, and no other */
-    bool last;               /* there is no other connection to be had: nothing is asked for that may end this one */
+    uint32_t msize;          /* to propose, bytes */
+    enum p9_dialect dialect; /* to propose first; then lower ones, or as the server answers */
+    bool only;               /* accept no lower dialect */
+    bool last;               /* there is no other connection: send nothing that may end this one */
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
-    int setup_timeout_ms;    /* how long p9_call waits before p9_session_timeout; 0: for ever */
-    bool trace;              /* every message to stderr */
+    int setup_timeout_ms;    /* p9_session_timeout, from the start */
+    bool trace;              /* print every message to stderr */
 };
 
-/* Starts a session over t, which it owns from now on: starts the reader and agrees on version and
- * msize. version(5). NULL with *err and `why` on failure. */
+/* Starts the threads of a session over t, which it owns from then on, also on failure, and
+ * negotiates version and msize. NULL with *err (-errno) and `why` on failure. version(5). */
 struct p9_session *p9_session_start(struct transport *t, const struct p9_session_options *o, int *err,
                                     struct p9_why *why);
 
-/* Ends the connection: the reader then completes every request not answered with -err. Any thread.
- * The reason is logged unless it is NULL, or p9_session_ready comes later. Only the first call counts. */
+/* Ends the connection; the reader then completes every request in flight with err, a -errno. The
+ * reason is logged if it is not NULL and p9_session_ready was called before. Only the first call
+ * has an effect. Any thread. */
 void p9_session_fail(struct p9_session *s, int err, const char *reason);
 
-/* Ends the connection if it still lives, joins the threads and frees. Nothing may be in flight but
- * requests whose done() allows for it. */
+/* Ends the connection, joins the threads and frees. Requests in flight complete with -ECANCELED;
+ * only those whose done() allows for it may be left. */
 void p9_session_stop(struct p9_session *s);
 
-/* How long calls wait for an answer from now on, milliseconds; 0: as long as the server takes. */
+/* Sets how long calls wait for a reply, milliseconds; 0: without limit. */
 void p9_session_timeout(struct p9_session *s, int ms);
-/* Setup is over, which tells of its errors itself: from now on calls wait as long as the server takes, and the end of the connection
- * is logged. -errno if it has ended already. */
+/* Marks the end of setup, whose errors the caller reports: calls then wait without limit, and the
+ * end of the connection is logged. 0, or -errno if it has ended already. */
 int p9_session_ready(struct p9_session *s);
 
+/* The negotiated dialect. */
 enum p9_dialect p9_session_dialect(const struct p9_session *s);
-/* The agreed size of a message, and the largest payload in one, in bytes. */
+/* The negotiated size of a message, and the largest payload of one, bytes. */
 uint32_t p9_session_msize(const struct p9_session *s);
 uint32_t p9_session_payload(const struct p9_session *s);
-/* Whether the server was seen to send Rlerror's body under Rerror's type, as nfs-ganesha alone does. */
+/* Whether the server has sent Rlerror's body under Rerror's type; only nfs-ganesha does. */
 bool p9_session_rerror_is_rlerror(struct p9_session *s);
-/* How long a short request takes lately while nothing else is asked, microseconds; 0: not known. */
+/* The recent duration of a request that is alone in flight, microseconds; 0: unknown. */
 unsigned p9_session_latency(struct p9_session *s);
-/* Whether the server was seen to answer in the order in which it is asked, many times and always. */
+/* Whether the server has answered many requests, all of them in the order of sending. */
 bool p9_session_in_order(struct p9_session *s);
 /* Whether the connection has ended. */
 bool p9_session_dead(struct p9_session *s);
 
-/* Sends tx (copied, but for a Twrite's data, which must live until done()). Never waits: beyond
- * max_tags a request is queued. done() may have been called when this returns. */
+/* Sends tx, which is copied except for the data of a Twrite; that must live until done(). Never
+ * waits: without a free tag a request is queued. done() may be called before this returns. */
 void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx);
 
-/* The same for one of several: it may wait to be written with those that follow, until p9_push. */
+/* The same, but the message may stay queued until the next p9_submit or p9_push. */
 void p9_submit_more(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx);
+/* Writes what is queued. */
 void p9_push(struct p9_session *s);
 
-/* Interrupts the requests of a scope, and those submitted in it later: each completes with -EINTR once
- * the server has confirmed the flush, or with its reply if that comes first. flush(5). Any thread. */
+/* Interrupts the requests of a scope: each completes with -EINTR when the server confirms the
+ * flush, or with its reply if that arrives first. Further requests of the scope fail with -EINTR.
+ * Any thread. flush(5). */
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope);
 
-/* A countdown of completions, for one thread that waits for several. */
+/* A countdown of completions, for one thread that waits for several. Owned by that thread. */
 struct p9_batch {
     atomic_int left;
     sem_t done;
 };
+/* For n completions. */
 void p9_batch_init(struct p9_batch *b, int n);
-/* Counts one down; a done() calls it last. The waiter may free everything after that. */
+/* Counts one completion. The last act of a done(): the waiter may then free everything. */
 void p9_batch_done(struct p9_batch *b);
-/* Waits for the nth completion and destroys b. */
+/* Waits for the nth completion and destroys b. Ends the connection after a timeout. */
 void p9_batch_wait(struct p9_session *s, struct p9_batch *b);
-/* A done() for requests whose arg is their batch. */
+/* A done() for a request whose arg is its batch. */
 void p9_req_batch_done(struct p9_req *req);
 
-/* Submits and waits. Returns req->rc. Not from the reader thread. */
+/* Submits and waits; sets done and arg of req. Returns req->rc. Not from the reader thread. */
 int p9_call(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * clock.c: see clock.h.
+ * clock.c: the monotonic and the wall clock.
  */
 #include "base/clock.h"
 

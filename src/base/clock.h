@@ -1,5 +1,5 @@
 /*
- * clock.h: what time it is. Tests have clocks of their own in its place.
+ * clock.h: the time. Tests link a clock of their own instead.
  */
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -7,14 +7,14 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds since some time in the past, steadily. */
+/* Microseconds since an arbitrary time in the past; monotonic. */
 uint64_t clock_us(void);
 /* The same in milliseconds. */
 static inline uint64_t clock_ms(void)
 {
     return clock_us() / 1000;
 }
-/* What a file's times are compared with, seconds. */
+/* Seconds since 1970, to compare with the times of files. */
 time_t clock_wall(void);
 
 #endif

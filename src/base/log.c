@@ -1,5 +1,5 @@
 /*
- * log.c: stderr until the program goes to the background, syslog after it.
+ * log.c: lines to stderr until the program goes to the background, then to syslog.
  */
 #include "base/log.h"
 
@@ -10,15 +10,15 @@
 
 #include "base/text.h"
 
-static atomic_bool syslogging;
+static atomic_bool use_syslog;
 
 static void log_line(int priority, const char *fmt, va_list ap)
 {
-    char text[1024], line[4 * sizeof text]; /* a byte is four at most */
+    char text[1024], line[4 * sizeof text]; /* a byte becomes at most four */
 
     vsnprintf(text, sizeof text, fmt, ap);
     text_escape(line, sizeof line, text);
-    if (atomic_load(&syslogging))
+    if (atomic_load(&use_syslog))
         syslog(priority, "%s", line);
     else
         fprintf(stderr, "9pfs: %s\n", line);
@@ -45,5 +45,5 @@ void log_info(const char *fmt, ...)
 void log_to_syslog(void)
 {
     openlog("9pfs", LOG_PID, LOG_DAEMON);
-    atomic_store(&syslogging, true);
+    atomic_store(&use_syslog, true);
 }

@@ -1,17 +1,17 @@
 /*
- * log.h: one line at a time, to stderr in the foreground and to syslog behind it.
+ * log.h: messages to stderr in the foreground, to syslog in the background.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include <stdbool.h>
 
-/* Lines are written as "9pfs: ...", one call one line, without a newline in fmt. Control characters, of a server's words or a
- * file's name, are shown as \xNN. Safe from any thread. */
+/* Each call writes one line, "9pfs: ..."; fmt has no newline. Control characters, from a server's
+ * text or a file's name, are written as \xNN. Any thread. */
 __attribute__((format(printf, 1, 2))) void log_error(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *fmt, ...);
 
-/* From now on lines go to syslog (LOG_DAEMON). Called once stderr is given up. */
+/* Sends all further lines to syslog (LOG_DAEMON). Called when the program gives up stderr. */
 void log_to_syslog(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * text.c: bytes of whatever origin as text.
+ * text.c: UTF-8, and the escaping of what is not.
  */
 #include "base/text.h"
 
@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the first byte of UTF-8 says: the length, and the least that is written with so many. */
+/* The length that the first byte of a UTF-8 sequence announces, or 0; its bits of the code point,
+ * and the smallest code point that needs this length. */
 static size_t length_of(uint8_t first, uint32_t *bits, uint32_t *least)
 {
     static const struct {
@@ -47,14 +48,14 @@ void text_escape(char *buf, size_t size, const char *s)
     size_t left = strlen(s), used = 0;
 
     while (left > 0) {
-        size_t n = text_visible(s, left), takes = n > 0 ? n : ESCAPED;
-        if (used + takes >= size)
+        size_t n = text_visible(s, left), width = n > 0 ? n : ESCAPED;
+        if (used + width >= size)
             break;
         if (n > 0)
             memcpy(buf + used, s, n);
         else
             snprintf(buf + used, size - used, "\\x%02x", (uint8_t)*s);
-        used += takes;
+        used += width;
         s += n > 0 ? n : 1;
         left -= n > 0 ? n : 1;
     }

@@ -1,16 +1,17 @@
 /*
- * text.h: what strangers say, fit to be shown: on a terminal, in a log.
+ * text.h: untrusted bytes made safe for a terminal or a log.
  */
 #ifndef TEXT_H
 #define TEXT_H
 
 #include <stddef.h>
 
-/* How many of the n bytes at s are one character that can be shown as it is: UTF-8, and no control character (of which some are beyond
- * ASCII). 0: the first is to be shown as \xNN. */
+/* The length in bytes of the character at s[n], if it is valid UTF-8 and no control character (C1
+ * included). 0: the first byte must be written as \xNN. */
 size_t text_visible(const char *s, size_t n);
 
-/* The string with all such bytes shown so, in buf[size], as far as there is room. */
+/* Copies s to buf[size] with all such bytes escaped; what does not fit is cut. Always
+ * terminated. */
 void text_escape(char *buf, size_t size, const char *s);
 
 #endif

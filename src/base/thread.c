@@ -1,5 +1,5 @@
 /*
- * thread.c: see thread.h.
+ * thread.c: threads without signals.
  */
 #include "base/thread.h"
 

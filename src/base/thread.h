@@ -1,12 +1,13 @@
 /*
- * thread.h: threads that no signal goes to: those are for the main thread, which knows when one may come.
+ * thread.h: threads that block all signals. Signals go to the main thread, which knows when one may
+ * come.
  */
 #ifndef THREAD_H
 #define THREAD_H
 
 #include <pthread.h>
 
-/* 0 or -errno. */
+/* Starts run(arg) in *thread. 0 or -errno. */
 int thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 
 #endif

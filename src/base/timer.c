@@ -1,5 +1,5 @@
 /*
- * timer.c: a thread that sleeps until something is due.
+ * timer.c: a thread that sleeps until its deadline.
  */
 #include "base/timer.h"
 
@@ -17,8 +17,8 @@ struct timer {
     pthread_t thread;
     pthread_mutex_t mtx; /* guards all below */
     pthread_cond_t changed;
-    bool due, stop; /* due: at `when` */
-    struct timespec when;
+    bool armed, stop;
+    struct timespec deadline; /* if armed */
 };
 
 static struct timespec in_ms(unsigned ms)
@@ -40,84 +40,84 @@ static bool before(const struct timespec *a, const struct timespec *b)
     return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
 
-/* Called with the lock. Whether the thread has to be told. */
-static bool note(struct timer *l, unsigned ms)
+/* Called with the lock. True if the thread must be woken. */
+static bool set_deadline(struct timer *t, unsigned ms)
 {
-    struct timespec when = in_ms(ms);
-    bool sooner = !l->due || before(&when, &l->when);
+    struct timespec deadline = in_ms(ms);
+    bool sooner = !t->armed || before(&deadline, &t->deadline);
 
     if (sooner)
-        l->when = when;
-    l->due = true;
+        t->deadline = deadline;
+    t->armed = true;
     return sooner;
 }
 
 static void *timer_main(void *timer)
 {
-    struct timer *l = timer;
+    struct timer *t = timer;
 
-    pthread_mutex_lock(&l->mtx);
-    while (!l->stop) {
+    pthread_mutex_lock(&t->mtx);
+    while (!t->stop) {
         struct timespec now = in_ms(0);
-        if (!l->due) {
-            pthread_cond_wait(&l->changed, &l->mtx);
-        } else if (before(&now, &l->when)) {
-            pthread_cond_timedwait(&l->changed, &l->mtx, &l->when);
+        if (!t->armed) {
+            pthread_cond_wait(&t->changed, &t->mtx);
+        } else if (before(&now, &t->deadline)) {
+            pthread_cond_timedwait(&t->changed, &t->mtx, &t->deadline);
         } else {
-            l->due = false;
-            pthread_mutex_unlock(&l->mtx);
-            unsigned again = l->fn(l->arg);
-            pthread_mutex_lock(&l->mtx);
+            t->armed = false;
+            pthread_mutex_unlock(&t->mtx);
+            unsigned again = t->fn(t->arg);
+            pthread_mutex_lock(&t->mtx);
             if (again > 0)
-                note(l, again);
+                set_deadline(t, again);
         }
     }
-    pthread_mutex_unlock(&l->mtx);
+    pthread_mutex_unlock(&t->mtx);
     return NULL;
 }
 
 struct timer *timer_new(unsigned (*fn)(void *arg), void *arg)
 {
-    struct timer *l = calloc(1, sizeof *l);
+    struct timer *t = calloc(1, sizeof *t);
     pthread_condattr_t monotonic;
 
-    if (l == NULL)
+    if (t == NULL)
         return NULL;
-    l->fn = fn;
-    l->arg = arg;
-    pthread_mutex_init(&l->mtx, NULL);
+    t->fn = fn;
+    t->arg = arg;
+    pthread_mutex_init(&t->mtx, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &monotonic);
+    pthread_cond_init(&t->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (thread_start(&l->thread, timer_main, l) == 0)
-        return l;
-    pthread_cond_destroy(&l->changed);
-    pthread_mutex_destroy(&l->mtx);
-    free(l);
+    if (thread_start(&t->thread, timer_main, t) == 0)
+        return t;
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->mtx);
+    free(t);
     return NULL;
 }
 
-void timer_arm(struct timer *l, unsigned ms)
+void timer_arm(struct timer *t, unsigned ms)
 {
-    if (l == NULL)
+    if (t == NULL)
         return;
-    pthread_mutex_lock(&l->mtx);
-    if (note(l, ms))
-        pthread_cond_signal(&l->changed);
-    pthread_mutex_unlock(&l->mtx);
+    pthread_mutex_lock(&t->mtx);
+    if (set_deadline(t, ms))
+        pthread_cond_signal(&t->changed);
+    pthread_mutex_unlock(&t->mtx);
 }
 
-void timer_free(struct timer *l)
+void timer_free(struct timer *t)
 {
-    if (l == NULL)
+    if (t == NULL)
         return;
-    pthread_mutex_lock(&l->mtx);
-    l->stop = true;
-    pthread_cond_signal(&l->changed);
-    pthread_mutex_unlock(&l->mtx);
-    pthread_join(l->thread, NULL);
-    pthread_cond_destroy(&l->changed);
-    pthread_mutex_destroy(&l->mtx);
-    free(l);
+    pthread_mutex_lock(&t->mtx);
+    t->stop = true;
+    pthread_cond_signal(&t->changed);
+    pthread_mutex_unlock(&t->mtx);
+    pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->changed);
+    pthread_mutex_destroy(&t->mtx);
+    free(t);
 }

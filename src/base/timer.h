@@ -1,17 +1,17 @@
 /*
- * timer.h: something to be done after a while, by a thread of its own, if nothing else has done it by then.
+ * timer.h: a function that a thread of its own calls after a delay.
  */
 #ifndef TIMER_H
 #define TIMER_H
 
 struct timer;
 
-/* Starts the thread. fn is called without locks held; it says in how many milliseconds it is to be called again, 0: not until
- * timer_arm says so. NULL without memory or a thread. */
+/* Starts the thread; owned by the caller. fn is called without locks held. It returns the delay
+ * until its next call in milliseconds; 0: none until timer_arm. NULL without memory or a thread. */
 struct timer *timer_new(unsigned (*fn)(void *arg), void *arg);
-/* fn is called in about so many milliseconds, or earlier if that was asked for before. NULL is nothing. */
-void timer_arm(struct timer *l, unsigned ms);
-/* Waits for a call under way. NULL is nothing. */
-void timer_free(struct timer *l);
+/* Calls fn in about ms milliseconds; an earlier deadline stays. t may be NULL. Any thread. */
+void timer_arm(struct timer *t, unsigned ms);
+/* Waits for a call in progress, ends the thread and frees. t may be NULL. Not from fn. */
+void timer_free(struct timer *t);
 
 #endif

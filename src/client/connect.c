@@ -1,8 +1,9 @@
 /*
- * connect.c: a client over as many connections as it takes to agree on a dialect.
+ * connect.c: a client over as many connections as it takes to negotiate a dialect.
  *
- * Of a version that they do not know, servers think differently: most answer, and are asked for a lower one there and
- * then; some hang up, take no second question, or say nothing at all (knusbaum/go9p). These are asked anew.
+ * Servers react differently to a version that they do not know. Most answer, and receive the next
+ * lower one on the same connection. Some hang up, refuse a second Tversion, or do not answer
+ * (knusbaum/go9p); they receive it on a new connection.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #include "9p/client.h"
 
-static bool may_be_the_version(int err)
+static bool may_be_version_error(int err)
 {
     return err == -ECONNRESET || err == -ETIMEDOUT || err == -EPROTONOSUPPORT;
 }
@@ -22,8 +23,8 @@ static void add_tried(struct p9_why *tried, enum p9_dialect d)
     snprintf(tried->text + n, sizeof tried->text - n, "%s%s", n > 0 ? ", " : "", p9_dialect_name(d));
 }
 
-/* The first answer says most; which dialects it was about is said where there were several. */
-static void conclude(struct p9_why *why, const struct p9_why *first, const struct p9_why *tried)
+/* Reports the first failure, which is the most specific, and the dialects if several were tried. */
+static void set_why(struct p9_why *why, const struct p9_why *first, const struct p9_why *tried)
 {
     if (strchr(tried->text, ',') != NULL)
         snprintf(why->text, sizeof why->text, "%.160s (asked for %.80s)", first->text, tried->text);
@@ -45,7 +46,7 @@ struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_c
         struct p9_client_options co = *o;
         co.session.dialect = dialect;
         co.session.last = d->once;
-        if (first.text[0] != 0) /* it had its time: a lower one is known at once, or not at all */
+        if (first.text[0] != 0) /* a server that has a lower dialect answers at once */
             co.session.setup_timeout_ms = (o->session.setup_timeout_ms + 1) / 2;
         if (t != NULL) {
             c = p9_client_start(t, &co, &err, why);
@@ -54,11 +55,11 @@ struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_c
         if (c == NULL && first.text[0] == 0)
             first = *why;
         dialect = p9_dialect_below(dialect);
-        again = c == NULL && t != NULL && may_be_the_version(err) && !o->session.only && !d->once && dialect != 0;
+        again = c == NULL && t != NULL && may_be_version_error(err) && !o->session.only && !d->once && dialect != 0;
     }
     if (c != NULL)
         p9_session_timeout(p9_client_session(c), o->session.setup_timeout_ms);
     else
-        conclude(why, &first, &tried);
+        set_why(why, &first, &tried);
     return c;
 }

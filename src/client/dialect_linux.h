@@ -1,5 +1,5 @@
 /*
- * dialect_linux.h: what the files of 9P2000.L share.
+ * dialect_linux.h: the functions that the files of 9P2000.L share.
  */
 #ifndef DIALECT_LINUX_H
 #define DIALECT_LINUX_H
@@ -7,13 +7,14 @@
 #include "client/dialect.h"
 
 struct p9_fcall linux_lopen_message(const struct p9_fid *fid, int flags);
-/* Takes in an Rlopen. */
-void linux_note_opened(struct p9_fid *fid, const struct p9_fcall *rx);
+/* Sets the fields of fid from an Rlopen. */
+void linux_set_opened(struct p9_fid *fid, const struct p9_fcall *rx);
 struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
-/* What an Rgetattr says. */
+/* The attributes of an Rgetattr. */
 void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
 
-/* Requests that leave together and are waited for together: begin, send each, whose `into` may be set, and end. */
+/* Requests sent and waited for together, in one round trip: begin, send each, end. A request is
+ * zeroed except for `into`. */
 struct linux_round {
     struct p9_batch batch;
     struct p9_session *session;
@@ -23,13 +24,38 @@ void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_cli
 void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx);
 void linux_round_end(struct linux_round *r);
 
-/* Extended attributes that are only to be known as there or not: asked for in a round, and what came, after its end. */
+/* Detects absent extended attributes: send in a round, collect after its end. */
 struct linux_xattrs {
     struct p9_req req[P9_XATTRS];
     struct p9_fid *value[P9_XATTRS];
 };
-void linux_xattrs_ask(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
-void linux_xattrs_take(struct linux_xattrs *x, int lacks[P9_XATTRS]);
+void linux_xattrs_send(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
+void linux_xattrs_collect(struct linux_xattrs *x, int lacks[P9_XATTRS]);
+
+/* ---- entries of p9_linux_ops by file ---- */
+
+/* dialect_linux_names.c */
+int linux_mkdir(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, gid_t gid, struct p9_qid *made);
+int linux_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_t mode, dev_t dev, gid_t gid,
+                struct p9_qid *made);
+int linux_symlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, const char *target, gid_t gid,
+                  struct p9_qid *made);
+int linux_link(struct p9_scope *sc, struct p9_fid *dir, struct p9_fid *fid, const char *name);
+int linux_readlink(struct p9_scope *sc, struct p9_fid *fid, char *buf, size_t n);
+int linux_unlink(struct p9_scope *sc, struct p9_fid *dir, const char *name, bool is_dir);
+int linux_rename(struct p9_scope *sc, struct p9_fid *olddir, const char *oldname, struct p9_fid *newdir,
+                 const char *newname);
+
+/* dialect_linux_lock.c */
+void linux_lock_start(struct p9_locking *l);
+
+/* dialect_linux_xattr.c */
+ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
+                       struct p9_xattrs_too *too);
+int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *attr, struct p9_fid *unopened,
+                      struct p9_xattrs_too *too);
+int linux_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags);
+int linux_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name);
 
 /* dialect_linux_open.c: p9_open_checked. */
 int linux_open_checked(struct p9_scope *sc, struct p9_opening *o);

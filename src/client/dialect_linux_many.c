@@ -1,9 +1,10 @@
 /*
- * dialect_linux_many.c: many names of a directory looked up at once.
+ * dialect_linux_many.c: 9P2000.L: looking up many names of directories at once.
  *
- * Each round sends one request, or some that do not depend on each other, for each name, and waits for all: walks; then
- * attributes, extended ones and opens; then, where directories are to be read, their first entries, and those that follow.
- * With a server that answers in order the first two are one.
+ * Each round sends, for each name, one request or several that do not depend on each other, and
+ * waits for all: first walks; then attributes, extended attributes and opens; then, for directories
+ * to be read, their first entries, and the entries that follow. With a server that answers in order
+ * the first two rounds are one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,18 @@
 #include "client/dialect_linux.h"
 
 enum {
-    LISTING_BYTES = 16384, /* of a directory that is read ahead */
-    WORTH_ASKING = 1024,   /* with less room left it is not asked for more */
+    LISTING_BYTES = 16384, /* at most, of one directory */
+    MIN_ROOM = 1024,       /* with less room left no more entries are read */
 };
 
-/* A name that is looked for: its own requests. */
-struct look {
+/* The requests for one name. */
+struct lookup {
     struct p9_req walk, attr, dir_walk, dir_req;
     struct linux_xattrs xattrs;
-    bool refused;       /* the attributes, before the walk was answered */
-    struct p9_fid *dir; /* a second fid, to be opened */
+    bool refused;       /* Tgetattr failed when it was pipelined with the walk */
+    struct p9_fid *dir; /* a second fid, to open */
     struct p9_listing *listing;
-    uint64_t next; /* where reading goes on */
+    uint64_t next; /* the offset of the next Treaddir */
 };
 
 void p9_listing_free(struct p9_listing *l)
@@ -50,45 +51,45 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
 
 /* ---- attributes --------------------------------------------------------- */
 
-static void ask_one(struct linux_round *r, struct p9_fid *fid, bool is_dir, const struct p9_xattrs *xattrs,
-                    struct look *look)
+static void send_one(struct linux_round *r, struct p9_fid *fid, bool is_dir, const struct p9_xattrs *xattrs,
+                     struct lookup *lk)
 {
     const char *const *names = is_dir ? xattrs->of_dir : xattrs->of_file;
     struct p9_fcall tx = linux_getattr_message(fid);
 
-    look->attr = (struct p9_req){0};
-    linux_round_send(r, &look->attr, &tx);
-    linux_xattrs_ask(&look->xattrs, r, fid, names);
-    if (look->dir == NULL)
+    lk->attr = (struct p9_req){0};
+    linux_round_send(r, &lk->attr, &tx);
+    linux_xattrs_send(&lk->xattrs, r, fid, names);
+    if (lk->dir == NULL)
         return;
-    tx = linux_lopen_message(look->dir, O_RDONLY | O_DIRECTORY);
-    look->dir_req = (struct p9_req){0};
-    linux_round_send(r, &look->dir_req, &tx);
+    tx = linux_lopen_message(lk->dir, O_RDONLY | O_DIRECTORY);
+    lk->dir_req = (struct p9_req){0};
+    linux_round_send(r, &lk->dir_req, &tx);
 }
 
-static void take_answers(struct look *look, struct p9_found *found)
+static void collect_one(struct lookup *lk, struct p9_found *found)
 {
-    linux_xattrs_take(&look->xattrs, found->lacks);
-    found->rc = look->attr.rc;
+    linux_xattrs_collect(&lk->xattrs, found->lacks);
+    found->rc = lk->attr.rc;
     if (found->rc == 0)
-        linux_attr_of(&look->attr.rx, &found->attr);
+        linux_attr_of(&lk->attr.rx, &found->attr);
     else
         p9_fid_put(found->fid);
-    if (look->dir != NULL && look->dir_req.rc == 0 && found->rc == 0) {
-        linux_note_opened(look->dir, &look->dir_req.rx);
-        look->listing = malloc(sizeof *look->listing + LISTING_BYTES);
+    if (lk->dir != NULL && lk->dir_req.rc == 0 && found->rc == 0) {
+        linux_set_opened(lk->dir, &lk->dir_req.rx);
+        lk->listing = malloc(sizeof *lk->listing + LISTING_BYTES);
     }
-    if (look->listing == NULL)
-        p9_fid_put(look->dir);
+    if (lk->listing == NULL)
+        p9_fid_put(lk->dir);
     else
-        *look->listing = (struct p9_listing){.fid = look->dir};
+        *lk->listing = (struct p9_listing){.fid = lk->dir};
 }
 
-/* ---- both --------------------------------------------------------------- */
+/* ---- the first two rounds ----------------------------------------------- */
 
-/* too: what the walks lead to is asked for with them. */
-static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs, bool too,
-                      struct p9_found *found, struct look *look)
+/* pipelined: sends the requests on the new fids in the same round. */
+static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                      bool pipelined, struct p9_found *found, struct lookup *lk)
 {
     struct linux_round r;
 
@@ -98,149 +99,148 @@ static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const 
         if (found[i].rc != 0)
             continue;
         struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
-        linux_round_send(&r, &look[i].walk, &tx);
-        if (found[i].list && fid_new(sc, c, &look[i].dir) == 0) {
-            tx = p9_walk_message(found[i].from, look[i].dir, 1, &found[i].name);
-            linux_round_send(&r, &look[i].dir_walk, &tx);
+        linux_round_send(&r, &lk[i].walk, &tx);
+        if (found[i].list && fid_new(sc, c, &lk[i].dir) == 0) {
+            tx = p9_walk_message(found[i].from, lk[i].dir, 1, &found[i].name);
+            linux_round_send(&r, &lk[i].dir_walk, &tx);
         }
-        if (too)
-            ask_one(&r, found[i].fid, found[i].is_dir, xattrs, &look[i]);
+        if (pipelined)
+            send_one(&r, found[i].fid, found[i].is_dir, xattrs, &lk[i]);
     }
     linux_round_end(&r);
     for (size_t i = 0; i < n; i++) {
-        struct p9_fid *dir = look[i].dir;
+        struct p9_fid *dir = lk[i].dir;
         if (found[i].rc == 0)
-            found[i].rc = walked(found[i].fid, &look[i].walk);
+            found[i].rc = walked(found[i].fid, &lk[i].walk);
         if (dir == NULL)
             continue;
-        if (walked(dir, &look[i].dir_walk) != 0) {
-            look[i].dir = NULL;
+        if (walked(dir, &lk[i].dir_walk) != 0) {
+            lk[i].dir = NULL;
         } else if (found[i].rc != 0 || !(dir->qid.type & P9_QTDIR) || dir->qid.path != found[i].fid->qid.path) {
             p9_fid_put(dir);
-            look[i].dir = NULL;
+            lk[i].dir = NULL;
         }
     }
 }
 
-/* What was asked with the walks: whether all that the walks led to was known to the server by then, or else is to be asked again. */
-static bool guessed_right(size_t n, const struct p9_found *found, struct look *look)
+/* Whether the server knew every walked fid when it served the requests sent with the walks.
+ * Otherwise they are to be sent again. */
+static bool pipelining_worked(size_t n, const struct p9_found *found, struct lookup *lk)
 {
     int lacks[P9_XATTRS];
-    bool right = true;
+    bool worked = true;
 
     for (size_t i = 0; i < n; i++) {
-        look[i].refused = found[i].rc == 0 && look[i].attr.rc != 0 && look[i].attr.rc != -EINTR;
-        right = right && !look[i].refused;
+        lk[i].refused = found[i].rc == 0 && lk[i].attr.rc != 0 && lk[i].attr.rc != -EINTR;
+        worked = worked && !lk[i].refused;
     }
     for (size_t i = 0; i < n; i++)
-        if (!right || found[i].rc != 0) {
-            linux_xattrs_take(&look[i].xattrs, lacks);
-            look[i].xattrs = (struct linux_xattrs){0};
+        if (!worked || found[i].rc != 0) {
+            linux_xattrs_collect(&lk[i].xattrs, lacks);
+            lk[i].xattrs = (struct linux_xattrs){0};
         }
-    return right;
+    return worked;
 }
 
-static void ask_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
-                     struct p9_found *found, struct look *look)
+static void query_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
+                       struct p9_found *found, struct lookup *lk)
 {
     struct linux_round r;
 
     linux_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++)
         if (found[i].rc == 0)
-            ask_one(&r, found[i].fid, (found[i].fid->qid.type & P9_QTDIR) != 0, xattrs, &look[i]);
+            send_one(&r, found[i].fid, (found[i].fid->qid.type & P9_QTDIR) != 0, xattrs, &lk[i]);
     linux_round_end(&r);
     for (size_t i = 0; i < n; i++)
-        if (look[i].refused && look[i].attr.rc == 0)
-            atomic_store(&c->no_guess, true);
+        if (lk[i].refused && lk[i].attr.rc == 0)
+            atomic_store(&c->no_pipelining, true);
 }
 
 /* ---- directories -------------------------------------------------------- */
 
-static void ask_entries(struct linux_round *r, struct look *look)
+static void send_readdir(struct linux_round *r, struct lookup *lk)
 {
-    struct p9_listing *l = look->listing;
+    struct p9_listing *l = lk->listing;
     uint32_t n = LISTING_BYTES - l->len, most = l->fid->iounit;
 
     if (most > l->fid->client->read_max)
         most = l->fid->client->read_max;
-    look->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most, .part_ok = true};
+    lk->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most, .part_ok = true};
     struct p9_fcall tx = {.type = P9_Treaddir,
-                          .Treaddir = {.fid = l->fid->num, .offset = look->next, .count = look->dir_req.into_size}};
-    linux_round_send(r, &look->dir_req, &tx);
+                          .Treaddir = {.fid = l->fid->num, .offset = lk->next, .count = lk->dir_req.into_size}};
+    linux_round_send(r, &lk->dir_req, &tx);
 }
 
-/* Takes in what came. What is malformed, or failed, is left for who reads the directory to find. */
-static void take_entries(struct look *look)
+/* Adds the entries of a reply. An error or a malformed entry is left to a read of the directory. */
+static void collect_entries(struct lookup *lk)
 {
-    struct p9_listing *l = look->listing;
-    uint32_t got = look->dir_req.rc == 0 ? look->dir_req.rx.Rreaddir.count.n : 0, at = 0;
+    struct p9_listing *l = lk->listing;
+    uint32_t got = lk->dir_req.rc == 0 ? lk->dir_req.rx.Rreaddir.count.n : 0, at = 0;
     struct p9_dirent de;
 
-    l->whole = look->dir_req.rc == 0 && got == 0;
+    l->whole = lk->dir_req.rc == 0 && got == 0;
     while (at < got) {
         size_t used = p9_dirent_unpack(l->entries + l->len + at, got - at, &de);
         if (used == 0)
             break;
         at += (uint32_t)used;
-        look->next = de.offset;
+        lk->next = de.offset;
     }
     l->len += at;
 }
 
-static bool wants_more(const struct look *look)
+static bool wants_more(const struct lookup *lk)
 {
-    const struct p9_listing *l = look->listing;
+    const struct p9_listing *l = lk->listing;
 
-    return l != NULL && !l->whole && (l->len == 0 || l->len + WORTH_ASKING <= LISTING_BYTES);
+    return l != NULL && !l->whole && (l->len == 0 || l->len + MIN_ROOM <= LISTING_BYTES);
 }
 
-static void read_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct look *look, struct p9_found *found)
+static void read_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct lookup *lk, struct p9_found *found)
 {
     struct linux_round r;
 
     for (int again = 0; again < 2; again++) {
         linux_round_begin(&r, sc, c);
         for (size_t i = 0; i < n; i++)
-            if (wants_more(&look[i]))
-                ask_entries(&r, &look[i]);
+            if (wants_more(&lk[i]))
+                send_readdir(&r, &lk[i]);
             else
-                look[i].dir_req = (struct p9_req){.rc = -EAGAIN};
+                lk[i].dir_req = (struct p9_req){.rc = -EAGAIN};
         linux_round_end(&r);
         for (size_t i = 0; i < n; i++)
-            if (look[i].listing != NULL && look[i].dir_req.rc != -EAGAIN)
-                take_entries(&look[i]);
+            if (lk[i].listing != NULL && lk[i].dir_req.rc != -EAGAIN)
+                collect_entries(&lk[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        struct p9_listing *l = look[i].listing;
+        struct p9_listing *l = lk[i].listing;
         struct p9_listing *smaller = l != NULL ? realloc(l, sizeof *l + l->len) : NULL;
         found[i].listing = smaller != NULL ? smaller : l;
     }
 }
 
-/* ---- all of it ---------------------------------------------------------- */
-
 void linux_find_many(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                      struct p9_found *found)
 {
-    struct look *look = calloc(n, sizeof *look);
-    bool listings = false, together = p9_session_in_order(c->session) && !atomic_load(&c->no_guess);
+    struct lookup *lk = calloc(n, sizeof *lk);
+    bool listings = false, pipelined = p9_session_in_order(c->session) && !atomic_load(&c->no_pipelining);
 
     for (size_t i = 0; i < n; i++) {
         found[i].rc = -ENOMEM;
         found[i].listing = NULL;
     }
-    if (look == NULL)
+    if (lk == NULL)
         return;
-    walk_each(sc, c, n, xattrs, together, found, look);
-    if (!together || !guessed_right(n, found, look))
-        ask_each(sc, c, n, xattrs, found, look);
+    walk_each(sc, c, n, xattrs, pipelined, found, lk);
+    if (!pipelined || !pipelining_worked(n, found, lk))
+        query_each(sc, c, n, xattrs, found, lk);
     for (size_t i = 0; i < n; i++) {
         if (found[i].rc == 0)
-            take_answers(&look[i], &found[i]);
-        listings = listings || look[i].listing != NULL;
+            collect_one(&lk[i], &found[i]);
+        listings = listings || lk[i].listing != NULL;
     }
     if (listings)
-        read_each(sc, c, n, look, found);
-    free(look);
+        read_each(sc, c, n, lk, found);
+    free(lk);
 }

@@ -1,5 +1,6 @@
 /*
- * idmap.c: names of users and groups to numbers and back, by the local databases.
+ * idmap.c: maps names of users and groups to ids and back by the local databases. A name is looked
+ * up once.
  */
 #include "9p/idmap.h"
 
@@ -11,8 +12,8 @@
 #include <uthash.h>
 
 enum {
-    RECORD_BYTES = 16384, /* of one entry of a database */
-    MAX_NAMES = 4096,     /* remembered: a server may make up any number */
+    RECORD_BYTES = 16384, /* for one entry of a database */
+    MAX_NAMES = 4096,     /* cached at most: a server may send any number of names */
 };
 
 struct known {
@@ -63,7 +64,7 @@ struct idmap *idmap_new(const struct idmap_options *o)
     return m;
 }
 
-static void forget(struct names *n)
+static void clear(struct names *n)
 {
     struct known *k, *next;
 
@@ -77,8 +78,8 @@ void idmap_free(struct idmap *m)
 {
     if (m == NULL)
         return;
-    forget(&m->users);
-    forget(&m->groups);
+    clear(&m->users);
+    clear(&m->groups);
     pthread_mutex_destroy(&m->mtx);
     free(m);
 }
@@ -92,7 +93,7 @@ static bool is_number(const char *name, uint32_t *id)
     return name[0] >= '0' && name[0] <= '9' && *end == 0 && v < UINT32_MAX;
 }
 
-static uint32_t ask(struct names *n, struct p9_str name)
+static uint32_t resolve(struct names *n, struct p9_str name)
 {
     char text[IDMAP_NAME_BYTES];
     uint32_t id;
@@ -117,7 +118,7 @@ static uint32_t look_up(struct idmap *m, struct names *n, struct p9_str name)
     pthread_mutex_unlock(&m->mtx);
     if (k != NULL)
         return id;
-    id = ask(n, name);
+    id = resolve(n, name);
     struct known *mine = malloc(sizeof *mine + name.len);
     if (mine == NULL)
         return id;

@@ -1,18 +1,18 @@
 /*
- * io.c: reads and writes of any size, as messages that are all in flight together.
+ * io.c: reads and writes of any size, split into messages that are in flight together.
  *
- * A round sends every part of what is not settled yet; when its last reply is in, the
- * parts are looked at in order, and what is contiguous from the start counts. What is
- * missing behind a short reply goes into another round, unless that was the end.
+ * A round sends a message for every part that is not done. After its last reply the parts are
+ * checked in order; what is contiguous from the start is done. What a short reply leaves out goes
+ * into another round, unless it is the end of the file.
  *
- * A server that says iounit 1 would have a message for each byte: a round has so many parts at most.
+ * A round has a bounded number of parts: with an iounit of 1 each byte would be a message.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "client/dialect.h"
 
-enum { MOST_PARTS = 256 };
+enum { MAX_PARTS = 256 };
 
 static void part_done(struct p9_req *req);
 
@@ -46,14 +46,14 @@ static void send_part(struct p9_io *io, uint32_t i)
     p9_submit_more(io->fid->client->session, req, &tx);
 }
 
-static void end(struct p9_io *io, int rc)
+static void complete(struct p9_io *io, int rc)
 {
     io->result = rc == 0 ? (ssize_t)io->finished : rc;
     io->done(io);
 }
 
-/* How many parts to send: of a read not those behind the end of the file, as it is known; if it is longer by now, the next round
- * will tell. */
+/* The number of parts to send: for a read up to the expected end of the file. If the file is
+ * longer by then, the next round reads the rest. */
 static uint32_t parts_wanted(const struct p9_io *io)
 {
     uint64_t at = io->offset + io->finished, left = io->count - io->finished;
@@ -63,7 +63,7 @@ static uint32_t parts_wanted(const struct p9_io *io)
     if (!io->write && io->size < at + left)
         left = io->size > at ? io->size - at : 1;
     uint64_t n = (left + io->part - 1) / io->part;
-    return n < MOST_PARTS ? (uint32_t)n : MOST_PARTS;
+    return n < MAX_PARTS ? (uint32_t)n : MAX_PARTS;
 }
 
 static void send_round(struct p9_io *io)
@@ -73,13 +73,13 @@ static void send_round(struct p9_io *io)
     if (n > io->capacity) {
         io->reqs = calloc(n, sizeof *io->reqs);
         if (io->reqs == NULL) {
-            end(io, -ENOMEM);
+            complete(io, -ENOMEM);
             return;
         }
         io->capacity = n;
     }
     io->nparts = n;
-    atomic_store(&io->left, n); /* nothing of io may be touched after its last part is sent */
+    atomic_store(&io->left, n); /* io must not be accessed after the last part is sent */
     struct p9_session *s = io->fid->client->session;
     for (uint32_t i = 0; i < n; i++)
         send_part(io, i);
@@ -93,30 +93,30 @@ static uint32_t part_got(const struct p9_io *io, const struct p9_req *req)
 
 static void round_done(struct p9_io *io)
 {
-    uint32_t got = 0, want = 0, settled = 0;
+    uint32_t got = 0, want = 0, contiguous = 0;
 
     for (uint32_t i = 0; i < io->nparts && got == want; i++) {
         if (io->reqs[i].rc != 0) {
-            io->finished += settled;
-            end(io, io->reqs[i].rc);
+            io->finished += contiguous;
+            complete(io, io->reqs[i].rc);
             return;
         }
         got = part_got(io, &io->reqs[i]);
         want = part_size(io, i);
-        if (got > want) { /* only a Rwrite can: the session checks what is received */
-            io->finished += settled;
-            end(io, -EPROTO);
+        if (got > want) { /* only in an Rwrite: the session checks payloads */
+            io->finished += contiguous;
+            complete(io, -EPROTO);
             return;
         }
-        settled += got;
+        contiguous += got;
     }
-    io->finished += settled;
+    io->finished += contiguous;
     if (io->write && got == 0 && want > 0)
-        end(io, -EIO);
+        complete(io, -EIO);
     else if (io->finished == io->count || (!io->write && (got == 0 || io->short_ok)))
-        end(io, 0);
+        complete(io, 0);
     else if (!io->write && got < want && io->offset + io->finished >= io->size)
-        end(io, 0);
+        complete(io, 0);
     else
         send_round(io);
 }
@@ -136,9 +136,9 @@ static void start(struct p9_io *io)
     if (!io->write && io->part > io->fid->client->read_max)
         io->part = io->fid->client->read_max;
     if (io->count == 0)
-        end(io, 0);
-    else if (io->part == 0) /* it is not open */
-        end(io, -EBADF);
+        complete(io, 0);
+    else if (io->part == 0) /* not open */
+        complete(io, -EBADF);
     else
         send_round(io);
 }

@@ -1,10 +1,10 @@
 /*
- * reader.c: the session's reader: one reply after the other, each to its request.
+ * reader.c: the reader thread: reads one reply after the other and completes its request.
  *
- * Every length is checked against what was asked for before a byte is put anywhere. A payload is received
- * straight into its destination. A frame is the size, the type and the tag: when one is broken nothing that follows can be told
- * apart, and the connection ends, with words that say what came. A frame that is right with an inside that is not is
- * passed over, and fails its request.
+ * Every length is checked against the request before a byte is stored. A payload is received
+ * straight into its destination. A frame is size, type and tag. After an invalid frame the messages
+ * that follow cannot be delimited: the connection ends, and the reason is logged. A valid frame
+ * with a malformed body is skipped, and only its request fails.
  */
 #include "session/session_impl.h"
 
@@ -16,7 +16,7 @@
 #include "wire/errors.h"
 #include "base/log.h"
 
-enum { READ_AHEAD = 4096 + 64 }; /* bytes read at once where no payload is expected: with a reply to a small read */
+enum { READ_AT_LEAST = 4096 + 64 }; /* bytes in one read(2): the reply to a small read fits */
 
 /* Makes at least `need` bytes available at in[in_start]. 0, or -errno (-ECONNRESET at the end). */
 static int fill(struct p9_session *s, size_t need)
@@ -28,8 +28,8 @@ static int fill(struct p9_session *s, size_t need)
     }
     while (s->in_end - s->in_start < need) {
         size_t room = sizeof s->in - s->in_end, want = need - (s->in_end - s->in_start);
-        if (want < READ_AHEAD)
-            want = READ_AHEAD;
+        if (want < READ_AT_LEAST)
+            want = READ_AT_LEAST;
         struct iovec iov = {s->in + s->in_end, want < room ? want : room};
         ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
         if (r <= 0)
@@ -39,7 +39,8 @@ static int fill(struct p9_session *s, size_t need)
     return 0;
 }
 
-/* Receives a payload straight into its destination; what follows it lands in the buffer. */
+/* Receives a payload straight into its destination, and the bytes that follow it into the
+ * buffer. */
 static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
 {
     size_t have = s->in_end - s->in_start < n ? s->in_end - s->in_start : n;
@@ -49,7 +50,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
     s->in_start += have;
     while (have < n) {
         s->in_start = s->in_end = 0;
-        struct iovec iov[2] = {{dst + have, n - have}, {s->in, READ_AHEAD}};
+        struct iovec iov[2] = {{dst + have, n - have}, {s->in, READ_AT_LEAST}};
         ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
@@ -60,7 +61,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
     return 0;
 }
 
-__attribute__((format(printf, 2, 3))) static int broken(struct p9_session *s, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int protocol_error(struct p9_session *s, const char *fmt, ...)
 {
     char reason[256];
     va_list ap;
@@ -79,30 +80,31 @@ static struct p9_req *pending_with(const struct p9_session *s, uint16_t tag)
     return tag < s->max_tags ? s->pending[tag] : NULL;
 }
 
-/* The request that a reply with this tag answers; NULL and the connection ended if there is none. */
+/* The request that a reply with this tag answers. NULL if there is none; the connection then
+ * ends. */
 static struct p9_req *request_of(struct p9_session *s, uint16_t tag, unsigned type)
 {
     pthread_mutex_lock(&s->mtx);
     struct p9_req *req = pending_with(s, tag);
-    /* A quick server answers before the thread that wrote has noted that it did. */
+    /* A fast server answers before the writing thread has marked the request as sent. */
     while (req != NULL && req->state == P9_REQ_QUEUED && s->writing)
         pthread_cond_wait(&s->idle, &s->mtx);
     bool sent = req != NULL && req->state == P9_REQ_SENT;
     pthread_mutex_unlock(&s->mtx);
     if (!sent) {
-        broken(s, "the server sent a reply of type %u with tag %u, which no request has", type, tag);
+        protocol_error(s, "the server sent a reply of type %u with tag %u, which no request in flight has", type, tag);
         return NULL;
     }
     if (type != req->type + 1u && type != P9_Rlerror && type != P9_Rerror) {
         const char *name = p9_type_name(type);
-        broken(s, "the server answered %s with %s (type %u)", p9_type_name(req->type),
-               name != NULL ? name : "an unknown message", type);
+        protocol_error(s, "the server answered %s with %s (type %u)", p9_type_name(req->type),
+                       name != NULL ? name : "an unknown message", type);
         return NULL;
     }
     return req;
 }
 
-/* Before the dialect is agreed an error may have any dialect's form. */
+/* A reply to Tversion may be an error in the form of any dialect. */
 static size_t unpack(struct p9_session *s, const uint8_t *p, size_t n, struct p9_fcall *f, bool version)
 {
     size_t r = p9_convM2S(p, n, s->dialect, f);
@@ -126,17 +128,17 @@ static int skip(struct p9_session *s, size_t n)
     return err;
 }
 
-/* Before the mount the one line of its failure says enough. */
-static void say_malformed(struct p9_session *s, unsigned type, uint32_t size)
+/* Logs the first malformed reply of each type. During setup the caller reports the failure. */
+static void log_malformed(struct p9_session *s, unsigned type, uint32_t size)
 {
     if (!s->malformed[type] && atomic_load(&s->setup_timeout_ms) == 0)
-        log_error("the server sent a malformed %s of %u bytes: its request fails, and others that are answered so",
+        log_error("the server sent a malformed %s of %u bytes: its request fails, as will others with such replies",
                   p9_type_name(type), size);
     s->malformed[type] = true;
 }
 
-/* Receives what is asked for of a payload; of one that is longer the rest is passed over. */
-static int take_payload(struct p9_session *s, struct p9_req *req, uint32_t count)
+/* Receives a payload, and skips what exceeds the count asked for. */
+static int receive_payload(struct p9_session *s, struct p9_req *req, uint32_t count)
 {
     uint32_t n = count < req->into_size ? count : req->into_size;
 
@@ -149,7 +151,7 @@ static int take_payload(struct p9_session *s, struct p9_req *req, uint32_t count
     return err == 0 ? skip(s, count - n) : err;
 }
 
-/* A reply whose bytes are to be had now: reads the rest of it into req->rx, or *rc says why not. */
+/* Reads a reply with a payload into req->rx. *rc is -EPROTO if it is malformed. */
 static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
 {
     uint32_t least = size < P9_RREAD_HDRSZ ? size : P9_RREAD_HDRSZ;
@@ -159,14 +161,14 @@ static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size,
         return err;
     uint32_t count = least == P9_RREAD_HDRSZ ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
     if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= req->into_size || req->part_ok))
-        return take_payload(s, req, count);
+        return receive_payload(s, req, count);
     *rc = -EPROTO;
     return skip(s, size);
 }
 
 static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
 {
-    if (size > sizeof s->in) { /* no reply is as long */
+    if (size > sizeof s->in) { /* longer than any valid reply */
         *rc = -EPROTO;
         return skip(s, size);
     }
@@ -201,7 +203,7 @@ static void complete_cancelled(struct p9_session *s)
         session_complete(r, -EINTR);
 }
 
-/* Reads one reply and completes its request. Not 0: the connection is over. */
+/* Reads one reply and completes its request. -errno: the connection ends. */
 static int read_reply(struct p9_session *s)
 {
     int rc = 0, err = fill(s, P9_HDRSZ);
@@ -213,8 +215,8 @@ static int read_reply(struct p9_session *s)
     uint16_t tag = p9_get16(p + 5);
 
     if (size < P9_HDRSZ || size > s->msize) {
-        return broken(s, "the server sent a message of %u bytes (msize is %u)%s", size, s->msize,
-                      s->version != NULL ? ": it does not speak 9P" : "");
+        return protocol_error(s, "the server sent a message of %u bytes (msize is %u)%s", size, s->msize,
+                              s->version != NULL ? ": it does not speak 9P" : "");
     }
     struct p9_req *req = request_of(s, tag, type);
     if (req == NULL)
@@ -225,22 +227,22 @@ static int read_reply(struct p9_session *s)
         err = read_body(s, req, size, &rc);
     if (err != 0)
         return err;
-    bool sound = rc != -EPROTO;
-    if (sound)
+    bool well_formed = rc != -EPROTO;
+    if (well_formed)
         session_trace(s, "<-", &req->rx);
     else
-        say_malformed(s, type, size);
-    if (sound && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
+        log_malformed(s, type, size);
+    if (well_formed && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
         rc = p9_error_of(&req->rx, &req->vague);
 
     pthread_mutex_lock(&s->mtx);
-    if (rc == -EINTR &&
-        !req->flushing) /* nobody asked for that: to the kernel it would mean that it was to ask again */
+    /* Without an interrupt EINTR would make the kernel repeat the operation. */
+    if (rc == -EINTR && !req->flushing)
         rc = -EIO;
     if (tag == P9_NOTAG)
         s->version = NULL;
     else if (req->flushing)
-        s->pending[tag] = NULL; /* the tag itself is free only after Rflush */
+        s->pending[tag] = NULL; /* the tag stays in use until Rflush */
     else
         session_free_tag(s, tag);
     session_note_order(s, req);

@@ -1,6 +1,6 @@
 /*
- * session_impl.h: what the files of the session share: its fields, and the steps in a request's life. session.c says
- * how they go together. Only session*.c includes this.
+ * session_impl.h: the fields of a session, and the functions that its files share. session.c
+ * describes how they work together.
  */
 #ifndef SESSION_IMPL_H
 #define SESSION_IMPL_H
@@ -9,7 +9,8 @@
 
 #include "9p/session.h"
 
-enum { SESSION_READ_BUFFER = 80 * 1024 }; /* holds any reply but its payload: strings have at most 65535 bytes */
+/* Any reply without its payload: strings have at most 65535 bytes. */
+enum { SESSION_READ_BUFFER = 80 * 1024 };
 
 struct queue {
     struct p9_req *first, **last;
@@ -23,7 +24,7 @@ struct p9_session {
     atomic_int setup_timeout_ms;
     bool ready; /* p9_session_ready */
     atomic_bool dead;
-    atomic_bool rerror_is_rlerror; /* seen: a number in a message of Rerror's type (nfs-ganesha) */
+    atomic_bool rerror_is_rlerror; /* p9_session_rerror_is_rlerror */
 
     pthread_mutex_t mtx;
     pthread_cond_t idle;     /* `writing` became false */
@@ -32,51 +33,80 @@ struct p9_session {
     uint16_t *free_tags;     /* a stack */
     unsigned max_tags, nfree;
     struct p9_req *version; /* the request with tag NOTAG */
-    uint64_t timed_us;      /* when the request `timed` was sent, alone; 0: none is timed */
-    uint16_t timed;
+    uint64_t timed_us;      /* when the timed request was sent; 0: none is timed */
+    uint16_t timed;         /* its tag */
     atomic_uint latency_us;
-    uint64_t sent, answered; /* the numbers of the last request, and of the last one that was answered in its turn */
-    unsigned in_turn;        /* answers while other requests were under way, */
-    bool out_of_turn;        /* but for one, or more */
-    atomic_bool several;     /* requests were under way together since last none was */
-    bool lost_count;         /* a request will not be answered: until none is under way */
+    uint64_t sent, answered; /* p9_req.number of the last request, and of the last reply */
+    unsigned in_order_count; /* replies that arrived in order, with others in flight */
+    bool out_of_order;       /* a reply did not */
+    atomic_bool several;     /* several requests were in flight since none was */
+    bool order_unknown;      /* a flushed request has no reply: no order until none is in flight */
     struct queue waiting, out;
-    struct queue cancelled; /* interrupted while they waited: for the reader to complete */
+    struct queue cancelled; /* interrupted while WAITING; the reader completes them */
     size_t out_done;        /* bytes of the first in out already written */
-    bool writing;           /* some thread is in transport_write */
+    bool writing;           /* a thread is in transport_write */
     bool blocked;           /* the connection is full: the writer waits */
-    int error;              /* -errno once the connection is given up */
-    char reason[256];       /* and why, in words */
+    int error;              /* -errno after the end of the connection */
+    char reason[256];       /* of the end, for the log; "" if none */
 
     pthread_t reader, writer;
-    uint8_t in[SESSION_READ_BUFFER]; /* the reader's: bytes read and not yet used */
+    uint8_t in[SESSION_READ_BUFFER]; /* reader: bytes read and not yet used */
     size_t in_start, in_end;
-    bool malformed[256]; /* the reader's: replies of this type were, which is said once */
+    bool malformed[256]; /* reader: by type; logged once */
 };
 
-/* ---- session.c; with the lock held, but for complete, trace, complete_all and writer_main ---- */
+/* Called with the lock held, unless a comment says otherwise. */
+
+/* ---- request.c ---- */
 
 void session_queue_init(struct queue *q);
 void session_queue_add(struct queue *q, struct p9_req *req);
 struct p9_req *session_queue_take(struct queue *q);
-void session_scope_leave(struct p9_req *req);
-void session_free_tag(struct p9_session *s, uint16_t tag);
-/* A request was answered. */
-void session_note_order(struct p9_session *s, const struct p9_req *req);
-/* Tags came free: those that wait for one go on, in their order. */
-void session_wake_waiting(struct p9_session *s);
-/* Writes what is queued; gives the lock up while writing. */
-void session_pump(struct p9_session *s);
-/* Calls done(); by one thread, once. */
+/* Calls done(). Without the lock; once, by one thread. */
 void session_complete(struct p9_req *req, int rc);
+/* Needs no lock. way: "->" or "<-". */
 void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f);
-/* The reader's last act. */
-void session_complete_all(struct p9_session *s);
-/* The thread that waits for a full connection to take bytes again. */
+
+/* ---- tags.c ---- */
+
+/* False if none is free. Some are reserved for Tflush. */
+bool session_take_tag(struct p9_session *s, struct p9_req *req);
+void session_free_tag(struct p9_session *s, uint16_t tag);
+/* Updates p9_session_in_order after a reply to req. */
+void session_note_order(struct p9_session *s, const struct p9_req *req);
+void session_enqueue(struct p9_session *s, struct p9_req *req);
+/* Queues waiting requests, in their order, while tags are free. Interrupted ones go to
+ * `cancelled`. */
+void session_wake_waiting(struct p9_session *s);
+
+/* ---- writer.c ---- */
+
+/* Writes queued requests. Releases the lock while writing. */
+void session_pump(struct p9_session *s);
+/* The writer thread: waits for room while the connection is full. Without the lock. */
 void *session_writer_main(void *session);
 
-/* ---- session_read.c ---- */
+/* ---- flush.c ---- */
 
+void session_scope_enter(struct p9_req *req);
+void session_scope_leave(struct p9_req *req);
+
+/* ---- reader.c ---- */
+
+/* The reader thread. Without the lock. */
 void *session_reader_main(void *session);
+
+/* ---- session.c ---- */
+
+/* Completes all requests at the end of the connection. By the reader, last. Without the lock. */
+void session_complete_all(struct p9_session *s);
+
+/* ---- negotiate.c; without the lock ---- */
+
+/* Negotiates dialect and msize; proposes lower dialects to a server that does not know one. 0, or
+ * -errno and why. */
+int session_negotiate(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why);
+/* Sets why; returns err. */
+__attribute__((format(printf, 3, 4))) int session_set_why(struct p9_why *why, int err, const char *fmt, ...);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * transport.c: TCP, unix sockets and given descriptors.
+ * transport.c: TCP, unix sockets and open descriptors.
  *
- * Descriptors are non-blocking; waiting is poll() on the descriptor and on an
- * eventfd that transport_shutdown raises, so that pipes can be ended like sockets.
+ * Reads from sockets block, and shutdown(2) ends them. Other descriptors are non-blocking; a wait
+ * polls the descriptor and an eventfd that transport_shutdown raises.
  */
 #include "9p/transport.h"
 
@@ -26,11 +26,11 @@
 struct transport {
     int rfd, wfd; /* equal for a socket */
     int stop;     /* eventfd: readable once shut down */
-    bool socket;  /* wfd takes MSG_NOSIGNAL and shutdown */
-    bool tcp;     /* rfd is one */
+    bool socket;  /* wfd is a socket */
+    bool tcp;     /* rfd is a TCP socket */
 };
 
-__attribute__((format(printf, 2, 3))) static void because(struct p9_why *why, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void set_why(struct p9_why *why, const char *fmt, ...)
 {
     va_list ap;
 
@@ -66,13 +66,13 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
 {
     struct transport *t = NULL;
     int stop = -1;
-    bool sockets = is_socket(rfd) && is_socket(wfd); /* then a reader need not poll: a shutdown ends its wait */
+    bool sockets = is_socket(rfd) && is_socket(wfd);
 
     *err = set_blocking(rfd, sockets);
     if (*err == 0 && wfd != rfd)
         *err = set_blocking(wfd, sockets);
     if (*err != 0) {
-        because(why, "descriptors %d and %d cannot be used: %s", rfd, wfd, strerror(-*err));
+        set_why(why, "cannot use descriptors %d and %d: %s", rfd, wfd, strerror(-*err));
         return NULL;
     }
     stop = eventfd(0, EFD_CLOEXEC);
@@ -81,7 +81,7 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
     if (stop < 0 || t == NULL) {
         if (stop >= 0)
             *err = -ENOMEM;
-        because(why, "cannot set up the connection: %s", strerror(-*err));
+        set_why(why, "cannot set up the connection: %s", strerror(-*err));
         free(t);
         if (stop >= 0)
             close(stop);
@@ -156,13 +156,13 @@ struct transport *transport_tcp(const char *host, const char *port, int timeout_
     until.tv_nsec += timeout_ms % 1000 * 1000000L;
 
     int r = getaddrinfo(host, port, &hints, &list);
-    if (r == EAI_NONAME || r == EAI_ADDRFAMILY) { /* ::1 where no address but loopback is up */
+    if (r == EAI_NONAME || r == EAI_ADDRFAMILY) { /* ::1, if only loopback is up */
         hints.ai_flags = 0;
         r = getaddrinfo(host, port, &hints, &list);
     }
     if (r != 0) {
         *err = -EHOSTUNREACH;
-        because(why, "cannot find %s port %s: %s", host, port, gai_strerror(r));
+        set_why(why, "cannot find %s port %s: %s", host, port, gai_strerror(r));
         return NULL;
     }
     *err = -EHOSTUNREACH;
@@ -170,7 +170,7 @@ struct transport *transport_tcp(const char *host, const char *port, int timeout_
         *err = dial_address(ai, &until, &fd);
     freeaddrinfo(list);
     if (*err != 0) {
-        because(why, "cannot connect to %s port %s: %s", host, port, strerror(-*err));
+        set_why(why, "cannot connect to %s port %s: %s", host, port, strerror(-*err));
         return NULL;
     }
     struct transport *t = transport_fds(fd, fd, err, why);
@@ -185,14 +185,14 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
 
     if (strlen(path) >= sizeof sa.sun_path) {
         *err = -ENAMETOOLONG;
-        because(why, "cannot connect to %s: the path of a socket has at most %zu bytes", path, sizeof sa.sun_path - 1);
+        set_why(why, "cannot connect to %s: the path of a socket has at most %zu bytes", path, sizeof sa.sun_path - 1);
         return NULL;
     }
     strcpy(sa.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
         *err = -errno;
-        because(why, "cannot connect to %s: %s", path, strerror(-*err));
+        set_why(why, "cannot connect to %s: %s", path, strerror(-*err));
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -214,9 +214,10 @@ static int wait_for(struct transport *t, int fd, short events)
     return p[1].revents != 0 ? -EPIPE : 0;
 }
 
-/* Many servers have left Nagle's algorithm on: of two small answers the second leaves when the first is acknowledged, which we would do
- * after 40 ms, having nothing to say. Asked for before each wait, as the kernel falls back into the other habit: then it acknowledges
- * what has come at once. While bytes are there to be read nothing is asked for. */
+/* Many servers use Nagle's algorithm: the second of two small replies leaves only when the first is
+ * acknowledged, which the kernel delays by 40 ms while there is nothing to send. TCP_QUICKACK makes
+ * it acknowledge at once. It is not permanent and is set before each wait; not while there are
+ * bytes to read. */
 static ssize_t read_tcp(int fd, const struct iovec *iov, int n)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};

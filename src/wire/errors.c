@@ -1,11 +1,11 @@
 /*
- * errors.c: server errors to errno.
+ * errors.c: errors of the server to errno.
  *
- * Numbers of .L are those of Linux's generic table; where this host's differ they
- * are translated by name. Texts of 9P2000 are matched by substring: the first row
- * that fits wins, so the more special stand before the more general.
+ * Numbers of .L are those of Linux's generic table and are translated by name, as this host's may
+ * differ. Texts of 9P2000 are matched by substring; the first matching row wins, so the more
+ * specific rows precede the more general ones.
  *
- * What a kernel tells itself by numbers from 512 on (ERESTARTSYS and others) is in no table of programs, and EIO.
+ * Numbers from 512 on (ERESTARTSYS and others) are internal to a kernel; they become EIO.
  */
 #include "wire/errors.h"
 
@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-/* Generic Linux numbers above 34, the ones that differ between machines; 1 to 34 do not. */
+/* Linux's generic numbers above 34. They differ between machines; 1 to 34 do not. */
 static const int linux_generic[] = {
     [35] = EDEADLK,          [36] = ENAMETOOLONG,  [37] = ENOLCK,          [38] = ENOSYS,
     [39] = ENOTEMPTY,        [40] = ELOOP,         [42] = ENOMSG,          [43] = EIDRM,
@@ -35,7 +35,7 @@ static const int linux_generic[] = {
     [131] = ENOTRECOVERABLE,
 };
 
-enum { LINUX_ENOTSUPP = 524 }; /* the kernel's own number; nfs-ganesha may let it out */
+enum { LINUX_ENOTSUPP = 524 }; /* internal to the kernel, but nfs-ganesha may send it */
 
 int p9_errno_from_linux(uint32_t ecode)
 {
@@ -53,7 +53,7 @@ static const struct {
     int err;
 } texts[] = {
     {"not permitted", EPERM},
-    {"prohibited", EPERM}, /* Plan 9's lib9p, of what a server does not do */
+    {"prohibited", EPERM}, /* Plan 9's lib9p: an operation that a server does not have */
     {"permission denied", EACCES},
     {"access", EACCES},
     {"already exists", EEXIST},
@@ -108,25 +108,26 @@ static const struct {
     {"hung up", ECONNRESET},
 };
 
-static bool contains(struct p9_str s, const char *what)
+static bool contains(struct p9_str s, const char *part)
 {
-    size_t n = strlen(what);
+    size_t n = strlen(part);
 
     for (size_t i = 0; i + n <= s.len; i++)
-        if (strncasecmp(s.s + i, what, n) == 0)
+        if (strncasecmp(s.s + i, part, n) == 0)
             return true;
     return false;
 }
 
-/* "duplicate fid", "fid N already in use": the number of a new fid is refused, as the server has it already. */
-static bool is_about_a_fid(struct p9_str ename)
+/* "duplicate fid", "fid N already in use": the number of a new fid is refused because the server
+ * has it already. */
+static bool refuses_fid(struct p9_str ename)
 {
     return contains(ename, "fid") && (contains(ename, "duplicate") || contains(ename, "in use"));
 }
 
 int p9_errno_from_text(struct p9_str ename)
 {
-    if (is_about_a_fid(ename))
+    if (refuses_fid(ename))
         return EBADF;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (contains(ename, texts[i].text))
@@ -134,30 +135,30 @@ int p9_errno_from_text(struct p9_str ename)
     return 0;
 }
 
-/* The server's own words, once each; a server that makes up new ones for ever is not listened to for ever. */
+/* Logs each unknown text once, up to a bound: a server may send any number of them. */
 static void log_new_text(struct p9_str text)
 {
-    enum { TEXTS = 64 };
+    enum { MAX_TEXTS = 64 };
     static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER;
-    static uint64_t seen[TEXTS]; /* hashes */
+    static uint64_t seen[MAX_TEXTS]; /* hashes */
     static unsigned n;
     uint64_t hash = 14695981039346656037u;
 
     for (size_t i = 0; i < text.len; i++)
         hash = (hash ^ (uint8_t)text.s[i]) * 1099511628211u;
     pthread_mutex_lock(&mtx);
-    bool is_new = n < TEXTS;
+    bool is_new = n < MAX_TEXTS;
     for (unsigned i = 0; i < n && is_new; i++)
         is_new = seen[i] != hash;
     if (is_new)
         seen[n++] = hash;
     pthread_mutex_unlock(&mtx);
     if (is_new)
-        log_info("the server says '%.*s', which tells nothing", text.len < 256 ? text.len : 256, text.s);
+        log_info("unknown error text from the server: '%.*s'", text.len < 256 ? text.len : 256, text.s);
 }
 
-/* The first 34 numbers of .u are everybody's, but EIO is what some say of everything; of all others the text tells more, if it
- * tells anything. */
+/* Of .u the numbers 1 to 34 are portable, but some servers send EIO for every error. For EIO and
+ * all other numbers the text counts first, if it is known. */
 static int error_of_u(uint32_t ecode, struct p9_str ename, bool *vague)
 {
     if (ecode >= 1 && ecode <= 34 && ecode != EIO)

@@ -1,6 +1,6 @@
 /*
- * folder.c: the exported folder. A fid is an O_PATH descriptor, so that it stays with its file whatever becomes
- * of the name.
+ * folder.c: the exported folder. A fid is an O_PATH descriptor, which follows its file when the
+ * name changes.
  */
 #include <errno.h>
 #include <fcntl.h>

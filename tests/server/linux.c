@@ -1,5 +1,5 @@
 /*
- * linux.c: the messages of 9P2000.L, on the folder.
+ * linux.c: messages of 9P2000.L on files of the folder, with locks and extended attributes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,16 +28,6 @@ static int flags_of(uint32_t wire)
         if (wire & bits[i].wire)
             flags |= bits[i].host;
     return flags;
-}
-
-static int qid_in(int dir, const char *name, struct p9_qid *q)
-{
-    struct stat st;
-
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno;
-    qid_of(&st, q);
-    return 0;
 }
 
 static int do_lopen(struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
@@ -188,7 +178,7 @@ static int do_fsync(const struct sfid *f, const struct p9_fcall *t)
     return (t->Tfsync.datasync ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : errno;
 }
 
-/* ---- locks: those of the open file that is the fid ---------------------- */
+/* ---- locks: of the open file description of the fid --------------------- */
 
 static struct flock range_of(uint8_t type, uint64_t start, uint64_t length)
 {
@@ -207,7 +197,7 @@ int linux_lock_whole(const struct sfid *f, struct p9_fcall *r)
 static int do_lock(const struct conn *c, const struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
 {
     if (c->set->blocking_locks)
-        return linux_lock_whole(f, r); /* it has no unlocking either */
+        return linux_lock_whole(f, r); /* releasing as well */
     struct flock l = range_of(t->Tlock.type, t->Tlock.start, t->Tlock.length);
 
     if (fcntl(f->file, F_OFD_SETLK, &l) == 0)
@@ -275,98 +265,19 @@ int linux_clunk(const struct conn *c, struct sfid *f)
     return setxattr(proc_path(f), f->xattr, f->value, f->size, f->xattr_flags) == 0 ? 0 : errno;
 }
 
-/* ---- names -------------------------------------------------------------- */
-
-static int make_name(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
-{
-    uint32_t dfid = t->type == P9_Tmkdir ? t->Tmkdir.dfid : t->type == P9_Tmknod ? t->Tmknod.dfid : t->Tsymlink.dfid;
-    const struct sfid *d = fid_find(c, dfid);
-    int rc;
-
-    if (d == NULL)
-        return EBADF;
-    if (t->type == P9_Tmkdir) {
-        become(d->uid, t->Tmkdir.gid);
-        const char *name = cstr(t->Tmkdir.name);
-        rc = mkdirat(d->path, name, t->Tmkdir.mode);
-        return rc == 0 ? qid_in(d->path, name, &r->Rmkdir.qid) : errno;
-    }
-    if (t->type == P9_Tmknod) {
-        become(d->uid, t->Tmknod.gid);
-        const char *name = cstr(t->Tmknod.name);
-        rc = mknodat(d->path, name, t->Tmknod.mode, makedev(t->Tmknod.major, t->Tmknod.minor));
-        return rc == 0 ? qid_in(d->path, name, &r->Rmknod.qid) : errno;
-    }
-    become(d->uid, t->Tsymlink.gid);
-    const char *name = cstr(t->Tsymlink.name);
-    rc = symlinkat(cstr(t->Tsymlink.target), d->path, name);
-    return rc == 0 ? qid_in(d->path, name, &r->Rsymlink.qid) : errno;
-}
-
-static int do_link(struct conn *c, const struct p9_fcall *t)
-{
-    const struct sfid *d = fid_find(c, t->Tlink.dfid), *f = fid_find(c, t->Tlink.fid);
-
-    if (d == NULL || f == NULL)
-        return EBADF;
-    become(d->uid, d->uid);
-    return linkat(AT_FDCWD, proc_path(f), d->path, cstr(t->Tlink.name), AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
-}
-
-static int do_renameat(struct conn *c, const struct p9_fcall *t)
-{
-    const struct sfid *from = fid_find(c, t->Trenameat.olddirfid), *to = fid_find(c, t->Trenameat.newdirfid);
-
-    if (from == NULL || to == NULL)
-        return EBADF;
-    become(from->uid, from->uid);
-    return renameat(from->path, cstr(t->Trenameat.oldname), to->path, cstr(t->Trenameat.newname)) == 0 ? 0 : errno;
-}
-
-static int do_rename(struct conn *c, const struct sfid *f, const struct p9_fcall *t)
-{
-    const struct sfid *to = fid_find(c, t->Trename.dfid);
-    char path[8192];
-
-    if (to == NULL)
-        return EBADF;
-    int err = current_path(f, path, sizeof path);
-    become(f->uid, f->uid);
-    return err != 0 ? err : renameat(AT_FDCWD, path, to->path, cstr(t->Trename.name)) == 0 ? 0 : errno;
-}
-
-static int do_unlinkat(const struct sfid *d, const struct p9_fcall *t)
-{
-    int flags = t->Tunlinkat.flags & P9_AT_REMOVEDIR ? AT_REMOVEDIR : 0;
-
-    become(d->uid, d->uid);
-    return unlinkat(d->path, cstr(t->Tunlinkat.name), flags) == 0 ? 0 : errno;
-}
-
-static int do_readlink(const struct sfid *f, struct p9_fcall *r)
-{
-    static _Thread_local char target[4097];
-    ssize_t n = readlinkat(f->path, "", target, sizeof target);
-
-    if (n < 0)
-        return errno;
-    r->Rreadlink.target = (struct p9_str){target, (uint16_t)n};
-    return 0;
-}
-
 int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
 {
     switch (t->type) {
     case P9_Tmkdir:
     case P9_Tmknod:
     case P9_Tsymlink:
-        return make_name(c, t, r);
+        return linux_make(c, t, r);
     case P9_Tlink:
-        return do_link(c, t);
+        return linux_link(c, t);
     case P9_Trenameat:
-        return do_renameat(c, t);
+        return linux_renameat(c, t);
     }
-    struct sfid *f = fid_find(c, t->Tgetattr.fid); /* the first field of all that follow */
+    struct sfid *f = fid_find(c, t->Tgetattr.fid); /* the first field of all messages below */
     if (f == NULL || f->path < 0)
         return EBADF;
     switch (t->type) {
@@ -381,11 +292,11 @@ int linux_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
     case P9_Treaddir:
         return do_readdir(c, f, t, r);
     case P9_Treadlink:
-        return do_readlink(f, r);
+        return linux_readlink(f, r);
     case P9_Trename:
-        return do_rename(c, f, t);
+        return linux_rename(c, f, t);
     case P9_Tunlinkat:
-        return do_unlinkat(f, t);
+        return linux_unlinkat(f, t);
     case P9_Tstatfs:
         return do_statfs(f, r);
     case P9_Tfsync:

@@ -1,28 +1,29 @@
 /*
- * rules.c: faults, as a table says. What a real server will not do on demand: err, be silent, lie, hang up.
+ * rules.c: faults by rules: errors, missing replies, wrong replies, closed connections.
  *
- * A rule is one argument of words: the type of the request it is for, which of these, and what happens to it.
+ * A rule is one argument of words: the type of a request, conditions, and an action.
  *
  *   TYPE [offset=N] [name=NAME] [first=K] [count=N] [when=PATH] ACTION
  *
- * offset: at or beyond it (Tread, Twrite, Treaddir); name: the request has that name last; first: from the K-th on
- * that fits, counted from 1; count: so many of them; when: only while that path exists.
+ * offset: from N on (Tread, Twrite, Treaddir); name: the last name in the request; first: from the
+ * K-th match on, counted from 1; count: at most N times; when: while that path exists.
  *
- *   error=ECODE    the request is not carried out, and answered with this number (and text=TEXT below 9P2000.L, _ for blanks)
- *   late=ECODE     the same, but the request is carried out
- *   silent         it is carried out, and never answered
- *   ignore         it is neither
- *   close          it is not carried out, and the connection ends
- *   short=N        Rread, Rreaddir, Rwrite: N bytes of what there are
- *   more=N         Rwrite: N more than were written; Rread, Rreaddir: N bytes of padding behind what was asked for
- *   fill           Rread, Rreaddir: count is taken no notice of, and the message is filled
- *   qids=N         Rwalk: the first N alone
- *   bind           a walk that ends short makes newfid all the same
+ *   error=ECODE    not carried out, answered with this number (below 9P2000.L also text=TEXT, _
+ *                  is a blank)
+ *   late=ECODE     carried out, answered with this number
+ *   silent         carried out, not answered
+ *   ignore         neither carried out nor answered
+ *   close          not carried out; the connection ends
+ *   short=N        Rread, Rreaddir, Rwrite: only N bytes
+ *   more=N         Rwrite: N more than were written; Rread, Rreaddir: N zeroes more than asked for
+ *   fill           Rread, Rreaddir: fills the message and ignores count
+ *   qids=N         Rwalk: only the first N
+ *   bind           a walk that ends short makes newfid nevertheless
  *   iounit=N       Ropen, Rlopen, Rcreate, Rlcreate
- *   malform        the frame is right, the inside is cut
+ *   malform        a valid frame with a truncated body
  *   cut=N          the first N bytes of the reply, then the connection ends
  *   type=N         the reply has another type
- *   unfit          Rreaddir: full of names that no directory can have, without end
+ *   unfit          Rreaddir: full of invalid names, without end
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,10 +39,10 @@ struct rule {
     bool has_offset;
     uint64_t offset;
     char *name, *when, *text;
-    unsigned first, count; /* count 0: all */
+    unsigned first, count; /* count 0: without limit */
     enum fault fault;
     uint32_t n;
-    unsigned seen; /* requests that fit, on any connection */
+    unsigned seen; /* matching requests of all connections */
     struct rule *next;
 };
 
@@ -56,7 +57,7 @@ static const struct {
                {"bind", FAULT_BIND},   {"iounit", FAULT_IOUNIT},   {"malform", FAULT_MALFORM}, {"cut", FAULT_CUT},
                {"type", FAULT_TYPE},   {"unfit", FAULT_UNFIT},     {"fill", FAULT_FILL}};
 
-/* ---- reading ------------------------------------------------------------ */
+/* ---- parsing ------------------------------------------------------------ */
 
 static uint8_t type_named(const char *name)
 {
@@ -69,7 +70,7 @@ static uint8_t type_named(const char *name)
     return 0;
 }
 
-static bool read_action(struct rule *r, const char *key, const char *value)
+static bool parse_action(struct rule *r, const char *key, const char *value)
 {
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(actions[i].word, key) == 0) {
@@ -89,14 +90,14 @@ static char *with_blanks(const char *text)
     return s;
 }
 
-static bool read_word(struct rule *r, char *word)
+static bool parse_word(struct rule *r, char *word)
 {
     char *value = strchr(word, '=');
 
     if (value != NULL)
         *value++ = 0;
     if (value == NULL)
-        return read_action(r, word, NULL);
+        return parse_action(r, word, NULL);
     if (strcmp(word, "offset") == 0)
         r->has_offset = true, r->offset = strtoull(value, NULL, 0);
     else if (strcmp(word, "name") == 0)
@@ -110,7 +111,7 @@ static bool read_word(struct rule *r, char *word)
     else if (strcmp(word, "count") == 0)
         r->count = (unsigned)atoi(value);
     else
-        return read_action(r, word, value);
+        return parse_action(r, word, value);
     return true;
 }
 
@@ -123,7 +124,7 @@ bool rule_add(const char *text)
     r->first = 1;
     bool ok = r->type != 0;
     while (ok && (word = strsep(&rest, " ")) != NULL)
-        ok = *word == 0 || read_word(r, word);
+        ok = *word == 0 || parse_word(r, word);
     free(words);
     if (!ok || r->fault == FAULT_NONE) {
         free(r);
@@ -175,7 +176,7 @@ static uint64_t offset_of(const struct p9_fcall *t)
                                     : 0;
 }
 
-static bool fits(const struct rule *r, const struct p9_fcall *t)
+static bool matches(const struct rule *r, const struct p9_fcall *t)
 {
     return r->type == t->type && (!r->has_offset || offset_of(t) >= r->offset) &&
            (r->name == NULL || p9_str_eq(name_of(t), r->name)) && (r->when == NULL || access(r->when, F_OK) == 0);
@@ -186,7 +187,7 @@ void rule_find(struct conn *c, const struct p9_fcall *t)
     c->fault = FAULT_NONE;
     pthread_mutex_lock(&rules_mtx);
     for (struct rule *r = rules; r != NULL && c->fault == FAULT_NONE; r = r->next) {
-        if (!fits(r, t) || ++r->seen < r->first || (r->count > 0 && r->seen >= r->first + r->count))
+        if (!matches(r, t) || ++r->seen < r->first || (r->count > 0 && r->seen >= r->first + r->count))
             continue;
         c->fault = r->fault;
         c->fault_n = r->n;

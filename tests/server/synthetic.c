@@ -1,15 +1,15 @@
 /*
- * synthetic.c: a tree of files that are programs, as Plan 9's servers have them. All have length 0.
+ * synthetic.c: a tree of synthetic files, as Plan 9's servers have them. All have length 0.
  *
  *   text      reads "some text\n"
- *   events    each read waits for one message written to post, and gives that
- *   post      takes messages
+ *   events    a read waits for a message written to post, and returns it
+ *   post      accepts messages
  *   never     reads wait for ever
- *   sizes     takes writes, and reads as their sizes, a line each
- *   log       append-only: what was written
- *   alone     exclusive use: one at a time has it open
- *   commit    what was written is refused when it is clunked
- *   flushes   how many waiting reads were flushed, and how often a tag was used while it was not free
+ *   sizes     reads as the sizes of its writes, one per line
+ *   log       append-only: reads as what was written
+ *   alone     exclusive use: can be open once at a time
+ *   commit    its clunk fails after a write
+ *   flushes   how many waiting reads were flushed, and how often a tag was used while not free
  *   waits     how many reads have begun to wait
  *   sub/text  the same in a directory
  */
@@ -26,7 +26,7 @@ struct synth {
     const char *name;
     uint32_t dm;
     struct synth *parent;
-    char text[TEXT]; /* what was written, or is read */
+    char text[TEXT]; /* written or to read */
     size_t n;
     unsigned users;
 };
@@ -48,7 +48,7 @@ static struct synth *const all[] = {&root,  &sub,     &text,  &text2,  &events, 
                                     &sizes, &logfile, &alone, &commit, &flushes, &waits};
 enum { ALL = sizeof all / sizeof *all };
 
-static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards all of it */
+static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards all files and counters */
 static unsigned flushed, reused, waited_for;
 
 struct synth *synth_root(void)
@@ -124,7 +124,7 @@ static int list(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count,
     return 0;
 }
 
-/* Takes the first line of what waits in events. */
+/* Moves the first line of events to c->data. */
 static bool next_event(struct conn *c, uint32_t *got)
 {
     char *end = memchr(events.text, '\n', events.n);

@@ -1,5 +1,5 @@
 /*
- * test_text.c: what is shown of a stranger's bytes.
+ * test_text.c: escaping untrusted bytes.
  */
 #include "base/text.h"
 
@@ -16,15 +16,17 @@ static void control_characters_are_escaped(void **state)
         {"\033[31mred\r\n\ttab", "\\x1b[31mred\\x0d\\x0a\\x09tab"},
         {"\177", "\\x7f"},
         {"d\303\251j\303\240 \342\202\254 \360\237\220\247", "d\303\251j\303\240 \342\202\254 \360\237\220\247"},
+        /* CSI in UTF-8; no-break space; CSI in Latin-1 */
         {"\302\233"
          "31m \302\240",
-         "\\xc2\\x9b31m \302\240"}, /* CSI, as UTF-8; a space */
+         "\\xc2\\x9b31m \302\240"},
         {"\233"
          "31m",
-         "\\x9b31m"},                                                              /* and as it was before that */
-        {"\300\233 \340\200\233", "\\xc0\\x9b \\xe0\\x80\\x9b"},                   /* and written too long */
-        {"\355\240\200 \364\220\200\200", "\\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"}, /* no characters */
-        {"\303", "\\xc3"},                                                         /* cut */
+         "\\x9b31m"},
+        /* overlong forms; a surrogate; beyond U+10FFFF; truncated */
+        {"\300\233 \340\200\233", "\\xc0\\x9b \\xe0\\x80\\x9b"},
+        {"\355\240\200 \364\220\200\200", "\\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80"},
+        {"\303", "\\xc3"},
         {"", ""},
     };
     char buf[128];
@@ -36,7 +38,7 @@ static void control_characters_are_escaped(void **state)
     }
 }
 
-static void what_has_no_room_is_left_out(void **state)
+static void text_without_room_is_cut(void **state)
 {
     char buf[8];
 
@@ -53,7 +55,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_characters_are_escaped),
-        cmocka_unit_test(what_has_no_room_is_left_out),
+        cmocka_unit_test(text_without_room_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * test_timer.c: things done after a while. How long that is, is not looked at.
+ * test_timer.c: calls of a timer. Their exact time is not tested.
  */
 #include "base/timer.h"
 
@@ -12,7 +12,7 @@ enum { HOUR_MS = 3600000 };
 
 struct counter {
     atomic_int calls;
-    int again; /* so many times it says that it wants to be called again */
+    int again; /* how many calls ask for another one */
 };
 
 static unsigned count(void *arg)
@@ -28,42 +28,42 @@ static void wait_for(struct counter *c, int calls)
         sched_yield();
 }
 
-static void it_is_called_as_often_as_it_says(void **state)
+static void it_is_called_as_often_as_it_asks_for(void **state)
 {
     struct counter c = {.again = 3};
-    struct timer *l = timer_new(count, &c);
+    struct timer *t = timer_new(count, &c);
 
     (void)state;
-    assert_non_null(l);
-    timer_arm(l, 1);
+    assert_non_null(t);
+    timer_arm(t, 1);
     wait_for(&c, 4);
-    timer_arm(l, 0);
+    timer_arm(t, 0);
     wait_for(&c, 5);
-    timer_free(l);
+    timer_free(t);
     assert_int_equal(atomic_load(&c.calls), 5);
 }
 
-static void the_earlier_time_counts(void **state)
+static void the_earlier_deadline_counts(void **state)
 {
     struct counter c = {.again = 0};
-    struct timer *l = timer_new(count, &c);
+    struct timer *t = timer_new(count, &c);
 
     (void)state;
-    timer_arm(l, HOUR_MS);
-    timer_arm(l, 1);
-    timer_arm(l, HOUR_MS);
+    timer_arm(t, HOUR_MS);
+    timer_arm(t, 1);
+    timer_arm(t, HOUR_MS);
     wait_for(&c, 1);
-    timer_free(l);
+    timer_free(t);
 }
 
-static void the_end_does_not_wait_for_the_time(void **state)
+static void freeing_does_not_wait_for_the_deadline(void **state)
 {
     struct counter c = {.again = 0};
-    struct timer *l = timer_new(count, &c);
+    struct timer *t = timer_new(count, &c);
 
     (void)state;
-    timer_arm(l, HOUR_MS);
-    timer_free(l);
+    timer_arm(t, HOUR_MS);
+    timer_free(t);
     assert_int_equal(atomic_load(&c.calls), 0);
     timer_arm(NULL, 1);
     timer_free(NULL);
@@ -72,9 +72,9 @@ static void the_end_does_not_wait_for_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_is_called_as_often_as_it_says),
-        cmocka_unit_test(the_earlier_time_counts),
-        cmocka_unit_test(the_end_does_not_wait_for_the_time),
+        cmocka_unit_test(it_is_called_as_often_as_it_asks_for),
+        cmocka_unit_test(the_earlier_deadline_counts),
+        cmocka_unit_test(freeing_does_not_wait_for_the_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * test_idmap.c: names of owners and numbers.
+ * test_idmap.c: names of owners to ids and back.
  */
 #include "9p/idmap.h"
 
@@ -7,7 +7,7 @@
 
 #include "unit/test.h"
 
-static void names_to_numbers(void **state)
+static void names_to_ids(void **state)
 {
     struct idmap *m =
         idmap_new(&(struct idmap_options){.dfltuid = 4711, .dfltgid = 4712, .me = "glenda", .my_uid = 7, .my_gid = 8});
@@ -17,7 +17,7 @@ static void names_to_numbers(void **state)
     assert_non_null(m);
     memset(long_name, 'n', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = 0;
-    for (int i = 0; i < 2; i++) { /* asked, and remembered */
+    for (int i = 0; i < 2; i++) { /* looked up, then from the cache */
         assert_int_equal(idmap_uid(m, p9_str("root")), 0);
         assert_int_equal(idmap_gid(m, p9_str("root")), 0);
         assert_int_equal(idmap_uid(m, p9_str("glenda")), 7);
@@ -33,7 +33,7 @@ static void names_to_numbers(void **state)
     idmap_free(m);
 }
 
-static void more_names_than_are_remembered(void **state)
+static void more_names_than_are_cached(void **state)
 {
     struct idmap *m = idmap_new(&(struct idmap_options){.dfltuid = 1});
     char name[16];
@@ -46,7 +46,7 @@ static void more_names_than_are_remembered(void **state)
     idmap_free(m);
 }
 
-static void numbers_to_names(void **state)
+static void ids_to_names(void **state)
 {
     char name[IDMAP_NAME_BYTES];
 
@@ -62,9 +62,9 @@ static void numbers_to_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_to_numbers),
-        cmocka_unit_test(more_names_than_are_remembered),
-        cmocka_unit_test(numbers_to_names),
+        cmocka_unit_test(names_to_ids),
+        cmocka_unit_test(more_names_than_are_cached),
+        cmocka_unit_test(ids_to_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * test_io.c: reads and writes that are split, and what short replies and errors in the middle mean.
+ * test_io.c: reads and writes that are split; short replies and errors in the middle.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ static void iounit_bounds_a_message(void **state)
     end(&w);
 }
 
-static void a_short_reply_in_the_middle_is_not_the_end(void **state)
+static void a_short_reply_in_the_middle_is_not_the_end_of_file(void **state)
 {
     struct world w = begin(1 << 20);
     uint8_t *buf = malloc(50000);
@@ -107,7 +107,7 @@ static void the_end_of_the_file_costs_no_further_read(void **state)
     (void)state;
     assert_int_equal(read_all(&w, &io), 3000);
     assert_int_equal(srv_count(w.srv, P9_Tread), 1);
-    /* Where the size is not known to be that, one more tells. */
+    /* If the size is unknown another read finds the end. */
     struct p9_io unsure = {.buf = buf, .count = 8000, .size = UINT64_MAX};
     assert_int_equal(read_all(&w, &unsure), 3000);
     assert_int_equal(srv_count(w.srv, P9_Tread), 2);
@@ -118,7 +118,7 @@ static void the_end_of_the_file_costs_no_further_read(void **state)
     end(&w);
 }
 
-static void a_short_write_goes_on_from_there(void **state)
+static void a_short_write_is_continued(void **state)
 {
     struct world w = begin(0);
     uint8_t *buf = malloc(100000);
@@ -134,7 +134,7 @@ static void a_short_write_goes_on_from_there(void **state)
     end(&w);
 }
 
-static void what_came_before_an_error_counts(void **state)
+static void bytes_before_an_error_count(void **state)
 {
     struct world w = begin(0);
     uint8_t *buf = calloc(1, 100000);
@@ -152,7 +152,7 @@ static void what_came_before_an_error_counts(void **state)
     end(&w);
 }
 
-static void a_part_of_a_read_is_not_the_whole(void **state)
+static void a_failed_part_fails_the_read(void **state)
 {
     struct world w = begin(1 << 20);
     uint8_t *buf = malloc(100000);
@@ -166,7 +166,7 @@ static void a_part_of_a_read_is_not_the_whole(void **state)
     end(&w);
 }
 
-/* How many requests of so many bytes wait in the connection while the server stands still. */
+/* How many requests of that size are in the connection while the server is stopped. */
 static unsigned waiting(struct world *w, unsigned bytes)
 {
     int n = 0;
@@ -175,7 +175,7 @@ static unsigned waiting(struct world *w, unsigned bytes)
     return (unsigned)n / bytes;
 }
 
-static void few_parts_are_in_flight(void **state)
+static void parts_in_flight_are_bounded(void **state)
 {
     enum { TREAD = 23, TWRITE = 23 + 1, MOST = 256, COUNT = 3000 };
     struct world w = begin(COUNT);
@@ -207,7 +207,7 @@ static void few_parts_are_in_flight(void **state)
     end(&w);
 }
 
-static void a_count_that_is_more_than_was_sent_fails_that_write(void **state)
+static void an_excessive_count_fails_the_write(void **state)
 {
     struct world w = begin(0);
     uint8_t buf[100] = {0};
@@ -220,7 +220,7 @@ static void a_count_that_is_more_than_was_sent_fails_that_write(void **state)
     end(&w);
 }
 
-static void nothing_is_nothing(void **state)
+static void an_empty_write_sends_nothing(void **state)
 {
     struct world w = begin(0);
     uint8_t byte = 0;
@@ -237,14 +237,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_large_read_is_split),
         cmocka_unit_test(iounit_bounds_a_message),
-        cmocka_unit_test(a_short_reply_in_the_middle_is_not_the_end),
+        cmocka_unit_test(a_short_reply_in_the_middle_is_not_the_end_of_file),
         cmocka_unit_test(the_end_of_the_file_costs_no_further_read),
-        cmocka_unit_test(a_short_write_goes_on_from_there),
-        cmocka_unit_test(what_came_before_an_error_counts),
-        cmocka_unit_test(a_part_of_a_read_is_not_the_whole),
-        cmocka_unit_test(few_parts_are_in_flight),
-        cmocka_unit_test(a_count_that_is_more_than_was_sent_fails_that_write),
-        cmocka_unit_test(nothing_is_nothing),
+        cmocka_unit_test(a_short_write_is_continued),
+        cmocka_unit_test(bytes_before_an_error_count),
+        cmocka_unit_test(a_failed_part_fails_the_read),
+        cmocka_unit_test(parts_in_flight_are_bounded),
+        cmocka_unit_test(an_excessive_count_fails_the_write),
+        cmocka_unit_test(an_empty_write_sends_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

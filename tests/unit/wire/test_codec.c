@@ -1,12 +1,12 @@
 /*
- * test_codec.c: every message of every dialect against its bytes, and against bad ones.
+ * test_codec.c: every message of every dialect against its bytes; malformed messages.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "9p/codec.h"
+#include "wire/table.h"
 #include "unit/test.h"
 
 #include "unit/wire/golden.h"
@@ -22,21 +22,21 @@ static size_t from_hex(const char *hex, uint8_t *out)
     return n;
 }
 
-static void every_type_of_each_dialect_is_here(void **state)
+static void golden_has_every_type_of_each_dialect(void **state)
 {
     static const enum p9_dialect dialects[] = {P9_2000, P9_2000U, P9_2000L};
 
     (void)state;
     for (unsigned type = 0; type < 256; type++)
         for (size_t d = 0; d < 3; d++) {
-            bool here = false;
+            bool found = false;
             for (size_t i = 0; i < N; i++)
-                here = here || (golden[i].fcall.type == type && golden[i].dialect == dialects[d]);
-            assert_int_equal(here, p9_message(type)->name != NULL && (p9_message(type)->dialects & dialects[d]));
+                found = found || (golden[i].fcall.type == type && golden[i].dialect == dialects[d]);
+            assert_int_equal(found, p9_message(type)->name != NULL && (p9_message(type)->dialects & dialects[d]));
         }
 }
 
-static void packs_to_its_bytes(void **state)
+static void packs_to_golden_bytes(void **state)
 {
     uint8_t want[MAX], got[MAX];
 
@@ -50,7 +50,7 @@ static void packs_to_its_bytes(void **state)
     }
 }
 
-static void head_leaves_out_the_payload_alone(void **state)
+static void head_omits_only_the_payload(void **state)
 {
     uint8_t want[MAX], got[MAX];
 
@@ -77,7 +77,7 @@ static void unpacks_and_packs_again(void **state)
     }
 }
 
-static void says_what_it_is(void **state)
+static void prints_golden_text(void **state)
 {
     char text[2048], small[16];
 
@@ -91,7 +91,7 @@ static void says_what_it_is(void **state)
     }
 }
 
-/* In exactly as much memory as there are bytes, so that a sanitizer sees a step too far. */
+/* In memory of exactly n bytes, so that a sanitizer detects any access beyond. */
 static size_t unpack_in(const uint8_t *bytes, size_t n, enum p9_dialect d)
 {
     struct p9_fcall f;
@@ -112,7 +112,7 @@ static void refuses_every_truncation(void **state)
         size_t n = from_hex(golden[i].hex, bytes);
         for (size_t cut = 0; cut < n; cut++)
             assert_int_equal(unpack_in(bytes, cut, golden[i].dialect), 0);
-        for (size_t cut = 7; cut < n; cut++) { /* and with a size that says so */
+        for (size_t cut = 7; cut < n; cut++) { /* and with a matching size */
             uint8_t short_one[MAX];
             memcpy(short_one, bytes, n);
             short_one[0] = (uint8_t)cut;
@@ -124,7 +124,7 @@ static void refuses_every_truncation(void **state)
     }
 }
 
-static void refuses_bytes_left_over(void **state)
+static void refuses_trailing_bytes(void **state)
 {
     uint8_t bytes[MAX];
 
@@ -139,10 +139,11 @@ static void refuses_bytes_left_over(void **state)
     }
 }
 
-/* Any two bytes of a message set to what a liar would: refused or taken, but nothing else is read. */
-static void survives_lying_lengths(void **state)
+/* Any two bytes of a message changed to a wrong length: refused or accepted, with no access
+ * beyond. */
+static void survives_wrong_lengths(void **state)
 {
-    static const uint8_t lies[][2] = {{0xff, 0xff}, {0, 0}, {0xff, 0x7f}, {0, 0x80}, {1, 0}};
+    static const uint8_t wrong[][2] = {{0xff, 0xff}, {0, 0}, {0xff, 0x7f}, {0, 0x80}, {1, 0}};
     uint8_t bytes[MAX];
     char text[512];
 
@@ -150,11 +151,11 @@ static void survives_lying_lengths(void **state)
     for (size_t i = 0; i < N; i++) {
         size_t n = from_hex(golden[i].hex, bytes);
         for (size_t at = 4; at + 2 <= n; at++)
-            for (size_t l = 0; l < sizeof lies / sizeof *lies; l++) {
+            for (size_t l = 0; l < sizeof wrong / sizeof *wrong; l++) {
                 struct p9_fcall f;
                 uint8_t *p = malloc(n);
                 memcpy(p, bytes, n);
-                memcpy(p + at, lies[l], 2);
+                memcpy(p + at, wrong[l], 2);
                 size_t r = p9_convM2S(p, n, golden[i].dialect, &f);
                 assert_true(r == 0 || r == n);
                 if (r == n)
@@ -217,7 +218,7 @@ static void an_error_number_under_rerrors_type_is_rlerror(void **state)
     assert_int_equal(p9_convM2S(bytes, sizeof bytes, P9_2000, &f), 0);
 }
 
-static void stat_there_and_back(void **state)
+static void stat_round_trip(void **state)
 {
     uint8_t buf[256];
     struct p9_stat st;
@@ -237,7 +238,7 @@ static void stat_there_and_back(void **state)
     assert_string_equal(text, "'n' 'u' 'g' 'm' q (0000000000000004 3 d) m drwxr-xr-x at 5 mt 6 l 7 t 1 d 2");
 }
 
-static void statcheck_takes_one_whole_stat(void **state)
+static void statcheck_accepts_one_whole_stat(void **state)
 {
     uint8_t two[2 * sizeof statt];
     const size_t n = sizeof statt - 1;
@@ -266,7 +267,7 @@ static void modes_as_text(void **state)
     assert_string_equal(text, "alrw-------");
 }
 
-static void dirents_there_and_back(void **state)
+static void dirent_round_trip(void **state)
 {
     static const uint8_t bytes[] = {0x80, 1, 0, 0, 0, 2, 0, 0,    0, 0, 0, 0,   0, /* qid */
                                     3,    0, 0, 0, 0, 0, 0, 0x40, 4, 2, 0, 'o', 'k'};
@@ -309,13 +310,13 @@ static void reads_messages_from_a_descriptor(void **state)
     close(p[0]);
 }
 
-/* Random bytes behind a right size: what is taken packs to the same bytes. */
+/* Random bytes after a valid size: an accepted message packs to the same bytes. */
 static void random_bodies(void **state)
 {
     static const enum p9_dialect dialects[] = {P9_2000, P9_2000U, P9_2000L};
     uint8_t buf[128], again[128];
     struct p9_fcall f;
-    unsigned taken = 0;
+    unsigned accepted = 0;
 
     (void)state;
     srandom(9);
@@ -328,35 +329,35 @@ static void random_bodies(void **state)
         enum p9_dialect d = dialects[random() % 3];
         if (p9_convM2S(buf, n, d, &f) == 0)
             continue;
-        taken++;
+        accepted++;
         assert_int_equal(p9_convS2M(&f, d, again, sizeof again), n);
         if (buf[4] != f.type)
-            again[4] = buf[4]; /* Rlerror under Rerror's number */
+            again[4] = buf[4]; /* Rlerror under Rerror's type */
         assert_memory_equal(buf, again, n);
     }
-    assert_in_range(taken, 100, UINT32_MAX);
+    assert_in_range(accepted, 100, UINT32_MAX);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_type_of_each_dialect_is_here),
-        cmocka_unit_test(packs_to_its_bytes),
-        cmocka_unit_test(head_leaves_out_the_payload_alone),
+        cmocka_unit_test(golden_has_every_type_of_each_dialect),
+        cmocka_unit_test(packs_to_golden_bytes),
+        cmocka_unit_test(head_omits_only_the_payload),
         cmocka_unit_test(unpacks_and_packs_again),
-        cmocka_unit_test(says_what_it_is),
+        cmocka_unit_test(prints_golden_text),
         cmocka_unit_test(refuses_every_truncation),
-        cmocka_unit_test(refuses_bytes_left_over),
-        cmocka_unit_test(survives_lying_lengths),
+        cmocka_unit_test(refuses_trailing_bytes),
+        cmocka_unit_test(survives_wrong_lengths),
         cmocka_unit_test(refuses_a_count_of_4_gigabytes),
         cmocka_unit_test(refuses_nul_in_a_string),
         cmocka_unit_test(refuses_more_than_16_names),
         cmocka_unit_test(a_message_of_another_dialect_is_refused),
         cmocka_unit_test(an_error_number_under_rerrors_type_is_rlerror),
-        cmocka_unit_test(stat_there_and_back),
-        cmocka_unit_test(statcheck_takes_one_whole_stat),
+        cmocka_unit_test(stat_round_trip),
+        cmocka_unit_test(statcheck_accepts_one_whole_stat),
         cmocka_unit_test(modes_as_text),
-        cmocka_unit_test(dirents_there_and_back),
+        cmocka_unit_test(dirent_round_trip),
         cmocka_unit_test(reads_messages_from_a_descriptor),
         cmocka_unit_test(random_bodies),
     };

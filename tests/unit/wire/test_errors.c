@@ -1,5 +1,5 @@
 /*
- * test_errors.c: what servers' numbers and words mean.
+ * test_errors.c: numbers and texts of error replies to errno.
  */
 #include "wire/errors.h"
 #include "unit/test.h"
@@ -15,15 +15,15 @@ static void numbers(void **state)
     assert_int_equal(p9_errno_from_linux(116), ESTALE);
     assert_int_equal(p9_errno_from_linux(122), EDQUOT);
     assert_int_equal(p9_errno_from_linux(524), EOPNOTSUPP);
-    for (uint32_t kernels_own = 512; kernels_own < 540; kernels_own++) /* ERESTARTSYS and others */
-        assert_int_equal(p9_errno_from_linux(kernels_own), kernels_own == 524 ? EOPNOTSUPP : EIO);
+    for (uint32_t internal = 512; internal < 540; internal++) /* ERESTARTSYS and others */
+        assert_int_equal(p9_errno_from_linux(internal), internal == 524 ? EOPNOTSUPP : EIO);
     assert_int_equal(p9_errno_from_linux(0), EIO);
     assert_int_equal(p9_errno_from_linux(41), EIO);
     assert_int_equal(p9_errno_from_linux(100000), EIO);
     assert_int_equal(p9_errno_from_linux(0xffffffff), EIO);
 }
 
-static void words(void **state)
+static void texts(void **state)
 {
     static const struct {
         const char *text;
@@ -69,10 +69,10 @@ static void words(void **state)
 
 static int error_of(const struct p9_fcall *f, bool vague)
 {
-    bool said_nothing;
-    int rc = p9_error_of(f, &said_nothing);
+    bool is_vague;
+    int rc = p9_error_of(f, &is_vague);
 
-    assert_int_equal(said_nothing, vague);
+    assert_int_equal(is_vague, vague);
     return rc;
 }
 
@@ -80,14 +80,14 @@ static void messages(void **state)
 {
     struct p9_fcall l = {.type = P9_Rlerror, .Rlerror.ecode = 2};
     struct p9_fcall e = {.type = P9_Rerror, .Rerror.ename = p9_str("file does not exist")};
-    struct p9_fcall strange = {.type = P9_Rerror, .Rerror.ename = p9_str("?")};
+    struct p9_fcall unknown = {.type = P9_Rerror, .Rerror.ename = p9_str("?")};
 
     (void)state;
     assert_int_equal(error_of(&l, false), -ENOENT);
     assert_int_equal(error_of(&e, false), -ENOENT);
-    assert_int_equal(error_of(&strange, true), -EIO);
-    strange.Rerror.ename = p9_str(""); /* unpfs */
-    assert_int_equal(error_of(&strange, true), -EIO);
+    assert_int_equal(error_of(&unknown, true), -EIO);
+    unknown.Rerror.ename = p9_str(""); /* unpfs */
+    assert_int_equal(error_of(&unknown, true), -EIO);
 }
 
 static void numbers_of_u(void **state)
@@ -96,11 +96,11 @@ static void numbers_of_u(void **state)
 
     (void)state;
     assert_int_equal(error_of(&e, false), -EACCES);
-    e.Rerror.ecode = 0; /* none: the text */
+    e.Rerror.ecode = 0; /* no number: the text counts */
     assert_int_equal(error_of(&e, false), -ENOENT);
-    e.Rerror.ecode = 35; /* EAGAIN to BSD, EDEADLK to Linux: the text says more */
+    e.Rerror.ecode = 35; /* EAGAIN on BSD, EDEADLK on Linux: the text counts */
     assert_int_equal(error_of(&e, false), -ENOENT);
-    e.Rerror.ecode = EIO; /* Go servers send it for everything */
+    e.Rerror.ecode = EIO; /* Go servers send it for every error */
     assert_int_equal(error_of(&e, false), -ENOENT);
     e.Rerror.ename = p9_str("?");
     assert_int_equal(error_of(&e, true), -EIO);
@@ -112,7 +112,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
-        cmocka_unit_test(words),
+        cmocka_unit_test(texts),
         cmocka_unit_test(messages),
         cmocka_unit_test(numbers_of_u),
     };

@@ -1,5 +1,5 @@
 /*
- * old.c: the messages of 9P2000 and 9P2000.u, on the folder and on the synthetic tree.
+ * plan9.c: messages of 9P2000 and 9P2000.u, on the folder and on the synthetic tree.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static const char *group_name(gid_t gid)
     return gr != NULL ? gr->gr_name : text;
 }
 
-/* Of what is at `path`, seen from dir, or with "" of dir itself. */
+/* The stat of `path` in dir; "": of dir itself. */
 static int fill_stat(struct conn *c, int dir, const char *path, const char *name, struct p9_stat *p)
 {
     static _Thread_local char target[4097];
@@ -115,8 +115,8 @@ static int do_stat(struct conn *c, const struct sfid *f, struct p9_fcall *r)
     return err;
 }
 
-/* Whole entries, on from the last read or again from the start. */
-int old_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got)
+/* Reads whole entries, from the end of the last read or from the start. */
+int plan9_read_dir(struct conn *c, struct sfid *f, uint64_t offset, uint32_t count, uint32_t *got)
 {
     struct p9_stat st;
 
@@ -240,7 +240,7 @@ static int do_open(struct sfid *f, const struct p9_fcall *t, struct p9_fcall *r)
     return err;
 }
 
-/* What .u makes by Tcreate that is neither a file nor a directory. */
+/* Tcreate of .u for links, symlinks, devices, pipes and sockets. */
 static int make_special(struct conn *c, const struct sfid *d, const struct p9_fcall *t)
 {
     uint32_t perm = t->Tcreate.perm;
@@ -266,7 +266,7 @@ static int make_special(struct conn *c, const struct sfid *d, const struct p9_fc
     return mknodat(d->path, name, (kind == 'b' ? S_IFBLK : S_IFCHR) | mode, makedev(maj, min));
 }
 
-/* Makes it; an open descriptor, if it is a plain file, in *fd. */
+/* Makes the file. *fd: open, if it is a plain file. */
 static int make(struct conn *c, const struct sfid *d, const struct p9_fcall *t, int *fd)
 {
     const uint32_t special =
@@ -315,9 +315,9 @@ static int do_create(struct conn *c, struct sfid *f, const struct p9_fcall *t, s
     return 0;
 }
 
-int old_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
+int plan9_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
 {
-    struct sfid *f = fid_find(c, t->Tstat.fid); /* the first field of all of them */
+    struct sfid *f = fid_find(c, t->Tstat.fid); /* the first field of all messages below */
     const char *text = NULL;
 
     if (f == NULL)

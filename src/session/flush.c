@@ -1,0 +1,97 @@
+/*
+ * flush.c: scopes, and interrupting the requests of one. flush(5).
+ */
+#include "session/session_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void session_scope_enter(struct p9_req *req)
+{
+    struct p9_scope *sc = req->scope;
+
+    if (sc == NULL)
+        return;
+    req->scope_next = sc->reqs;
+    req->scope_link = &sc->reqs;
+    if (sc->reqs != NULL)
+        sc->reqs->scope_link = &req->scope_next;
+    sc->reqs = req;
+}
+
+void session_scope_leave(struct p9_req *req)
+{
+    if (req->scope_link == NULL)
+        return;
+    *req->scope_link = req->scope_next;
+    if (req->scope_next != NULL)
+        req->scope_next->scope_link = req->scope_link;
+    req->scope_link = NULL;
+}
+
+struct flush {
+    struct p9_req req;
+    struct p9_session *s;
+    uint16_t oldtag;
+};
+
+static void flush_done(struct p9_req *req)
+{
+    struct flush *f = req->arg;
+    struct p9_session *s = f->s;
+    struct p9_req *target = NULL;
+
+    pthread_mutex_lock(&s->mtx);
+    if (s->error == 0) { /* an error reply to Tflush counts as Rflush */
+        target = s->pending[f->oldtag];
+        session_free_tag(s, f->oldtag);
+        if (target != NULL) {
+            session_scope_leave(target);
+            s->order_unknown = true;
+        }
+        session_wake_waiting(s);
+        session_pump(s);
+    }
+    pthread_mutex_unlock(&s->mtx);
+    if (target != NULL)
+        session_complete(target, -EINTR);
+    free(f);
+}
+
+/* Sends a Tflush for a request in flight. Called with the lock; releases it meanwhile. */
+static void send_flush(struct p9_session *s, struct p9_req *target)
+{
+    struct flush *f = calloc(1, sizeof *f);
+
+    if (f == NULL)
+        return; /* the request then completes without an interrupt */
+    *f = (struct flush){.req = {.done = flush_done, .arg = f}, .s = s, .oldtag = target->tag};
+    target->flushing = true;
+    struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
+    pthread_mutex_unlock(&s->mtx);
+    p9_submit(s, &f->req, &tx);
+    pthread_mutex_lock(&s->mtx);
+}
+
+static struct p9_req *next_to_interrupt(struct p9_scope *scope)
+{
+    for (struct p9_req *r = scope->reqs; r != NULL; r = r->scope_next)
+        if (!r->flushing)
+            return r;
+    return NULL;
+}
+
+void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
+{
+    struct p9_req *req;
+
+    pthread_mutex_lock(&s->mtx);
+    scope->interrupted = true;
+    while ((req = next_to_interrupt(scope)) != NULL) {
+        if (req->state == P9_REQ_WAITING)
+            req->flushing = true; /* never sent: session_wake_waiting completes it */
+        else
+            send_flush(s, req);
+    }
+    pthread_mutex_unlock(&s->mtx);
+}

@@ -1,0 +1,101 @@
+/*
+ * tags.c: tags; measuring the latency of the server, and whether it answers in order.
+ */
+#include "session/session_impl.h"
+
+#include "base/clock.h"
+
+enum {
+    SLOW_WEIGHT = 16, /* a longer time moves the latency by 1/16 */
+    SURE = 64,        /* replies in order that are no coincidence */
+    MOST_LATENCY_US = 10000000,
+    RESERVED_TAGS = 4, /* for Tflush: requests can be interrupted while all other tags are in use */
+};
+
+/* Some requests are slow on the server: a longer time counts little, a shorter one fully. */
+static void note_latency(struct p9_session *s)
+{
+    uint64_t us = clock_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
+
+    s->timed_us = 0;
+    if (us > MOST_LATENCY_US)
+        us = MOST_LATENCY_US;
+    if (before != 0 && us > before)
+        us = before + (us - before) / SLOW_WEIGHT;
+    atomic_store(&s->latency_us, (unsigned)us);
+}
+
+unsigned p9_session_latency(struct p9_session *s)
+{
+    return atomic_load(&s->latency_us);
+}
+
+bool session_take_tag(struct p9_session *s, struct p9_req *req)
+{
+    unsigned keep = req->type == P9_Tflush ? 0 : RESERVED_TAGS;
+
+    if (s->nfree <= keep)
+        return false;
+    s->timed = s->free_tags[s->nfree - 1];
+    /* Only a request alone in flight is timed. */
+    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0;
+    req->tag = s->free_tags[--s->nfree];
+    s->pending[req->tag] = req;
+    if (s->max_tags - s->nfree == 2)
+        atomic_store(&s->several, true);
+    req->head[5] = (uint8_t)req->tag;
+    req->head[6] = (uint8_t)(req->tag >> 8);
+    return true;
+}
+
+void session_free_tag(struct p9_session *s, uint16_t tag)
+{
+    s->pending[tag] = NULL;
+    s->free_tags[s->nfree++] = tag;
+    if (s->nfree == s->max_tags)
+        atomic_store(&s->several, false);
+    if (s->timed_us != 0 && tag == s->timed)
+        note_latency(s);
+}
+
+void session_note_order(struct p9_session *s, const struct p9_req *req)
+{
+    if (s->nfree == s->max_tags) { /* none is in flight any more */
+        s->answered = s->sent;
+        s->order_unknown = false;
+        return;
+    }
+    if (s->order_unknown)
+        return;
+    s->out_of_order = s->out_of_order || req->number != s->answered + 1;
+    s->answered = req->number;
+    s->in_order_count++;
+}
+
+bool p9_session_in_order(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    bool in_order = !s->out_of_order && s->in_order_count >= SURE;
+    pthread_mutex_unlock(&s->mtx);
+    return in_order;
+}
+
+void session_enqueue(struct p9_session *s, struct p9_req *req)
+{
+    req->state = P9_REQ_QUEUED;
+    req->number = ++s->sent;
+    session_queue_add(&s->out, req);
+}
+
+void session_wake_waiting(struct p9_session *s)
+{
+    struct p9_req *req;
+
+    while ((req = s->waiting.first) != NULL && (req->flushing || session_take_tag(s, req))) {
+        session_queue_take(&s->waiting);
+        if (req->flushing)
+            session_queue_add(&s->cancelled, req);
+        else
+            session_enqueue(s, req);
+    }
+}
