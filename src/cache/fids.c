@@ -253,7 +253,7 @@ struct p9_fid *cache_take_named(struct cache *c, struct inode *parent, const cha
         return NULL;
     LOCKED(c);
     struct inode *inode = dentry_inode(c, parent, name);
-    if (inode != NULL && inode->names->next == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
+    if (inode != NULL && inode->names->next_name == NULL && is_dir == !!(inode->qid.type & P9_QTDIR))
         fid = fid_take_idle(c, inode, user, NULL);
     return fid;
 }

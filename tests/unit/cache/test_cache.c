@@ -253,6 +253,7 @@ static void names_of_one_file_share_a_inode(void **state)
     struct inode *a = look(&w, &w.cache->root, "a");
     assert_ptr_equal(look(&w, &w.cache->root, "b"), a);
     assert_ptr_not_equal(look(&w, &w.cache->root, "c"), a);
+    assert_null(cache_take_named(w.cache, &w.cache->root, "a", w.user, false)); /* it may be that of the other name */
     cache_unlink(w.cache, &w.cache->root, "b");
     assert_int_equal(ask(&w, a, &attr), 0); /* by the name that is left */
     /* The same number with other attributes may be a file of another device. */
