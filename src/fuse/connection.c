@@ -16,7 +16,7 @@
 #endif
 
 #include "fuse/fs.h"
-#include "fuse/bdi.h"
+#include "fuse/mountinfo.h"
 
 struct connection {
     int dir; /* the connection's in fusectl; -1: not to be had */
