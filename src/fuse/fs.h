@@ -41,11 +41,13 @@ struct fs {
     enum access access;
     uid_t only_uid; /* ACCESS_ONE */
     struct lifetimes lifetimes;
-    bool loose;                /* what was read is good until a change is seen, however small */
-    bool passes_cache;         /* reads and writes go straight to the server */
-    bool ignores_version;      /* qid.version says nothing */
-    bool posixacl;             /* the kernel is to check ACLs, and to leave the umask to us */
-    const char *aname, *auth;  /* for attaching users: what to, and the command or NULL */
+    bool loose;           /* what was read is good until a change is seen, however small */
+    bool passes_cache;    /* reads and writes go straight to the server */
+    bool ignores_version; /* qid.version says nothing */
+    bool posixacl;        /* the kernel is to check ACLs, and to leave the umask to us */
+    /* Attaches a user, with the authentication that the server wants: 0, or -errno. Blocks; several threads may call it. */
+    int (*attach)(struct fs *fs, struct p9_scope *sc, const char *uname, uint32_t n_uname, struct p9_fid **root);
+    const void *attach_arg;    /* the caller's */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
     atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;      /* it does neither */

@@ -4,8 +4,6 @@
  */
 #include "fuse/fs.h"
 
-#include "command/auth.h"
-
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
@@ -111,7 +109,7 @@ static struct user *attach_user(struct op *op, uid_t uid)
     struct p9_fid *root;
 
     const char *name = find_person(uid, &p) ? p.pw.pw_name : "";
-    if (auth_attach(&op->scope, fs->client, fs->auth, name, uid, fs->aname, &root, NULL) != 0)
+    if (fs->attach(fs, &op->scope, name, uid, &root) != 0)
         return NULL;
     return cache_user(fs->cache, uid, root);
 }
