@@ -165,6 +165,9 @@ void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct sta
 /* st_ino of what has this qid in a space of numbers, as a inode's. */
 uint64_t inode_number(uint32_t space, const struct p9_qid *qid);
 
+/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct use. */
+int inode_setattr(struct op *op, struct p9_scope *sc, struct inode *inode, struct user *user,
+                  const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms);
 /* The attributes of a inode as they are now on the server; remembered as told. */
 int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr);
 /* The group that a new file in dir belongs to: the directory's if that is set-group-id. */
@@ -179,6 +182,7 @@ gid_t primary_group(struct op *op);
  * should be then. */
 bool is_plain_new(struct op *op, mode_t mode, gid_t group);
 struct p9_attr attr_of_new(struct op *op, struct inode *dir, const struct p9_qid *qid, mode_t mode);
+int check_name(const char *name);
 /* The inode of dir/name as it is now on the server, one kernel reference counted. */
 int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char *name, struct inode **inode,
                struct p9_attr *attr);
