@@ -1,9 +1,9 @@
 /*
  * lock.h: what the files of the locks share.
  *
- *   fs_lock.c         the callbacks; what the processes of this mount have
- *   fs_lock_server.c  what the server holds for them
- *   fs_lock_wait.c    those who wait, and the thread that tries again for them
+ *   lock.c         the callbacks; what the processes of this mount have
+ *   lock_server.c  what the server holds for them, with lock_call.c, lock_fid.c and lock_ranges.c (lock_server.h)
+ *   lock_wait.c    those who wait, and the thread that tries again for them
  *
  * One lock, locks->mtx, guards every file's `struct file_locks` and the queue. It is never held over a request. Who changes what the
  * server holds of a file's locks has that file to himself from lock_begin to lock_end (busy): others wait for it, and can be
@@ -50,7 +50,7 @@ struct lock_ask {
     struct lock_ask *prev, *next;
 };
 
-/* ---- fs_lock.c ---------------------------------------------------------- */
+/* ---- lock.c ------------------------------------------------------------- */
 
 /* Tries. 0 or -errno: EAGAIN where another has it, ETIMEDOUT where the server does not say, EBUSY where that could not be
  * tried (a->queued). */
@@ -60,7 +60,7 @@ void lock_done(struct lock_ask *a, int rc);
 /* Whether to try again later after such a result. */
 bool lock_goes_on(const struct lock_ask *a, int rc);
 
-/* ---- fs_lock_server.c --------------------------------------------------- */
+/* ---- lock_server.c, lock_call.c ----------------------------------------- */
 
 /* A change of what the server holds of a file's locks. */
 struct locking {
@@ -88,7 +88,7 @@ void lock_settle_returned(struct fs *fs);
 /* At the end: nobody is interested any more in what was left, or came back. */
 void lock_disown(struct fs *fs);
 
-/* ---- fs_lock_wait.c ----------------------------------------------------- */
+/* ---- lock_wait.c -------------------------------------------------------- */
 
 /* Leaves it to the thread. */
 void lock_wait(struct lock_ask *a);
