@@ -23,7 +23,11 @@
 
 #include "command/auth.h"
 #include "command/daemon.h"
+#include "fuse/connection.h"
+#include "fuse/file.h"
 #include "fuse/fs.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
 #include "base/log.h"
 #include "fuse/loop.h"
 #include "command/options.h"

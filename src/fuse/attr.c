@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/file.h"
+#include "fuse/inode_attr.h"
+#include "fuse/new_file.h"
+#include "fuse/user.h"
 
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {

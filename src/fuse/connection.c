@@ -15,7 +15,7 @@
 #include <linux/mount.h>
 #endif
 
-#include "fuse/fs.h"
+#include "fuse/connection.h"
 #include "fuse/mountinfo.h"
 
 struct connection {

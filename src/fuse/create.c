@@ -4,7 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "fuse/callbacks.h"
+#include "fuse/enter.h"
+#include "fuse/file.h"
+#include "fuse/inode_attr.h"
+#include "fuse/new_file.h"
 #include "fuse/opened.h"
+#include "fuse/user.h"
 
 /* A fid of the directory that the new file may become: at hand, or cloned. One for the next time is asked for beside it. */
 static int fid_to_create(struct op *op, struct use *u, struct p9_fid **fid)

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "fuse/callbacks.h"
 #include "fuse/stream.h"
+#include "fuse/user.h"
 
 static int open_dir(struct op *op, struct inode *inode, struct p9_fid **fid)
 {

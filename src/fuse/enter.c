@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fuse/fs.h"
+#include "fuse/enter.h"
+#include "fuse/inode_attr.h"
+#include "fuse/user.h"
 
 int check_name(const char *name)
 {

@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "fuse/fs.h"
+#include "fuse/file.h"
+#include "fuse/callbacks.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
 
 /* ---- read: answered by the reader thread -------------------------------- */
 

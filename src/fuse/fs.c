@@ -2,6 +2,8 @@
  * fs.c: the table of callbacks, and what the kernel is asked for when it accepts the mount.
  */
 #include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/connection.h"
 
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "fuse/fs.h"
+#include "fuse/inode_attr.h"
 
 /* So that a number of one space is hardly ever one of another. */
 static uint64_t spread(uint64_t x)

@@ -11,7 +11,7 @@
 #ifndef LOCK_SERVER_H
 #define LOCK_SERVER_H
 
-#include "fuse/lock.h"
+#include "fuse/lock_impl.h"
 
 /* ---- lock_call.c -------------------------------------------------------- */
 

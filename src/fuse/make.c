@@ -6,7 +6,11 @@
  */
 #include <errno.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/enter.h"
+#include "fuse/inode_attr.h"
+#include "fuse/new_file.h"
+#include "fuse/user.h"
 
 /* What mkdir, mknod and symlink differ in. */
 struct making {

@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 
-#include "fuse/fs.h"
+#include "fuse/new_file.h"
+#include "fuse/inode_attr.h"
+#include "fuse/user.h"
 
 gid_t group_for_new(struct op *op, struct inode *dir)
 {

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fuse/fs.h"
+#include "fuse/op.h"
+#include "fuse/inode_attr.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
+#include "fuse/user.h"
 
 /* The kernel reports any signal. Only one that kills is a reason to give up an operation on a file, as
  * in NFS: then SIGKILL is pending for each thread. From another pid namespace (0) we cannot tell. */

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse/callbacks.h"
+#include "fuse/file.h"
 #include "fuse/opened.h"
+#include "fuse/user.h"
+#include "fuse/xattr.h"
 
 enum {
     FIRST_READ = 65536, /* bytes: larger files are not read when they are opened */

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "fuse/inode_attr.h"
+#include "fuse/user.h"
+
 struct file *file_new(struct op *op, int flags)
 {
     struct file *f = calloc(1, sizeof *f);

@@ -4,7 +4,8 @@
 #ifndef OPENED_H
 #define OPENED_H
 
-#include "fuse/fs.h"
+#include "fuse/file.h"
+#include "fuse/notify.h"
 
 /* The answer to an OPEN or a CREATE. */
 struct opened {

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuse/callbacks.h"
+#include "fuse/enter.h"
+#include "fuse/inode_attr.h"
 #include "fuse/stream.h"
 
 enum {

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/file.h"
+#include "fuse/lock.h"
+#include "fuse/silly_rename.h"
 #include "base/log.h"
 
 enum {
@@ -63,7 +66,8 @@ void drop_file(struct op *op, struct file *f)
     free(f);
 }
 
-void log_lost(struct fs *fs, const struct file *f, int rc)
+/* What was written to it came to nothing, rc, and no program may know. 0: nothing did. */
+static void log_lost(struct fs *fs, const struct file *f, int rc)
 {
     if (rc == 0)
         return;

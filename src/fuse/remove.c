@@ -6,7 +6,10 @@
  */
 #include <errno.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/enter.h"
+#include "fuse/file.h"
+#include "fuse/silly_rename.h"
 
 static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool is_dir)
 {

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/enter.h"
+#include "fuse/file.h"
+#include "fuse/silly_rename.h"
 
 static int settle_name(struct op *op, struct inode *dir, const char *name)
 {

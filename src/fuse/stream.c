@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fuse/stream.h"
+#include "fuse/user.h"
 
 #define AFTER_DOT (INT64_MAX - 2)
 #define AFTER_DOTDOT (INT64_MAX - 1)

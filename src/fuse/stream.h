@@ -4,7 +4,7 @@
 #ifndef STREAM_H
 #define STREAM_H
 
-#include "fuse/fs.h"
+#include "fuse/op.h"
 
 enum {
     STREAM_BYTES = 64 * 1024,

@@ -3,7 +3,7 @@
  */
 #include <pwd.h>
 
-#include "fuse/fs.h"
+#include "fuse/user.h"
 
 /* What this machine knows of a user. */
 struct person {
