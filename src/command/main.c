@@ -23,7 +23,11 @@
 
 #include "command/auth.h"
 #include "command/daemon.h"
+#include "fuse/connection.h"
+#include "fuse/file.h"
 #include "fuse/fs.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
 #include "base/log.h"
 #include "fuse/loop.h"
 #include "command/options.h"
@@ -283,10 +287,18 @@ static void end_operations(struct fs *fs)
     }
 }
 
+/* For fs->attach. */
+static int attach_user(struct fs *fs, struct p9_scope *sc, const char *uname, uint32_t n_uname, struct p9_fid **root)
+{
+    const struct options *o = fs->attach_arg;
+
+    return auth_attach(sc, fs->client, o->auth, uname, n_uname, o->aname, root, NULL);
+}
+
 static void set_access(struct fs *fs, const struct options *o)
 {
-    fs->aname = o->aname;
-    fs->auth = o->auth;
+    fs->attach = attach_user;
+    fs->attach_arg = o;
     fs->posixacl = o->posixacl != 0;
     fs->access = ACCESS_ONE;
     if (strcmp(o->access, "any") == 0)

@@ -1,11 +1,16 @@
 /*
  * attr.c: callbacks on attributes.
  */
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fuse/fs.h"
+#include "fuse/callbacks.h"
+#include "fuse/file.h"
+#include "fuse/inode_attr.h"
+#include "fuse/new_file.h"
+#include "fuse/user.h"
 
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -54,46 +59,6 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     if (to_set & FUSE_SET_ATTR_MTIME_NOW)
         set.valid = (set.valid & ~(uint32_t)P9_SETATTR_MTIME_SET) | P9_SETATTR_MTIME;
     return set;
-}
-
-/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct use. */
-static int inode_setattr(struct op *op, struct p9_scope *sc, struct inode *inode, struct user *user,
-                         const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms)
-{
-    struct use u = {
-        .cache = op->fs->cache, .inode = inode, .user = user, .open_ok = true, .check = true, .check_ms = check_ms};
-    int rc;
-
-    do {
-        rc = use_begin(sc, &u);
-        if (rc == 0)
-            rc = seen != NULL ? p9_setattr_seen(sc, u.fid, set, seen) : p9_setattr(sc, u.fid, set);
-    } while (use_again(&u, rc));
-    return rc;
-}
-
-int set_mode_as_mounter(struct op *op, struct inode *inode, mode_t mode)
-{
-    const struct p9_setattr set = {.valid = P9_SETATTR_MODE, .mode = mode};
-
-    return inode_setattr(op, &op->scope, inode, op->fs->cache->users, &set, NULL, op->fs->cache->lifetimes.attr);
-}
-
-void as_made(struct op *op, struct inode *inode, mode_t mode, gid_t gid, struct p9_attr *attr)
-{
-    struct p9_setattr set = {.mode = (attr->mode | mode) & 07777, .gid = gid};
-    int rc = -EPERM;
-
-    if (gid != NO_GROUP && attr->gid != gid) {
-        set.valid = P9_SETATTR_GID;
-        rc = inode_setattr(op, NULL, inode, op->fs->cache->users, &set, NULL, op->fs->cache->lifetimes.attr);
-    }
-    if ((mode & ~attr->mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
-        set.valid = P9_SETATTR_MODE;
-        rc = inode_setattr(op, NULL, inode, op_user(op), &set, NULL, op->fs->cache->lifetimes.attr);
-    }
-    if (rc == 0)
-        inode_getattr(op, inode, attr);
 }
 
 /* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the owner and root may
@@ -212,19 +177,6 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 }
 
 /* ---- access ------------------------------------------------------------- */
-
-bool in_group(fuse_req_t req, gid_t gid)
-{
-    gid_t groups[256];
-
-    if (fuse_req_ctx(req)->gid == gid)
-        return true;
-    int n = fuse_req_getgroups(req, 256, groups);
-    for (int i = 0; i < n && i < 256; i++)
-        if (groups[i] == gid)
-            return true;
-    return false;
-}
 
 /* The mode bits' answer, as access(2) gives it. The server has the last word at each operation. */
 static int may(fuse_req_t req, const struct p9_attr *attr, int mask)

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fuse/fs.h"
+#include "fuse/file.h"
+#include "fuse/inode_attr.h"
 
 static bool ends_in(const char *path, size_t n, const char *name)
 {

@@ -15,8 +15,8 @@
 #include <linux/mount.h>
 #endif
 
-#include "fuse/fs.h"
-#include "fuse/bdi.h"
+#include "fuse/connection.h"
+#include "fuse/mountinfo.h"
 
 struct connection {
     int dir; /* the connection's in fusectl; -1: not to be had */

@@ -5,10 +5,11 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "fuse/fs.h"
-#include "base/log.h"
+#include "fuse/file.h"
+#include "fuse/callbacks.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
 
 /* ---- read: answered by the reader thread -------------------------------- */
 
@@ -211,31 +212,6 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
     reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);
-}
-
-void log_lost(struct fs *fs, const struct file *f, int rc)
-{
-    if (rc == 0)
-        return;
-    char *path = cache_path(fs->cache, f->handle.inode);
-    log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
-    free(path);
-    atomic_store(&fs->lost, true);
-}
-
-void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    struct op op;
-
-    (void)ino;
-    locks_let_go(fuse_req_userdata(req), file_of(fi));
-    op_begin(&op, req);
-    op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
-    writebehind_settle(op.fs->writebehind, NULL,
-                       &file_of(fi)->handle.inode->qid); /* what an interrupted FLUSH has left */
-    log_lost(op.fs, file_of(fi), writebehind_lost(op.fs->writebehind, &file_of(fi)->writer));
-    drop_file(&op, file_of(fi));
-    op_reply_err(&op, 0);
 }
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)

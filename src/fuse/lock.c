@@ -1,12 +1,12 @@
 /*
  * lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
  *
- * The processes of this mount are kept apart here (locks.h), other clients by the server (fs_lock_server.c).
+ * The processes of this mount are kept apart here (locks.h), other clients by the server (lock_server.c).
  *
  * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that. What belongs to an open file, as of
  * flock(2), goes with its RELEASE, which nobody waits for: it may be on its way when the same program asks for the lock by another
  * descriptor. So a lock by a file of which a descriptor was closed is in the way for sure only when the kernel has no
- * request left that we do not know (fs_unread.c).
+ * request left that we do not know (connection.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
-#include "fuse/lock.h"
+#include "fuse/callbacks.h"
+#include "fuse/connection.h"
+#include "fuse/inode_attr.h"
+#include "fuse/lock_impl.h"
 
 enum {
     UNSURE_MS = 200, /* a kernel that is never without requests is not waited for longer, */

@@ -10,7 +10,7 @@
 #include <utlist.h>
 
 #include "base/clock.h"
-#include "fuse/lock.h"
+#include "fuse/lock_impl.h"
 #include "base/thread.h"
 
 #define PROBES 1000000007u /* bytes, of which each mount tries one */

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "fuse/fs.h"
+#include "fuse/notify.h"
+#include "fuse/connection.h"
 #include "base/thread.h"
 
 struct lane {

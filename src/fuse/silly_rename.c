@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fuse/fs.h"
+#include "fuse/silly_rename.h"
+#include "fuse/user.h"
 
 /* Whether a file made in dir, opened and unlinked can still be asked for its attributes: 1, -1, or 0 if that could not be
  * tried. */

@@ -14,7 +14,11 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#include "fuse/fs.h"
+#include "fuse/xattr.h"
+#include "fuse/callbacks.h"
+#include "fuse/inode_attr.h"
+#include "fuse/notify.h"
+#include "fuse/user.h"
 
 const char capability[] = "security.capability";
 

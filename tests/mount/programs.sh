@@ -80,7 +80,7 @@ case_build_gives_the_same_objects() {
     (cd "$SRCDIR" && tar c src include) | tee >(tar x -C "$work/disk") | tar x -C "$mnt"
     local d
     for d in "$work/disk" "$mnt"; do
-        (cd "$d" && printf '%s\n' src/wire/*.c src/session/session.c src/cache/cache.c src/client/client.c src/client/io.c src/client/fid.c |
+        (cd "$d" && printf '%s\n' src/wire/*.c src/session/session.c src/cache/inode.c src/client/client.c src/client/io.c src/client/fid.c |
             xargs -P4 -I{} gcc -D_GNU_SOURCE -O2 -Iinclude -Isrc -c {} -o {}.o)
     done
     for o in "$work"/disk/src/*/*.o; do cmp "$o" "$mnt/${o#"$work/disk/"}"; done

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "command/options.h"
-#include "fuse/bdi.h"
 #include "unit/test.h"
 
 static int parse(struct options *o, struct p9_why *why, const char *opts, const char *source)
@@ -188,19 +187,6 @@ static void what_is_mounts_own_passes(void **state)
     options_free(&o);
 }
 
-static void escapes_of_mountinfo(void **state)
-{
-    char spaced[] = "/mnt/with\\040a\\011tab\\134", plain[] = "/mnt/\\04", empty[] = "";
-
-    (void)state;
-    mountinfo_unescape(spaced);
-    assert_string_equal(spaced, "/mnt/with a\ttab\\");
-    mountinfo_unescape(plain);
-    assert_string_equal(plain, "/mnt/\\04");
-    mountinfo_unescape(empty);
-    assert_string_equal(empty, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,7 +196,6 @@ int main(void)
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),
         cmocka_unit_test(what_is_mounts_own_passes),
-        cmocka_unit_test(escapes_of_mountinfo),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

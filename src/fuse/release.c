@@ -1,0 +1,103 @@
+/*
+ * release.c: the end of an open file; what stays open without an owner.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/callbacks.h"
+#include "fuse/file.h"
+#include "fuse/lock.h"
+#include "fuse/silly_rename.h"
+#include "base/log.h"
+
+enum {
+    CONVINCED = 4, /* so many that were not read must follow as many that were before that counts */
+};
+
+/* A file that is closed may be opened again. */
+static void keep_open(struct op *op, struct file *f)
+{
+    struct fs *fs = op->fs;
+    struct handle *h = &f->handle;
+
+    if (fs->timer == NULL || f->direct || h->fid == NULL || h->user == NULL || !cache_reads_only(h->flags) ||
+        cache_locks(fs->cache, h->inode, false) != NULL || inode_version(fs->cache, h->inode) != f->version)
+        return;
+    cache_keep_open(fs->cache, h->inode, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
+    timer_arm(fs->timer, cache_idle_open_ms(fs->cache));
+}
+
+void close_kept(struct op *op, struct inode *dir, const char *name)
+{
+    if (op->fs->timer == NULL)
+        return;
+    cache_close_idle(op->fs->cache, dir, name);
+}
+
+unsigned close_old(void *arg)
+{
+    struct fs *fs = arg;
+    return cache_close_old(fs->cache);
+}
+
+static void note_how_read(struct fs *fs, const struct file *f)
+{
+    int n = atomic_load(&fs->read_at_once); /* what gets lost between threads is no loss */
+
+    if (f->direct || !cache_reads_only(f->handle.flags))
+        return;
+    if (atomic_load(&f->read_start))
+        atomic_store(&fs->read_at_once, n < CONVINCED ? n + 1 : n);
+    else
+        atomic_store(&fs->read_at_once, n > -CONVINCED ? n - 1 : n);
+}
+
+void drop_file(struct op *op, struct file *f)
+{
+    locks_released(op, f);
+    readahead_close(f->readahead);
+    note_how_read(op->fs, f);
+    keep_open(op, f);
+    if (f->handle.fid != NULL)
+        drop_handle(op, &f->handle);
+    free(f);
+}
+
+/* What was written to it came to nothing, rc, and no program may know. 0: nothing did. */
+static void log_lost(struct fs *fs, const struct file *f, int rc)
+{
+    if (rc == 0)
+        return;
+    char *path = cache_path(fs->cache, f->handle.inode);
+    log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
+    free(path);
+    atomic_store(&fs->lost, true);
+}
+
+void close_all(struct fs *fs)
+{
+    struct handle *h;
+
+    while ((h = cache_some_handle(fs->cache)) != NULL) {
+        struct file *f = (struct file *)h; /* its first member */
+        readahead_close(f->readahead);
+        log_lost(fs, f, writebehind_error(fs->writebehind, &f->writer));
+        cache_drop_handle(fs->cache, h);
+        free(f);
+    }
+}
+
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct op op;
+
+    (void)ino;
+    locks_let_go(fuse_req_userdata(req), file_of(fi));
+    op_begin(&op, req);
+    op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
+    writebehind_settle(op.fs->writebehind, NULL,
+                       &file_of(fi)->handle.inode->qid); /* what an interrupted FLUSH has left */
+    log_lost(op.fs, file_of(fi), writebehind_lost(op.fs->writebehind, &file_of(fi)->writer));
+    drop_file(&op, file_of(fi));
+    op_reply_err(&op, 0);
+}

@@ -1,0 +1,149 @@
+/*
+ * stream.c: the entries of an open directory, in order.
+ *
+ * A stream holds one reply of the server's at a time, and answers from it as long as the kernel
+ * goes on where it left off; any other position is asked for anew by its cookie. The cookies are the
+ * server's own. "." and ".." are made up here where the server does not list them, under two cookies that
+ * no server uses.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/stream.h"
+#include "fuse/user.h"
+
+#define AFTER_DOT (INT64_MAX - 2)
+#define AFTER_DOTDOT (INT64_MAX - 1)
+
+void stream_free(struct stream *s)
+{
+    p9_fid_put(s->fid);
+    pthread_mutex_destroy(&s->mtx);
+    free(s);
+}
+
+/* Whether "." is among the first entries: servers that list it do so at the start. */
+static bool has_dot(const struct stream *s)
+{
+    struct p9_dirent de;
+    struct p9_attr attr;
+
+    for (uint32_t at = 0, used; at < s->len; at += used) {
+        used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
+        if (used == 0)
+            break;
+        if (p9_str_eq(de.name, "."))
+            return true;
+    }
+    return false;
+}
+
+/* What is listed may be looked up next. */
+static void note_names(struct op *op, struct stream *s)
+{
+    struct p9_dirent de;
+    struct p9_attr attr;
+
+    if (s->len == 0)
+        lookahead_end(op->fs->cache, s->inode, s->listing);
+    for (uint32_t at = 0, used; at < s->len; at += used) {
+        used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
+        if (used == 0) {
+            s->listing = 0;
+            break;
+        }
+        if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
+            lookahead_name(op->fs->cache, s->inode, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
+    }
+}
+
+bool stream_take_listing(struct op *op, struct stream *s)
+{
+    struct cache *cache = op->fs->cache;
+    struct p9_dirent de;
+    struct p9_attr attr;
+    struct p9_listing *l = lookahead_open(cache, s->inode, op_user(op), &s->version, &s->listing);
+
+    if (l == NULL || p9_fid_hold(l->fid, true) != 0) {
+        p9_listing_free(l);
+        return false;
+    }
+    s->fid = p9_fid_get(l->fid);
+    if (l->len > 0 && l->len <= s->room) {
+        memcpy(s->buf, l->entries, l->len);
+        s->len = l->len;
+        s->next = 0;
+        s->at_start = s->ready = true;
+        s->dots = has_dot(s);
+        note_names(op, s);
+        for (uint32_t at = 0, used = 1; l->whole && at < s->len && used > 0; at += used) {
+            used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
+            s->known_end = used > 0 ? de.offset : 0;
+        }
+        if (l->whole)
+            lookahead_end(cache, s->inode, s->listing);
+    }
+    p9_listing_free(l);
+    return true;
+}
+
+/* Gets the entries behind a cookie. */
+static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
+{
+    s->len = s->pos = 0;
+    if (cookie != 0 && cookie == s->known_end) {
+        s->known_end = 0; /* once */
+        s->next = cookie;
+        s->at_start = false;
+        return 0;
+    }
+    s->version = cache_version(op->fs->cache);
+    s->asked_ms = clock_ms();
+    int rc = p9_readdir(&op->scope, s->fid, cookie, s->buf, s->room, &s->len);
+    s->next = rc == 0 ? cookie : UINT64_MAX;
+    s->at_start = cookie == 0;
+    if (rc == 0 && s->at_start)
+        s->dots = has_dot(s);
+    if (op->fs->cache->lookahead == NULL)
+        return rc;
+    if (rc == 0 && s->at_start)
+        s->listing = lookahead_begin(op->fs->cache, s->inode, op_user(op), s->version, s->asked_ms);
+    if (rc == 0)
+        note_names(op, s);
+    return rc;
+}
+
+int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de, struct p9_attr *attr)
+{
+    bool made_up = at == AFTER_DOT || at == AFTER_DOTDOT;
+    uint64_t cookie = made_up ? 0 : at;
+    int rc = 0;
+
+    if (s->next != cookie)
+        s->listing = 0; /* names are left out */
+    if (s->next != cookie || s->pos == s->len)
+        rc = stream_fetch(op, s, cookie);
+    if (rc != 0)
+        return rc;
+    if (s->at_start && !s->dots && s->pos == 0 && at != AFTER_DOTDOT) {
+        *de = (struct p9_dirent){.qid = s->inode->qid, .type = DT_DIR};
+        de->name = p9_str(at == AFTER_DOT ? ".." : ".");
+        de->offset = at == AFTER_DOT ? AFTER_DOTDOT : AFTER_DOT;
+        return 1;
+    }
+    if (s->len == 0)
+        return 0;
+    size_t used = p9_next_dirent(s->fid->client, s->buf + s->pos, s->len - s->pos, s->next, de, attr);
+    s->entry = (uint32_t)used;
+    return used != 0 ? 1 : -EPROTO;
+}
+
+void stream_advance(struct stream *s, const struct p9_dirent *de)
+{
+    if (de->offset == AFTER_DOT || de->offset == AFTER_DOTDOT)
+        return;
+    s->pos += s->entry;
+    s->next = de->offset;
+}
