@@ -102,7 +102,7 @@ struct inode {
     struct dentry *fetched; /* the name that is DENTRY_FETCHED, and the LRU of those */
     struct inode *prev_fetched, *next_fetched;
 
-    UT_hash_handle hh;                   /* the index by qid.path, of which one of several with the same is in it; */
+    UT_hash_handle hh;                   /* by qid.path: one of several with the same; */
     struct inode *twin_prev, *twin_next; /* these are a ring; NULL: it is not in the index */
     struct inode *next_stale;
     struct inode *prev_hidden, *next_hidden;
@@ -155,11 +155,13 @@ struct cache {
     struct lookahead *lookahead; /* NULL: off */
 };
 
-/* A cache with the root alone, attached as uid by the fid `root`, which it owns. NULL without memory. */
+/* A cache with the root alone, attached as uid by the fid `root`, which it owns. NULL without
+ * memory. */
 struct cache *cache_new(struct p9_client *client, uid_t uid, struct p9_fid *root);
 /* Frees every inode and puts every fid. */
 void cache_free(struct cache *c);
-/* Before use. Lookahead is on where directories give no attributes, and attributes have a lifetime. */
+/* Before use. Lookahead is on where directories give no attributes, and attributes have a
+ * lifetime. */
 void cache_set_lifetimes(struct cache *c, const struct lifetimes *l);
 /* The user with this uid, if there is one; else, with root not NULL, a new one with this attach,
  * which it owns (also when another thread was faster). NULL if there is none, or without memory. */
@@ -179,7 +181,8 @@ void cache_ref(struct cache *c, struct inode *inode);
 void cache_forget(struct cache *c, struct inode *inode, uint64_t n);
 /* parent/name is gone from the server. */
 void cache_unlink(struct cache *c, struct inode *parent, const char *name);
-/* Around a rename on the server. A walk that fails meanwhile waits for its end, and is tried again. */
+/* Around a rename on the server. A walk that fails meanwhile waits for its end, and is tried
+ * again. */
 void cache_rename_begin(struct cache *c);
 /* ok: oldparent/oldname is now newparent/newname, and what had that name has lost it. */
 void cache_rename_end(struct cache *c, bool ok, struct inode *oldparent, const char *oldname, struct inode *newparent,
@@ -192,7 +195,8 @@ void cache_name_changed(struct cache *c, struct inode *parent, const char *name)
 struct inode *cache_known(struct cache *c, struct inode *parent, const char *name);
 /* What parent/name is known to be. */
 bool cache_qid(struct cache *c, struct inode *parent, const char *name, struct p9_qid *qid);
-/* The directory that a directory is in, with one reference, and its name there; NULL if it has none. */
+/* The directory that a directory is in, with one reference, and its name there; NULL if it has
+ * none. */
 struct inode *cache_above(struct cache *c, struct inode *dir, char *name);
 /* The directory of one of its names, good to compare with; NULL if it has none. */
 const struct inode *cache_parent(struct cache *c, struct inode *inode);
@@ -207,20 +211,20 @@ struct inode *cache_next(struct cache *c, struct inode *inode);
 
 /* ---- which names share an inode (identity.c) ---------------------------- */
 
-/* Before cache_enter of a directory: an inode with its qid that has another name. If both are there
- * the server repeats qid.path: cache_add_place; else what moved away is cut off by cache_cut. With one
- * reference. NULL if there is none. */
+/* Before cache_enter of a directory: an inode with its qid that has another name. If both are
+ * there the server repeats qid.path: cache_add_place; else what moved away is cut off by
+ * cache_cut. With one reference. NULL if there is none. */
 struct inode *cache_other_place(struct cache *c, struct inode *parent, const char *name, const struct p9_attr *attr);
-/* The server begins anew with qid.path at parent/name: from now on no names share an inode, and what
- * is below there has numbers of its own. */
+/* The server begins anew with qid.path at parent/name: from now on no names share an inode, and
+ * what is below there has numbers of its own. */
 void cache_add_place(struct cache *c, const struct inode *parent, const char *name);
 /* A directory is not where its name said when cache_renames() was that. */
 void cache_cut(struct cache *c, struct inode *dir, uint64_t renames);
 /* The next of the files that were changed by another name than theirs, with one reference; NULL. */
 struct inode *cache_next_stale(struct cache *c);
-/* Before cache_enter of a file with several names: an inode with its qid whose attributes differ, as
- * they may only be old. The caller asks for them, and calls cache_announce. With one reference.
- * NULL if there is none. */
+/* Before cache_enter of a file with several names: an inode with its qid whose attributes
+ * differ, as they may only be old. The caller asks for them, and calls cache_announce. With one
+ * reference. NULL if there is none. */
 struct inode *cache_outdated_twin(struct cache *c, const struct p9_attr *attr);
 bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b);
 bool same_time(const struct timespec *a, const struct timespec *b);
@@ -232,26 +236,28 @@ uint64_t cache_version(struct cache *c);
 uint64_t inode_version(struct cache *c, struct inode *inode);
 /* Before and after whatever we do that may change the inode's attributes or data. */
 void cache_changing(struct cache *c, struct inode *inode);
-/* The same after it. Whether the version was still *version before, which becomes what it is now. */
+/* The same after it. Whether the version was still *version before, which becomes what it is
+ * now. */
 bool cache_changed(struct cache *c, struct inode *inode, uint64_t *version);
 /* Others may have changed the data. */
 void cache_others_changed(struct cache *c, struct inode *inode);
-/* Whether an entry with attributes, of a listing of parent asked for when cache_version() was `asked`,
- * is as new as all that we did to the file and the kernel was given of it. */
+/* Whether an entry with attributes, of a listing of parent asked for when cache_version() was
+ * `asked`, is as new as all that we did to the file and the kernel was given of it. */
 bool cache_as_listed(struct cache *c, struct inode *parent, const char *name, uint64_t asked);
 
-/* The kernel is given these attributes. Whether size or times differ from what it was given before. */
+/* The kernel is given these attributes. Whether size or times differ from what it was given
+ * before. */
 bool cache_announce(struct cache *c, struct inode *inode, const struct p9_attr *attr);
-/* The same with attributes asked for just now, when inode_version() was `version`: if nothing changed since
- * they hold for their lifetime. */
+/* The same with attributes asked for just now, when inode_version() was `version`: if nothing
+ * changed since they hold for their lifetime. */
 bool cache_announce_fresh(struct cache *c, struct inode *inode, const struct p9_attr *attr, uint64_t version);
 /* How long they still hold, milliseconds, and what they are; 0: they do not. */
 unsigned cache_fresh(struct cache *c, struct inode *inode, struct p9_attr *attr);
 /* A write up to this offset was answered: the kernel takes the file to be as long, at least. */
 void cache_wrote(struct cache *c, struct inode *inode, uint64_t end);
-/* At an open, or when a lock was granted, with the attributes of then: whether the data is as at the
- * last one, and what was read since is good. A change in the two seconds before may have been followed
- * by another with the same time (`loose` ignores that). */
+/* At an open, or when a lock was granted, with the attributes of then: whether the data is as at
+ * the last one, and what was read since is good. A change in the two seconds before may have
+ * been followed by another with the same time (`loose` ignores that). */
 bool cache_same_content(struct cache *c, struct inode *inode, const struct p9_attr *attr, bool ignore_version,
                         bool loose);
 /* Whether the kernel may have kept what was read since the last open. */
@@ -277,11 +283,12 @@ enum { SETTLED_SECONDS = 2 };
 int cache_lacks(struct cache *c, struct inode *inode, unsigned number);
 /* It said so, when inode_version() was `version`. */
 void cache_set_lacks(struct cache *c, struct inode *inode, const int lacks[P9_XATTRS], uint64_t version);
-/* The same for security.capability, which the kernel asks for before each write: nothing that is done to
- * the file gives it one but setting it. Holds for the lifetime of attributes, and for a second at least
- * while the file is open for writing. */
+/* The same for security.capability, which the kernel asks for before each write: nothing that is
+ * done to the file gives it one but setting it. Holds for the lifetime of attributes, and for a
+ * second at least while the file is open for writing. */
 int cache_uncapped(struct cache *c, struct inode *inode);
-/* The question, to begin before it is sent, and the server's answer: 0 if it has one, or that is not known. */
+/* The question, to begin before it is sent, and the server's answer: 0 if it has one, or that is
+ * not known. */
 struct cap_question {
     unsigned capped;
     uint64_t ms;
@@ -302,16 +309,20 @@ struct p9_fid *cache_detach_handle(struct cache *c, struct handle *h);
 struct handle *cache_some_handle(struct cache *c);
 /* A user who has the file open for writing; NULL: nobody. */
 struct user *cache_writing_user(struct cache *c, struct inode *inode);
-/* The users who have the file open, one after the other: the first with after NULL; NULL at the end. */
+/* The users who have the file open, one after the other: the first with after NULL; NULL at the
+ * end. */
 struct user *cache_next_opener(struct cache *c, const struct inode *inode, const struct user *after);
-/* The locks of an open file; if there are none yet they are made, or NULL without memory or with make false. */
+/* The locks of an open file; if there are none yet they are made, or NULL without memory or with
+ * make false. */
 struct file_locks *cache_locks(struct cache *c, struct inode *inode, bool make);
 
 /* A write that was answered before the server had it failed. */
 void cache_write_failed(struct cache *c, struct inode *inode, int rc);
-/* At an open: the errors that cache_sync_error leaves out. One that no fsync returned yet is not among them. */
+/* At an open: the errors that cache_sync_error leaves out. One that no fsync returned yet is not
+ * among them. */
 unsigned cache_known_errors(struct cache *c, struct inode *inode);
-/* At an fsync: -errno of the last such write if it is not known, and *known becomes what is known then; 0. */
+/* At an fsync: -errno of the last such write if it is not known, and *known becomes what is
+ * known then; 0. */
 int cache_sync_error(struct cache *c, struct inode *inode, unsigned *known);
 /* The same, and it stays unknown. */
 int cache_unsynced(struct cache *c, struct inode *inode, unsigned known);
@@ -320,16 +331,17 @@ int cache_unsynced(struct cache *c, struct inode *inode, unsigned known);
 
 /* The inode of parent/name if that is an open file's only known name; else NULL. */
 struct inode *cache_only_name_of_open(struct cache *c, struct inode *parent, const char *name);
-/* parent/name, a hidden one, is now a name of the inode, too (made true) or its only one (false). False if
- * the file has been closed meanwhile: then that name can go at once. */
+/* parent/name, a hidden one, is now a name of the inode, too (made true) or its only one
+ * (false). False if the file has been closed meanwhile: then that name can go at once. */
 bool cache_hide(struct cache *c, struct inode *inode, struct inode *parent, const char *name, bool made);
-/* Before the handle is dropped: if it is the last of a hidden file, the directory (one reference) and the
- * name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
+/* Before the handle is dropped: if it is the last of a hidden file, the directory (one
+ * reference) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
 struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char *name);
 /* After the removal that cache_last_of_hidden asked for. */
 void cache_hidden_removed(struct cache *c);
-/* A hidden file in the directory parent/name: that directory (one reference), and the file's name; NULL if
- * there is none. *waited: there may have been one, whose removal was in flight and has ended. */
+/* A hidden file in the directory parent/name: that directory (one reference), and the file's
+ * name; NULL if there is none. *waited: there may have been one, whose removal was in flight and
+ * has ended. */
 struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden, bool *waited);
 
 #endif

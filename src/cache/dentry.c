@@ -1,9 +1,9 @@
 /*
  * dentry.c: names of directories.
  *
- * One hash finds a name and those that differ from it in case alone, which a server may take for the
- * same: its key is (parent, name) without regard to ASCII case, and one dentry of several that are
- * alike is in it, with the others in a list behind it.
+ * One hash finds a name and those that differ from it in case alone, which a server may take for
+ * the same: its key is (parent, name) without regard to ASCII case, and one dentry of several that
+ * are alike is in it, with the others in a list behind it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -269,9 +269,9 @@ void cache_name_changed(struct cache *c, struct inode *parent, const char *name)
     inode_change(c, parent);
     struct dentry *d = dentry_find(c, parent, name);
     if (d != NULL)
-        lookahead_drop(c, d, DENTRY_UNKNOWN); /* in flight, too: the answer is not stored any more */
+        lookahead_drop(c, d, DENTRY_UNKNOWN); /* an answer in flight is not stored */
     if (parent->listing != NULL)
-        listing_add(c, parent->listing, name, strlen(name), DENTRY_UNKNOWN, false); /* it may be there now */
+        listing_add(c, parent->listing, name, strlen(name), DENTRY_UNKNOWN, false); /* it may exist */
 }
 
 struct inode *cache_known(struct cache *c, struct inode *parent, const char *name)

@@ -1,9 +1,9 @@
 /*
  * fetch.c: fetches attributes of names that are likely to be looked up next.
  *
- * Which: those that follow, in the order in which names were looked up so far; directories alone where
- * nothing else was looked up. Where directories are opened in turn they are read as well, and what is
- * in them is fetched in its turn.
+ * Which: those that follow, in the order in which names were looked up so far; directories alone
+ * where nothing else was looked up. Where directories are opened in turn they are read as well, and
+ * what is in them is fetched in its turn.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,9 +12,9 @@
 #include "cache/lookahead_impl.h"
 
 enum {
-    GROWTH = 64,     /* each batch is so many times the one before: one lookup is no reason for more, two are */
+    GROWTH = 64,     /* of each batch: one lookup is no reason for more, two are */
     SLOW_GROWTH = 2, /* once some came too early */
-    FIDS_SHARE = 4,  /* at most this part of the fids that the server allows, and that no open file holds */
+    FIDS_SHARE = 4,  /* this part, at most, of the fids that no open file holds */
     MAX_DEPTH = 2,   /* levels below the directory of the lookup */
     KNOWN_BATCH = 64,
     FAR_US = 500, /* round trips that are worth hiding */
@@ -45,8 +45,8 @@ static unsigned latency(const struct cache *c)
     return p9_session_latency(p9_client_session(c->client));
 }
 
-/* As many names as a program goes through in the two round trips that they are fetched in: more only keep
- * the server busy, and others waiting for it. */
+/* As many names as a program goes through in the two round trips that they are fetched in: more
+ * only keep the server busy, and others waiting for it. */
 static unsigned worth(const struct cache *c, bool whole_tree)
 {
     unsigned us = latency(c), n = 2 * us / NAME_US;
@@ -180,9 +180,9 @@ static bool is_open_to_write(const struct inode *inode)
     return h != NULL;
 }
 
-/* The inode that the answer may be stored in: that of the name, a new one, or NULL. Names of a file with
- * several may share one: they are looked up. So is what is another file by now: the kernel has the old one
- * in use. What is open for writing has a size that is known here alone. */
+/* The inode that the answer may be stored in: that of the name, a new one, or NULL. Names of a
+ * file with several may share one: they are looked up. So is what is another file by now: the
+ * kernel has the old one in use. What is open for writing has a size that is known here alone. */
 static struct inode *inode_for(struct cache *c, struct dentry *d, const struct p9_attr *attr, uint64_t asked)
 {
     struct inode *inode = d->inode;
@@ -264,8 +264,8 @@ static void send(struct cache *c, const struct asker *by, struct p9_xattrs xattr
     pthread_cond_broadcast(&c->lookahead->arrived);
 }
 
-/* Asks for the batch, which is of l, then for what is in the directories that come with it, so many levels
- * down. l may be gone after the first. */
+/* Asks for the batch, which is of l, then for what is in the directories that come with it, so
+ * many levels down. l may be gone after the first. */
 static void ask_down(struct cache *c, const struct asker *by, const struct listing *l, struct batch *b, bool only_dirs,
                      unsigned depth)
 {
@@ -290,7 +290,8 @@ static bool wants_only_dirs(const struct listing *l, const struct dentry *wanted
     return wanted->is_dir && l->files == 0 && (l->dirs > 1 || l->opened > 0);
 }
 
-/* How many levels below are worth it: none for files that are walked so slowly that what is fetched expires. */
+/* How many levels below are worth it: none for files that are walked so slowly that what is
+ * fetched expires. */
 static unsigned levels_below(struct lookahead *la, const struct listing *l, bool only_dirs)
 {
     for (; la->wasted + la->used > 2 * LOOKAHEAD_BATCH; la->used /= 2)

@@ -1,5 +1,6 @@
 /*
- * fids.c: the fids that inodes have: idle ones on an LRU, spares of directories, and those of open files.
+ * fids.c: the fids that inodes have: idle ones on an LRU, spares of directories, and those of open
+ * files.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -68,7 +69,8 @@ bool fid_is_good(const struct cache *c, const struct inode *inode, const struct 
         return true;
     if (inode->names == NULL || inode->moved > walked)
         return false;
-    /* By which of several names it was walked is not known: none may have moved. A directory has one. */
+    /* By which of several names it was walked is not known: none may have moved. A directory has
+     * one. */
     for (const struct dentry *d = inode->names; d != NULL; d = d->next_name)
         for (const struct inode *dir = d->parent; dir != &c->root; dir = dir->names->parent)
             if (dir->names == NULL || dir->moved > walked)
@@ -133,7 +135,7 @@ struct p9_fid *fid_of_handle(struct cache *c, struct inode *inode, struct user *
     for (struct handle *h = inode->handles; h != NULL; h = h->next)
         if (h->user == user && (inode->names == NULL || fid_is_good(c, inode, h->fid, h->walked)))
             return p9_fid_get(h->fid);
-    if (inode->names == NULL && inode->handles != NULL) /* opened by one, handed on to another: nothing else is left */
+    if (inode->names == NULL && inode->handles != NULL) /* handed on to another user */
         return p9_fid_get(inode->handles->fid);
     return NULL;
 }
@@ -149,8 +151,9 @@ struct p9_fid *cache_open_unnamed(struct cache *c, struct inode *inode, struct u
     return fid;
 }
 
-/* A fid opened by a path that has moved since: a server that goes by path may know another file by it, or none, and one
- * that does not still the same. NULL if it is not, and the reference is put. */
+/* A fid opened by a path that has moved since: a server that goes by path may know another file
+ * by it, or none, and one that does not still the same. NULL if it is not, and the reference is
+ * put. */
 static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, const struct inode *inode)
 {
     struct p9_attr attr;
@@ -191,8 +194,8 @@ struct p9_fid *fid_of_moved_handle(struct p9_scope *sc, struct use *u)
     return if_same_file(sc, fid, u->inode);
 }
 
-/* Whether it is sure that the fid stands for that file, and not for another by its name, which may have got its qid.path as well: such
- * a one has a link. */
+/* Whether it is sure that the fid stands for that file, and not for another by its name, which
+ * may have got its qid.path as well: such a one has a link. */
 static bool is_unlinked(struct p9_scope *sc, struct p9_fid *fid, const struct inode *inode)
 {
     struct p9_attr attr;

@@ -1,11 +1,11 @@
 /*
  * identity.c: which names lead to the same inode, and which number is its own.
  *
- * qid.path is unique by the protocol, but a server that exports several devices repeats it. Names of
- * a file share an inode where qid.path and attributes agree, until a directory is found at two paths
- * at once: such a place has numbers of its own below it, and no names share an inode from then on.
- * 9P2000.u does not tell the number of links: names share none there, but a change by one name makes
- * what is cached of the others stale.
+ * qid.path is unique by the protocol, but a server that exports several devices repeats it. Names
+ * of a file share an inode where qid.path and attributes agree, until a directory is found at two
+ * paths at once: such a place has numbers of its own below it, and no names share an inode from
+ * then on. 9P2000.u does not tell the number of links: names share none there, but a change by one
+ * name makes what is cached of the others stale.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "cache/lookahead_impl.h"
 
 enum {
-    MOST_TWINS = 1024, /* a file with more names has hardly been: the server's numbers mean nothing */
+    MOST_TWINS = 1024, /* beyond them the server's numbers mean nothing */
     MOST_PLACES = 1024,
 };
 

@@ -2,12 +2,12 @@
  * idle_open.c: files that are open on the server, and that nobody has open here.
  *
  * A file that was just closed may be opened again; one of many that are opened one after the other
- * will be. Its open fid stays, with the attributes that the file had before it was opened: opening it
- * asks for them again, beside its name, and takes the fid if they agree. So it must be a file that had
- * not changed just before, which times would not show.
+ * will be. Its open fid stays, with the attributes that the file had before it was opened: opening
+ * it asks for them again, beside its name, and takes the fid if they agree. So it must be a file
+ * that had not changed just before, which times would not show.
  *
- * They are few, and do not last: they are closed before we unlink or replace the file, where fids run
- * short, and after cache_idle_open_ms.
+ * They are few, and do not last: they are closed before we unlink or replace the file, where fids
+ * run short, and after cache_idle_open_ms.
  */
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@
 
 enum {
     MAX_IDLE_OPENS = 32,
-    ROUND_TRIPS = 4 * P9_OPEN_TOO, /* in which files that are opened together are used up, and more */
+    ROUND_TRIPS = 4 * P9_OPEN_TOO, /* that use up files opened together */
     MOST_MS = 10000,
 };
 

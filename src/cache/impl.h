@@ -1,5 +1,6 @@
 /*
- * impl.h: what the files of the cache share. All is called with cache->mtx, but where it says otherwise.
+ * impl.h: what the files of the cache share. All is called with cache->mtx, but where it says
+ * otherwise.
  */
 #ifndef CACHE_IMPL_H
 #define CACHE_IMPL_H
@@ -94,15 +95,17 @@ void fid_cache(struct cache *c, struct inode *inode, struct user *user, struct p
 void fid_drop_all(struct cache *c, struct inode *inode);
 /* An idle fid that is good, as a reference; else NULL, and a bad one is dropped. */
 struct p9_fid *fid_idle(struct cache *c, struct inode *inode, struct user *user);
-/* The idle fid, taken out of the cache, if it is good and nobody else uses it just now; else NULL. */
+/* The idle fid, taken out of the cache, if it is good and nobody else uses it just now; else
+ * NULL. */
 struct p9_fid *fid_take_idle(struct cache *c, struct inode *inode, struct user *user, uint64_t *walked);
-/* The fid of an open file, as a reference: where the path has changed since it was opened it serves only
- * a file that has no path any more. */
+/* The fid of an open file, as a reference: where the path has changed since it was opened it
+ * serves only a file that has no path any more. */
 struct p9_fid *fid_of_handle(struct cache *c, struct inode *inode, struct user *user);
-/* The same where the path has changed: the server is asked whether it is still the file. Without the lock. */
+/* The same where the path has changed: the server is asked whether it is still the file. Without
+ * the lock. */
 struct p9_fid *fid_of_moved_handle(struct p9_scope *sc, struct use *u);
-/* The unopened fid of a file that has no name any more, as a reference, if it still stands for the file,
- * whatever took its name; else NULL. Without the lock. */
+/* The unopened fid of a file that has no name any more, as a reference, if it still stands for
+ * the file, whatever took its name; else NULL. Without the lock. */
 struct p9_fid *fid_unnamed(struct p9_scope *sc, struct use *u);
 
 /* ---- idle_open.c -------------------------------------------------------------- */
@@ -115,7 +118,8 @@ bool idle_open_exists(const struct cache *c, const struct inode *inode, const st
 unsigned idle_open_evict(struct cache *c, unsigned n);
 /* Whether a file with those attributes may stay open without an owner. */
 bool idle_open_allowed(const struct cache *c, const struct p9_attr *attr);
-/* cache_keep_open of a file that is allowed to, and whose fid is not held by anybody (p9_fid_let_go). */
+/* cache_keep_open of a file that is allowed to, and whose fid is not held by anybody
+ * (p9_fid_let_go). */
 void idle_open_add(struct cache *c, struct inode *inode, struct user *user, struct p9_fid *fid, uint64_t walked,
                    const struct p9_attr *attr);
 

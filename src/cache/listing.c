@@ -10,7 +10,7 @@ enum {
     MAX_LISTINGS = 256,
     MAX_NAMES = 100000, /* of all listings */
     MAX_PENDING = 512,  /* directories read ahead */
-    LISTING_MS = 30000, /* a listing that was not used for so long goes: its names alone last so long */
+    LISTING_MS = 30000, /* an unused listing lasts so long: without attributes */
     SORTED_PART = 4,    /* names are sorted again once so great a part of them is new */
 };
 

@@ -1,9 +1,10 @@
 /*
  * locks.h: the locks that the processes of this mount hold on a file.
  *
- * A list of byte ranges, with the rules of fcntl(2): one owner's ranges replace each other, different owners'
- * exclude each other unless both read. flock(2) locks are whole-file ranges in a list of their own. What the server is
- * told is the strongest lock of any owner for each byte, as one owner's. Not locked itself.
+ * A list of byte ranges, with the rules of fcntl(2): one owner's ranges replace each other,
+ * different owners' exclude each other unless both read. flock(2) locks are whole-file ranges in a
+ * list of their own. The server gets the strongest lock of any owner for each byte, as one
+ * owner's. Callers serialise access.
  */
 #ifndef LOCKS_H
 #define LOCKS_H
@@ -18,7 +19,7 @@
 enum lock_type { LK_NONE, LK_READ, LK_WRITE };
 
 struct lock_range {
-    uint64_t start, end; /* first and last byte; LK_TO_END: to the end of the file, wherever that is */
+    uint64_t start, end; /* first and last byte; LK_TO_END: to wherever the file ends */
     enum lock_type type;
     uint64_t owner;
     const void *via; /* the open file that it was made by */
@@ -30,15 +31,17 @@ struct lock_range {
 const struct lock_range *locks_conflict(const struct lock_range *list, const struct lock_range *want);
 /* Gives want's owner exactly want->type in its range. -ENOMEM leaves the list as it was. */
 int locks_set(struct lock_range **list, const struct lock_range *want);
-/* Removes what fits: of this owner (if not any_owner) and made by `via` (if not NULL). Whether there was any. */
+/* Removes what fits: of this owner (if not any_owner) and made by `via` (if not NULL). Whether
+ * there was any. */
 bool locks_drop(struct lock_range **list, uint64_t owner, bool any_owner, const void *via);
-/* The strongest lock on the byte `at`, and in *end the last byte up to which no range begins or ends. */
+/* The strongest lock on the byte `at`, and in *end the last byte up to which no range begins or
+ * ends. */
 enum lock_type locks_at(const struct lock_range *list, uint64_t at, uint64_t *end);
 void locks_free(struct lock_range **list);
 
 struct p9_fid;
 
-/* All locks on one file. Guarded by whoever keeps them (fs_lock.h). */
+/* All locks on one file. Guarded by whoever keeps them (fuse/lock.h). */
 struct file_locks {
     struct lock_range *posix, *flock;
     struct lock_range *server; /* what the server holds for us, as one owner */
@@ -47,9 +50,9 @@ struct file_locks {
     bool busy;                 /* someone is changing what the server holds */
     bool wanted;               /* and others wait for that */
     bool owed;                 /* the server may hold more than is needed here */
-    bool gained;               /* the server gave something since someone was told to have a lock */
-    bool overdue;              /* a request is not answered in time: no other is made until it is, */
-    bool overdue_gives;        /* which gives back */
+    bool gained;               /* the server granted something since a lock was last reported as granted */
+    bool overdue;              /* a request is not answered in time: no other is sent until it is, */
+    bool overdue_gives;        /* and it releases */
 };
 
 #endif

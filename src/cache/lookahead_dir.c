@@ -5,7 +5,8 @@
 
 #include "cache/lookahead_impl.h"
 
-enum { OPENED_MS = 10000 /* directories opened at longer intervals are no sign that a tree is walked */ };
+/* Directories opened at longer intervals are no sign that a tree is walked. */
+enum { OPENED_MS = 10000 };
 
 /* ---- listing a directory -------------------------------------------------------------- */
 

@@ -13,8 +13,8 @@ enum {
     LOOKAHEAD_FIRST_BATCH = 128, /* where a whole tree is walked */
 };
 
-/* The last listing of a directory: which names it has, in which order, and how they are looked up. It
- * keeps the directory's inode. */
+/* The last listing of a directory: which names it has, in which order, and how they are looked
+ * up. It keeps the directory's inode. */
 struct listing {
     struct listing *prev, *next; /* in lookahead's `pending` or `listings` */
     uint64_t number;
@@ -77,8 +77,9 @@ void lookahead_free(struct cache *c);
 struct listing *listing_of(const struct inode *dir, const struct user *user);
 /* dir's listing if it still is that; NULL. */
 struct listing *listing_by_number(const struct inode *dir, uint64_t number);
-/* A new one in place of the old, asked for at clock_ms() `asked_ms`. raw, which may be NULL, is what was read ahead
- * of the directory, when cache->version was `asked`. NULL without memory: raw is the caller's then. */
+/* A new one in place of the old, asked for at clock_ms() `asked_ms`. raw, which may be NULL, is
+ * what was read ahead of the directory, when cache->version was `asked`. NULL without memory:
+ * raw is the caller's then. */
 struct listing *listing_new(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms,
                             struct p9_listing *raw, uint64_t asked);
 /* Whether there is room for one that was read ahead. */
@@ -110,7 +111,8 @@ struct asker {
     struct p9_fid *dirfid;
     uint64_t walked;
 };
-/* Fetches `wanted`, and names likely to be next. Gives the lock up meanwhile: the listing may be gone. */
+/* Fetches `wanted`, and names likely to be next. Gives the lock up meanwhile: the listing may be
+ * gone. */
 void lookahead_fetch(struct cache *c, const struct asker *by, struct listing *l, struct dentry *wanted);
 /* Fetches and reads directories that the kernel knows already, from `first` on. The same. */
 void lookahead_fetch_known_dirs(struct cache *c, const struct asker *by, struct listing *l, struct dentry *first);
@@ -122,7 +124,7 @@ void lookahead_go_on(struct cache *c, struct listing *l, const struct asker *by)
 /* Something to be asked while nobody waits. */
 struct job {
     struct job *next;
-    void (*run)(struct cache *c, const struct job *job); /* with the lock, which it gives up while it asks */
+    void (*run)(struct cache *c, const struct job *job); /* with the lock, but while it asks */
     struct inode *dir;                                   /* one reference */
     uint64_t listing;                                    /* its number */
     struct p9_fid *fid;                                  /* the directory's, */
@@ -138,8 +140,8 @@ bool background_do(struct cache *c, const struct job *job);
 /* ---- refresh.c, lookahead_xattr.c ----------------------------------------------------- */
 
 void listing_refresh(struct cache *c, const struct job *job);
-/* A directory that was asked for its extended attributes just before it is listed: ls -l goes on with what
- * is in it. */
+/* A directory that was asked for its extended attributes just before it is listed: ls -l goes on
+ * with what is in it. */
 void listing_expect_usual_xattrs(struct cache *c, struct listing *l);
 bool lookahead_xattr_start(struct lookahead *la);
 

@@ -1,8 +1,8 @@
 /*
  * preopen.c: files that are opened in turn: those that come next are opened with them.
  *
- * As with names, in the directory's order or by name. Each is opened by its idle fid, and becomes an
- * idle open.
+ * As with names, in the directory's order or by name. Each is opened by its idle fid, and becomes
+ * an idle open.
  */
 #include <stdlib.h>
 

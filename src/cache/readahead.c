@@ -1,9 +1,10 @@
 /*
- * readahead.c: pieces of a file asked for before they are read.
+ * readahead.c: reads pieces of a file before the kernel asks for them.
  *
- * The pieces of a file are a run without gaps. A piece is answered whole or not at all: what ends early, or fails, is left for
- * the read itself to find out. Pieces go once the reader is past them by so much that no read of the kernel's,
- * which sends several at once, can still want them. A read is answered without the lock, from pieces that are pinned.
+ * The pieces of a file are a run without gaps. A piece is used whole or not at all: where it ends
+ * early, or fails, the kernel's read finds out itself. A piece is freed once the reader is so far
+ * past it that no read of the kernel's, which sends several at once, can still want it. A read is
+ * answered without the lock, from pieces that are pinned.
  */
 #include "cache/readahead.h"
 
@@ -14,8 +15,8 @@
 
 enum {
     PIECE = 256 * 1024,        /* bytes */
-    FIRST_WINDOW = 512 * 1024, /* doubled with every read that it serves */
-    BEHIND = 2 * 1024 * 1024,  /* kept behind the furthest read */
+    FIRST_WINDOW = 512 * 1024, /* doubled by each read that it serves */
+    KEEP = 2 * 1024 * 1024,    /* of the run before the furthest read, bytes */
     SEND_AT_ONCE = 64,
 };
 
@@ -24,15 +25,15 @@ struct piece {
     struct piece *prev, *next;
     uint64_t offset;
     uint32_t size;
-    enum { FLYING, READY, FAILED } state;
-    bool dropped;  /* in no run any more: freed when it has come, and nobody reads it */
+    enum { IN_FLIGHT, READY, FAILED } state;
+    bool dropped;  /* out of the run: freed when it has arrived and is not pinned */
     unsigned pins; /* reads that are answered from it just now */
     struct p9_io io;
     uint8_t data[];
 };
 
 struct readahead {
-    struct readahead_pool *pf;
+    struct readahead_pool *pool;
     pthread_mutex_t mtx; /* guards all below */
     struct inode *inode;
     struct p9_fid *fid;
@@ -40,11 +41,12 @@ struct readahead {
     uint64_t start, end;  /* of it */
     uint64_t furthest;    /* where the furthest read of it ended */
     uint64_t next;        /* where a read would continue the last one elsewhere */
-    uint64_t content;     /* of the inode when the run began */
+    uint64_t version;     /* of the inode when the run began */
     size_t window;
-    unsigned
-        users; /* pieces that fly, also dropped ones, and threads at work here: a file may be closed once its read is answered */
-    bool closed; /* freed by the last of them */
+    /* Pieces in flight, dropped ones too, and threads at work here: a file may be closed as soon as
+     * its read is answered. */
+    unsigned users;
+    bool closed; /* the last user frees it */
     struct readahead_read *waiting;
     struct p9_scope scope; /* of the pieces */
     bool off;              /* a read was interrupted: no more */
@@ -56,31 +58,31 @@ struct readahead_pool {
     atomic_size_t bytes; /* in all pieces */
 };
 
-struct readahead_pool *readahead_pool_new(struct cache *t, size_t window, size_t total)
+struct readahead_pool *readahead_pool_new(struct cache *cache, size_t window, size_t total)
 {
-    struct readahead_pool *pf = calloc(1, sizeof *pf);
+    struct readahead_pool *pool = calloc(1, sizeof *pool);
 
-    if (pf == NULL)
+    if (pool == NULL)
         return NULL;
-    pf->cache = t;
-    pf->window = window;
-    pf->total = total;
-    atomic_init(&pf->bytes, 0);
-    return pf;
+    pool->cache = cache;
+    pool->window = window;
+    pool->total = total;
+    atomic_init(&pool->bytes, 0);
+    return pool;
 }
 
-void readahead_pool_free(struct readahead_pool *pf)
+void readahead_pool_free(struct readahead_pool *pool)
 {
-    free(pf);
+    free(pool);
 }
 
 /* ---- pieces; all called with the lock ----------------------------------- */
 
 static void piece_free_if_done(struct piece *c)
 {
-    if (!c->dropped || c->state == FLYING || c->pins > 0)
+    if (!c->dropped || c->state == IN_FLIGHT || c->pins > 0)
         return;
-    atomic_fetch_sub(&c->of->pf->bytes, c->size);
+    atomic_fetch_sub(&c->of->pool->bytes, c->size);
     free(c);
 }
 
@@ -120,7 +122,7 @@ static void enter(struct readahead *p)
 
 static size_t first_window(const struct readahead *p)
 {
-    return FIRST_WINDOW < p->pf->window ? FIRST_WINDOW : p->pf->window;
+    return FIRST_WINDOW < p->pool->window ? FIRST_WINDOW : p->pool->window;
 }
 
 /* Whether all of these bytes are in the run. */
@@ -129,7 +131,8 @@ static bool covers(const struct readahead *p, uint64_t offset, uint32_t size)
     return p->pieces != NULL && offset >= p->start && offset + size <= p->end;
 }
 
-/* Looks for the bytes of a read in the run: 0, with the pieces pinned; -EAGAIN: it is to be read otherwise; -EINPROGRESS. */
+/* Looks for the bytes of a read in the run: 0, with the pieces pinned; -EAGAIN: it is to be read
+ * otherwise; -EINPROGRESS. */
 static int collect(const struct readahead *p, struct readahead_read *r)
 {
     uint64_t at = r->offset, end = r->offset + r->within;
@@ -143,7 +146,7 @@ static int collect(const struct readahead *p, struct readahead_read *r)
             continue;
         if (c->state == FAILED || r->n == READAHEAD_IOVS)
             return -EAGAIN;
-        if (c->state == FLYING)
+        if (c->state == IN_FLIGHT)
             return -EINPROGRESS;
         r->pieces[r->n] = c;
         r->iov[r->n++] = (struct iovec){c->data + (at - c->offset), (size_t)(upto - at)};
@@ -173,7 +176,7 @@ static struct piece *piece_add(struct readahead *p, uint32_t size)
 
     if (c == NULL)
         return NULL;
-    *c = (struct piece){.of = p, .offset = p->end, .size = size, .state = FLYING};
+    *c = (struct piece){.of = p, .offset = p->end, .size = size, .state = IN_FLIGHT};
     c->io = (struct p9_io){.fid = p->fid,
                            .buf = c->data,
                            .offset = c->offset,
@@ -185,17 +188,18 @@ static struct piece *piece_add(struct readahead *p, uint32_t size)
     DL_APPEND(p->pieces, c);
     p->end += size;
     p->users++;
-    atomic_fetch_add(&p->pf->bytes, size);
+    atomic_fetch_add(&p->pool->bytes, size);
     return c;
 }
 
-/* Pieces to send so that the run reaches as far as the window, but not past the end of the file. Called with the lock. */
+/* Pieces to send so that the run reaches as far as the window, but not past the end of the file.
+ * Called with the lock. */
 static int extend(struct readahead *p, uint64_t size, struct piece **to_send, int most)
 {
     int n = 0;
 
     while (n < most && p->end < size && p->end < p->furthest + p->window &&
-           atomic_load(&p->pf->bytes) + PIECE <= p->pf->total) {
+           atomic_load(&p->pool->bytes) + PIECE <= p->pool->total) {
         uint64_t left = size - p->end;
         to_send[n] = piece_add(p, left < PIECE ? (uint32_t)left : PIECE);
         if (to_send[n] == NULL)
@@ -207,7 +211,8 @@ static int extend(struct readahead *p, uint64_t size, struct piece **to_send, in
 
 /* ---- answering ---------------------------------------------------------- */
 
-/* Answers the reads that have all they wait for, or wait for nothing any more. Called with the lock, which it gives up meanwhile. */
+/* Answers the reads that have all they wait for, or wait for nothing any more. Called with the
+ * lock, which it gives up meanwhile. */
 static void answer(struct readahead *p)
 {
     struct readahead_read *r, *next, *some = NULL;
@@ -245,13 +250,13 @@ static void piece_done(struct p9_io *io)
 
 /* ---- reading ------------------------------------------------------------ */
 
-struct readahead *readahead_open(struct readahead_pool *pf, struct inode *inode, struct p9_fid *fid)
+struct readahead *readahead_open(struct readahead_pool *pool, struct inode *inode, struct p9_fid *fid)
 {
-    struct readahead *p = pf != NULL ? calloc(1, sizeof *p) : NULL;
+    struct readahead *p = pool != NULL ? calloc(1, sizeof *p) : NULL;
 
     if (p == NULL)
         return NULL;
-    p->pf = pf;
+    p->pool = pool;
     p->inode = inode;
     p->fid = p9_fid_get(fid);
     p->next = UINT64_MAX;
@@ -259,17 +264,17 @@ struct readahead *readahead_open(struct readahead_pool *pf, struct inode *inode,
     return p;
 }
 
-void readahead_give(struct readahead *p, const void *data, uint32_t n, uint64_t content)
+void readahead_preload(struct readahead *p, const void *data, uint32_t n, uint64_t version)
 {
     if (p == NULL || n == 0)
         return;
     pthread_mutex_lock(&p->mtx);
-    struct piece *c = atomic_load(&p->pf->bytes) + n <= p->pf->total ? piece_add(p, n) : NULL;
+    struct piece *c = atomic_load(&p->pool->bytes) + n <= p->pool->total ? piece_add(p, n) : NULL;
     if (c != NULL) {
-        p->users--; /* it does not fly */
+        p->users--; /* it is not in flight */
         memcpy(c->data, data, n);
         c->state = READY;
-        p->content = content;
+        p->version = version;
         p->window = first_window(p);
     }
     pthread_mutex_unlock(&p->mtx);
@@ -292,17 +297,17 @@ void readahead_interrupt(struct readahead *p)
     enter(p);
     p->off = true;
     pthread_mutex_unlock(&p->mtx);
-    p9_interrupt(p9_client_session(p->pf->cache->client),
+    p9_interrupt(p9_client_session(p->pool->cache->client),
                  &p->scope); /* then the pieces come, and answer whom they can */
     pthread_mutex_lock(&p->mtx);
     leave(p);
 }
 
-/* Pieces that the reader has left behind. */
-static void forget_behind(struct readahead *p)
+/* Drops the pieces that the reader has passed. */
+static void drop_passed(struct readahead *p)
 {
     const struct readahead_read *r;
-    uint64_t needed = p->furthest > BEHIND ? p->furthest - BEHIND : 0;
+    uint64_t needed = p->furthest > KEEP ? p->furthest - KEEP : 0;
 
     DL_FOREACH(p->waiting, r)
     {
@@ -316,7 +321,7 @@ static void forget_behind(struct readahead *p)
 }
 
 /* A read in the run, or at its end: the run goes on. */
-static bool goes_on(const struct readahead *p, const struct readahead_read *r)
+static bool continues_run(const struct readahead *p, const struct readahead_read *r)
 {
     return p->pieces != NULL && r->within > 0 && r->offset >= p->start && r->offset <= p->end &&
            r->offset + r->within <= p->end + p->window;
@@ -332,7 +337,7 @@ static void begin(struct readahead *p, const struct readahead_read *r)
     if (!continues)
         return;
     p->start = p->end = p->furthest = p->next;
-    p->content = inode_version(p->pf->cache, p->inode);
+    p->version = inode_version(p->pool->cache, p->inode);
     p->window = first_window(p);
 }
 
@@ -344,14 +349,14 @@ bool readahead_read(struct readahead *p, struct readahead_read *r, uint64_t size
     if (p == NULL)
         return false;
     enter(p);
-    if (p->pieces != NULL && (p->off || inode_version(p->pf->cache, p->inode) != p->content))
+    if (p->pieces != NULL && (p->off || inode_version(p->pool->cache, p->inode) != p->version))
         run_drop(p);
     r->within = r->offset + r->size <= size ? r->size : r->offset < size ? (uint32_t)(size - r->offset) : 0;
-    bool mine = goes_on(p, r);
+    bool mine = continues_run(p, r);
     if (mine) {
         if (r->offset + r->within > p->furthest) {
             p->furthest = r->offset + r->within;
-            p->window = 2 * p->window < p->pf->window ? 2 * p->window : p->pf->window;
+            p->window = 2 * p->window < p->pool->window ? 2 * p->window : p->pool->window;
         }
     } else if (r->within == r->size && !p->off) {
         begin(p, r);
@@ -361,7 +366,7 @@ bool readahead_read(struct readahead *p, struct readahead_read *r, uint64_t size
     mine = mine && covers(p, r->offset, r->within);
     if (mine)
         DL_APPEND(p->waiting, r);
-    forget_behind(p);
+    drop_passed(p);
     answer(p);
     leave(p);
     for (int i = 0; i < n; i++)

@@ -1,9 +1,9 @@
 /*
- * refresh.c: reads a whole listing again that is too old, in the background, while names that are not there
- * are asked for.
+ * refresh.c: reads a whole listing again that is too old, in the background, while names that are
+ * not there are asked for.
  *
- * What is found is added to what is known: a name too many is only asked for. So what we do to the directory
- * meanwhile (cache_name_changed) needs no thought.
+ * What is found is added to what is known: a name too many is only asked for. So what we do to the
+ * directory meanwhile (cache_name_changed) needs no thought.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /*
- * use.c: from an inode to a fid for one operation: the cached one, or one walked by the path, and checked.
+ * use.c: from an inode to a fid for one operation: the cached one, or one walked by the path, and
+ * checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,8 @@ static int way_find(struct use *u, bool from_root, struct way *w)
     return whole ? 0 : -ENOMEM;
 }
 
-/* Walks to the inode. The fid is the caller's, and with second not NULL there may be another one. */
+/* Walks to the inode. The fid is the caller's, and with second not NULL there may be another
+ * one. */
 static int walk_to(struct p9_scope *sc, struct use *u, bool from_root, struct p9_fid **fid, struct p9_fid **second)
 {
     struct way w;
@@ -228,14 +230,14 @@ bool cache_reads_only(int flags)
 }
 
 /* Whether the file is as it was when it was opened, and may be opened by the same people. */
-static bool is_as_kept(const struct p9_attr *kept, const struct p9_attr *attr)
+static bool is_as_opened(const struct p9_attr *old, const struct p9_attr *attr)
 {
-    return kept->size == attr->size && same_time(&kept->mtime, &attr->mtime) && same_time(&kept->ctime, &attr->ctime) &&
-           kept->mode == attr->mode && kept->uid == attr->uid && kept->gid == attr->gid;
+    return same_times_and_size(old, attr) && old->mode == attr->mode && old->uid == attr->uid && old->gid == attr->gid;
 }
 
-/* The fid to open by, or *kept, and the way to the name. Called with the lock. */
-static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, struct p9_attr *kept)
+/* The fid to open by, or an idle open with its attributes *old, and the way to the name. Called
+ * with the lock. */
+static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, struct p9_attr *old)
 {
     struct cache *c = u->cache;
     int rc = way_find(u, false, w);
@@ -247,7 +249,7 @@ static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, str
         return rc;
     if (p9_opens_checked(c->client, w->n)) {
         if (cache_reads_only(o->flags))
-            o->fid = idle_open_take(c, u->inode, u->user, kept);
+            o->fid = idle_open_take(c, u->inode, u->user, old);
         o->is_open = o->fid != NULL;
         if (!o->is_open)
             o->fid = fid_take_idle(c, u->inode, u->user, NULL);
@@ -265,14 +267,14 @@ static int opening_begin(struct use *u, struct p9_opening *o, struct way *w, str
 int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
 {
     struct cache *c = u->cache;
-    struct p9_attr kept;
+    struct p9_attr old;
     struct way w;
     uint64_t began = clock_ms();
 
     if (u->user == NULL)
         return -EACCES;
     pthread_mutex_lock(&c->mtx);
-    int rc = opening_begin(u, o, &w, &kept);
+    int rc = opening_begin(u, o, &w, &old);
     pthread_mutex_unlock(&c->mtx);
     if (rc != 0)
         return rc;
@@ -298,11 +300,11 @@ int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
     pthread_mutex_lock(&c->mtx);
     fid_cache(c, u->inode, u->user, o->walked, u->walked);
     pthread_mutex_unlock(&c->mtx);
-    if (!o->is_open || is_as_kept(&kept, &o->attr))
+    if (!o->is_open || is_as_opened(&old, &o->attr))
         return 0;
     p9_fid_put(o->fid);
     o->ntoo = 0;
-    return use_open(sc, u, o); /* none is kept any more */
+    return use_open(sc, u, o); /* there is no idle open any more */
 }
 
 int use_take(struct p9_scope *sc, struct use *u)

@@ -1,14 +1,16 @@
 /*
  * writebehind.h: writes that are answered before the server has them.
  *
- * What is written to an open file is copied into chunks. A chunk leaves when it is full, when
- * what is written next does not continue it, or as soon as nothing of its file is under way, a stream of writes after some
- * milliseconds: so small writes are gathered, and nothing lies about. Whoever is to see
- * the file as it was written settles it first: waits until all that was written until then is acknowledged.
- * An error is the writer's until he knows: each close of a descriptor tells of it, and an fsync, once; from then on each write is waited for.
- * Whoever else has the file open is told by an fsync of his own, as of a local file.
+ * Data written to an open file is copied into chunks. A chunk is sent when it is full, when the
+ * next write does not continue it, or as soon as nothing of its file is in flight (a stream of
+ * writes waits some milliseconds): small writes are gathered, and none stays long. Whatever needs
+ * the file as it was written settles it first: waits until every write up to then is acknowledged.
  *
- * Locks: behind's own is taken after nothing and before the tree's and the client's.
+ * An error stays with the writer: each close of a descriptor returns it, and an fsync, once; from
+ * then on its writes are synchronous. Others who have the file open get it from an fsync of theirs,
+ * as with a local file.
+ *
+ * Locks: writebehind->mtx is taken after none, and before the cache's and the client's.
  */
 #ifndef WRITEBEHIND_H
 #define WRITEBEHIND_H
@@ -18,46 +20,48 @@
 struct writebehind;
 struct chunk;
 
-/* What is under way of an open file's. Embedded in what the kernel's file handle points to; zeroed is ready. To be settled before
- * it goes. */
+/* The dirty data of an open file. Embedded in what the kernel's file handle points to; zeroed is
+ * ready. It must be settled before it is freed. */
 struct writer {
     struct inode *inode;
     struct chunk *chunks;  /* oldest first */
-    struct chunk *filling; /* the last of them, if it has not left */
-    unsigned flying;       /* those that have */
+    struct chunk *filling; /* the last of them, if it is not sent */
+    unsigned in_flight;    /* chunks that are sent */
     uint64_t ended;        /* where the last write did, bytes */
     unsigned in_turn;      /* how many continued the one before */
-    int error;             /* the first since an fsync told of one, or 0 */
-    bool told;             /* the last close did, to a program that goes on */
+    int error;             /* the first since an fsync returned one, or 0 */
+    bool reported;         /* the last close returned it to a live program */
     unsigned known_errors; /* for cache_sync_error */
-    atomic_bool failed;    /* there was one: from now on each write is to be waited for */
+    atomic_bool failed;    /* there was one: writes are synchronous from now on */
     struct writer *prev, *next;
 };
 
-/* max_bytes: how much may be under way; more waits. NULL without memory. */
-struct writebehind *writebehind_new(struct cache *t, size_t max_bytes);
-/* All must be settled. NULL is nothing. */
+/* max_bytes: the bound on dirty data; more waits. NULL without memory. */
+struct writebehind *writebehind_new(struct cache *cache, size_t max_bytes);
+/* Every writer must be settled. NULL is nothing. */
 void writebehind_free(struct writebehind *b);
 
-/* Takes n bytes for the file at an offset, through its fid, open, of which references are kept. Waits for what is under way to
- * the same place, and for room. 0 or -errno: ENOMEM; EINTR if sc, which may be NULL, is interrupted. */
+/* Copies n bytes for the file at an offset, to be written through its open fid, of which it
+ * takes references. Waits for data in flight to the same place, and for room. 0 or -errno:
+ * ENOMEM; EINTR if sc, which may be NULL, is interrupted. */
 int writebehind_write(struct writebehind *b, struct p9_scope *sc, struct writer *w, struct p9_fid *fid, const void *buf,
                       size_t n, uint64_t offset);
-/* Waits until all that was written until now to the file with this qid (NULL: to any) is acknowledged, or has failed.
- * 0; EINTR if sc, which may be NULL, is interrupted. */
+/* Waits until every earlier write to the file with this qid (NULL: to any) is acknowledged, or
+ * has failed. 0; EINTR if sc, which may be NULL, is interrupted. */
 int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid);
-/* Whether something is under way to that file. */
+/* Whether that file has dirty data. */
 bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid);
-/* What went wrong since the last writebehind_sync, as -errno; 0. */
+/* The error since the last writebehind_sync, -errno, or 0. */
 int writebehind_error(struct writebehind *b, const struct writer *w);
-/* A close told of that; whether to a program that goes on, which may know then. */
-void writebehind_told(struct writebehind *b, struct writer *w, bool heard);
-/* The same for an fsync, which tells of what came to nothing of other writers to the file, too; and that it has told: once. */
+/* A close returned that error; heard: to a program that lives on. */
+void writebehind_reported(struct writebehind *b, struct writer *w, bool heard);
+/* For an fsync, which returns errors of other writers to the file as well: -errno or 0; and that it
+ * has returned it: once. */
 int writebehind_unsynced(struct writebehind *b, const struct writer *w);
 int writebehind_sync(struct writebehind *b, struct writer *w);
-/* What neither an fsync nor the last close told of, as -errno; 0. After the last close. */
-int writebehind_lost(struct writebehind *b, const struct writer *w);
-/* After p9_interrupt: those who wait here look whether it meant them. */
+/* After the last close: the error that neither it nor an fsync returned, -errno, or 0. */
+int writebehind_unreported(struct writebehind *b, const struct writer *w);
+/* After p9_interrupt: threads that wait here check whether it was for them. */
 void writebehind_wake(struct writebehind *b);
 
 #endif

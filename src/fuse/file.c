@@ -179,7 +179,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 
 static void flush_tells(struct op *op, void *f)
 {
-    writebehind_told(op->fs->writebehind, &((struct file *)f)->writer, true);
+    writebehind_reported(op->fs->writebehind, &((struct file *)f)->writer, true);
 }
 
 static void sync_tells(struct op *op, void *f)
@@ -208,7 +208,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op.user = f->handle.user;
     int rc = op_settle(&op, f->handle.inode);
     int lost = rc == 0 ? writebehind_error(op.fs->writebehind, &f->writer) : 0;
-    writebehind_told(op.fs->writebehind, &f->writer, false);
+    writebehind_reported(op.fs->writebehind, &f->writer, false);
     locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
     reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);

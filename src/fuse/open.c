@@ -203,7 +203,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         cache_changing(op.fs->cache, inode);
     bool other_attributes = note_opened(&op, f, fi, &o.attr, &version);
     if (o.first_got > 0 && (uint64_t)o.first_got == o.attr.size)
-        readahead_give(f->readahead, o.first, (uint32_t)o.first_got, f->version);
+        readahead_preload(f->readahead, o.first, (uint32_t)o.first_got, f->version);
     free(o.first);
     answer_opened(&(struct opened){.op = op, .f = f, .fi = *fi}, other_attributes);
 }

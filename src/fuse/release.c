@@ -97,7 +97,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
     writebehind_settle(op.fs->writebehind, NULL,
                        &file_of(fi)->handle.inode->qid); /* what an interrupted FLUSH has left */
-    log_lost(op.fs, file_of(fi), writebehind_lost(op.fs->writebehind, &file_of(fi)->writer));
+    log_lost(op.fs, file_of(fi), writebehind_unreported(op.fs->writebehind, &file_of(fi)->writer));
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }

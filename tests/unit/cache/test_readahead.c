@@ -102,7 +102,7 @@ static void give(struct world *w, uint64_t content)
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 7);
     w->size = sizeof data;
-    readahead_give(w->file, data, sizeof data, content);
+    readahead_preload(w->file, data, sizeof data, content);
 }
 
 static void what_came_with_the_opening(void **state)

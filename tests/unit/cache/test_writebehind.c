@@ -171,10 +171,10 @@ static void an_error_stays_until_a_sync_tells_of_it(void **state)
     assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
     assert_true(w.writer.failed);
     assert_int_equal(writebehind_error(w.writebehind, &w.writer), -ENOSPC);
-    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), -ENOSPC);
-    writebehind_told(w.writebehind, &w.writer, true);
+    assert_int_equal(writebehind_unreported(w.writebehind, &w.writer), -ENOSPC);
+    writebehind_reported(w.writebehind, &w.writer, true);
     assert_int_equal(writebehind_error(w.writebehind, &w.writer), -ENOSPC);
-    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), 0);
+    assert_int_equal(writebehind_unreported(w.writebehind, &w.writer), 0);
     assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
     assert_int_equal(writebehind_error(w.writebehind, &w.writer), 0);
     assert_int_equal(writebehind_sync(w.writebehind, &w.writer), 0);
@@ -182,7 +182,7 @@ static void an_error_stays_until_a_sync_tells_of_it(void **state)
     w.srv->fail_write = 1; /* a later one is a new one, which nobody was told of */
     assert_int_equal(put(&w, NULL, 'a', 10, 0), 0);
     assert_int_equal(writebehind_settle(w.writebehind, NULL, NULL), 0);
-    assert_int_equal(writebehind_lost(w.writebehind, &w.writer), -ENOSPC);
+    assert_int_equal(writebehind_unreported(w.writebehind, &w.writer), -ENOSPC);
     assert_int_equal(writebehind_sync(w.writebehind, &w.writer), -ENOSPC);
     end(&w);
 }
