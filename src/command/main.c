@@ -33,7 +33,7 @@ enum { MAX_AHEAD_MS = 30000 };    /* for what is asked for ahead fids are held *
 enum { KERNEL_READAHEAD = 1024 }; /* KiB: with more each fault in a mapped file fetches too much */
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
 
-static const char *mounted_at;
+static const struct options *mount_options; /* for on_ready, which has the file system alone */
 
 /* Until the mount is ready libfuse's last word is kept: it is a part of ours. */
 static struct {
@@ -41,9 +41,9 @@ static struct {
     char line[512];
 } last_word;
 
-static void mount_failed(int err)
+static void mount_failed(const struct fs *fs, int err)
 {
-    log_error("cannot mount at %s: %s", mounted_at, last_word.line[0] != 0 ? last_word.line : strerror(-err));
+    log_error("cannot mount at %s: %s", fs->mountpoint, last_word.line[0] != 0 ? last_word.line : strerror(-err));
 }
 
 /* libfuse's own messages, in our form. */
@@ -155,25 +155,23 @@ static struct p9_client *connect_client(const struct options *o)
     return c;
 }
 
-static char agreed[512]; /* what the log says once the mount is there */
-
-static unsigned readahead_kib;
-
 static bool on_ready(struct fs *fs)
 {
-    int err = p9_session_ready(p9_client_session(fs->client));
+    const struct options *o = mount_options;
+    struct p9_session *s = p9_client_session(fs->client);
+    int err = p9_session_ready(s);
 
     if (err != 0) {
-        mount_failed(err);
+        mount_failed(fs, err);
         return false;
     }
     last_word.kept = false;
-    bdi_set_readahead(mounted_at, readahead_kib);
+    bdi_set_readahead(fs->mountpoint, o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD);
     err = daemon_ready();
     if (err != 0)
         log_error("not mounted: whoever wanted it has gone");
     else
-        log_info("%s", agreed);
+        log_info("%s speaks %s, msize %u", o->source, p9_dialect_name(p9_session_dialect(s)), p9_session_msize(s));
     return err == 0;
 }
 
@@ -211,8 +209,6 @@ static struct cache *attach_tree(const struct options *o, struct p9_client *c)
         return NULL;
     }
     cache_told(cache, &cache->root, &attr);
-    snprintf(agreed, sizeof agreed, "%s speaks %s, msize %u", o->source,
-             p9_dialect_name(p9_session_dialect(p9_client_session(c))), p9_session_msize(p9_client_session(c)));
     return cache;
 }
 
@@ -238,7 +234,7 @@ static int serve(const struct options *o, struct fs *fs)
     if (rc < 0 && fs->is_ready)
         log_error("cannot serve the mount any more: %s", strerror(-rc));
     else if (rc < 0)
-        mount_failed(rc);
+        mount_failed(fs, rc);
     return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal that ends it, or umount, is the ordinary end */
 }
 
@@ -248,6 +244,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
     bool closes_old = fs->lookahead != NULL && !fs->passes_cache;
     int status = 1;
 
+    mount_options = o;
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     last_word.kept = true;
@@ -259,7 +256,7 @@ static int mount_and_serve(const struct options *o, struct fs *fs, const char *m
         status = serve(o, fs);
         fuse_session_unmount(fs->se);
     } else {
-        mount_failed(-EIO);
+        mount_failed(fs, -EIO);
     }
     locks_stop(fs);
     notifier_stop(fs); /* who got a lock may have left an answer to it */
@@ -331,8 +328,7 @@ static int run(struct options *o)
     mountpoint = fs.se != NULL ? check_mountpoint(o->mountpoint) : NULL;
     if (mountpoint == NULL)
         goto out;
-    mounted_at = fs.mountpoint = mountpoint;
-    readahead_kib = o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD;
+    fs.mountpoint = mountpoint;
     const int given[] = {o->rfdno, o->wfdno, fd_of_mount(mountpoint)};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i] >= 0 && !daemon_inherited(given[i])) {
