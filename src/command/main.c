@@ -155,7 +155,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host is known to be so in seconds */
     if (options_parse(&o, argc, argv, &why) != 0) {
-        log_error("%s", why.text);
+        if (why.text[0] != 0)
+            log_error("%s", why.text);
         status = 1;
     } else if (o.help) {
         options_help();

@@ -135,12 +135,19 @@ static int name_the_mount(struct options *o, struct p9_why *why)
     return rc == 0 ? 0 : options_fail(why, "%s", strerror(ENOMEM));
 }
 
+/* libfuse has logged the reason. */
+static int libfuse_failed(struct p9_why *why)
+{
+    why->text[0] = 0;
+    return -1;
+}
+
 static int take_libfuse_options(struct options *o, struct p9_why *why)
 {
     struct fuse_cmdline_opts c;
 
     if (fuse_parse_cmdline(&o->args, &c) != 0)
-        return options_fail(why, "an option cannot be read (see 9pfs --help)");
+        return libfuse_failed(why);
     o->help = c.show_help;
     o->show_version = c.show_version;
     o->foreground = c.foreground || o->debug;
@@ -164,7 +171,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
                           .writebehind = DEFAULT_WRITEBEHIND,
                           .args = FUSE_ARGS_INIT(argc, argv)};
     if (fuse_opt_parse(&o->args, o, specs, take) != 0)
-        return options_fail(why, "an option cannot be read (see 9pfs --help)");
+        return libfuse_failed(why);
     if (take_libfuse_options(o, why) != 0)
         return -1;
     if (o->help || o->show_version)

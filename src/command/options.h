@@ -58,7 +58,7 @@ struct options {
     struct fuse_args args; /* what is left for libfuse */
 };
 
-/* Parses argv. 0, or -1 with `why` saying in a line what is wrong. */
+/* Parses argv. 0, or -1 with the reason in *why: one line, or empty if libfuse has logged it. */
 int options_parse(struct options *o, int argc, char **argv, struct p9_why *why);
 void options_free(struct options *o);
 /* Takes a source apart: dial, host, port, aname, uname, where it has them. 0, or -1 with `why`. */

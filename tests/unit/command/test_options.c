@@ -124,6 +124,34 @@ static void bad_ones_are_named(void **state)
     }
 }
 
+static unsigned logged;
+
+static void count_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    (void)level;
+    (void)fmt;
+    (void)ap;
+    logged++;
+}
+
+/* A value of the wrong type is libfuse's to report: it is reported once. */
+static void libfuse_reports_what_it_refuses(void **state)
+{
+    static const char *const cases[] = {"msize=", "max_fids=many", "rfdno=x"};
+
+    (void)state;
+    fuse_set_log_func(count_message);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        logged = 0;
+        assert_int_equal(parse(&o, &why, cases[i], "server"), -1);
+        assert_int_equal(logged + (why.text[0] != 0), 1);
+        options_free(&o);
+    }
+    fuse_set_log_func(NULL);
+}
+
 static void options_override_the_source(void **state)
 {
     struct options o;
@@ -207,6 +235,7 @@ int main(void)
         cmocka_unit_test(sources),
         cmocka_unit_test(a_socket_needs_no_slash),
         cmocka_unit_test(bad_ones_are_named),
+        cmocka_unit_test(libfuse_reports_what_it_refuses),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),
         cmocka_unit_test(what_is_mounts_own_passes),
