@@ -186,7 +186,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return -1;
     if (options_check_numbers(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
-    if ((o->rfdno < 0 && o->wfdno < 0) && options_parse_source(o, o->source, why) != 0)
+    if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
     if (options_check_trans(o, why) != 0 || options_settle_user(o, why) != 0 || name_the_mount(o, why) != 0)
         return -1;

@@ -10,12 +10,17 @@
 
 #include "command/options_impl.h"
 
+bool options_use_descriptors(const struct options *o)
+{
+    return o->trans == NULL ? o->rfdno >= 0 || o->wfdno >= 0 : strcmp(o->trans, "fd") == 0;
+}
+
 int options_check_trans(struct options *o, struct p9_why *why)
 {
     if (o->trans != NULL && strcmp(o->trans, "fd") != 0 && strcmp(o->trans, "tcp") != 0 &&
         strcmp(o->trans, "unix") != 0)
         return options_fail(why, "option trans=%s: expected tcp, unix or fd", o->trans);
-    if (o->trans == NULL ? o->rfdno < 0 && o->wfdno < 0 : strcmp(o->trans, "fd") != 0) {
+    if (!options_use_descriptors(o)) {
         if (o->trans != NULL && strcmp(o->trans, "unix") == 0)
             o->dial = DIAL_UNIX;
         return 0;

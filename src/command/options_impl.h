@@ -32,6 +32,7 @@ __attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const
 void options_set(char **field, const char *value, size_t n);
 
 /* What the options that were read mean, and whether they may be so. After fuse_opt_parse; each 0, or -1 with `why`. */
+bool options_use_descriptors(const struct options *o);
 int options_check_trans(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);

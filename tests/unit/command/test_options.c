@@ -94,6 +94,32 @@ static void a_socket_needs_no_slash(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* The source is a mere name only where the descriptors are the transport. */
+static void the_transport_decides_over_descriptors(void **state)
+{
+    static const struct {
+        const char *opts;
+        enum dial dial;
+        const char *host;
+    } cases[] = {{"trans=tcp,rfdno=0", DIAL_TCP, "server"},
+                 {"trans=unix,wfdno=1", DIAL_UNIX, "server"},
+                 {"trans=fd,rfdno=0,wfdno=1", DIAL_FDS, NULL},
+                 {"rfdno=0,wfdno=1", DIAL_FDS, NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        if (cases[i].host != NULL) {
+            assert_non_null(o.host);
+            assert_string_equal(o.host, cases[i].host);
+        }
+        options_free(&o);
+    }
+}
+
 static void bad_ones_are_named(void **state)
 {
     static const struct {
@@ -234,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources),
         cmocka_unit_test(a_socket_needs_no_slash),
+        cmocka_unit_test(the_transport_decides_over_descriptors),
         cmocka_unit_test(bad_ones_are_named),
         cmocka_unit_test(libfuse_reports_what_it_refuses),
         cmocka_unit_test(options_override_the_source),
