@@ -1,5 +1,5 @@
 /*
- * connect.c: connecting and attaching, as the options say.
+ * connect.c: the transport, the client and the attach that the options ask for.
  */
 #include "command/connect.h"
 
@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "command/auth.h"
 
-enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each answer until the mount */
+enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
 
-/* Given descriptors, moved away from 0 to 2, which the background replaces (and which stay taken until then). */
+/* Descriptors 0 to 2 are duplicated: the background redirects those to /dev/null. */
 static struct transport *dial_fds(const struct options *o, int *err, struct p9_why *why)
 {
     int rfd = o->rfdno > 2 ? o->rfdno : fcntl(o->rfdno, F_DUPFD_CLOEXEC, 3);
@@ -30,27 +30,27 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
 
 struct dialing {
     const struct options *o;
-    bool connected; /* once */
+    bool connected; /* at least once */
 };
 
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
     struct dialing *d = arg;
-    struct transport *cache = NULL;
+    struct transport *t = NULL;
 
     switch (d->o->dial) {
     case DIAL_UNIX:
-        cache = transport_unix(d->o->host, err, why);
+        t = transport_unix(d->o->host, err, why);
         break;
     case DIAL_FDS:
-        cache = dial_fds(d->o, err, why);
+        t = dial_fds(d->o, err, why);
         break;
     case DIAL_TCP:
-        cache = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
+        t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
         break;
     }
-    d->connected = d->connected || cache != NULL;
-    return cache;
+    d->connected = d->connected || t != NULL;
+    return t;
 }
 
 struct p9_client *connect_client(const struct options *o)
@@ -76,7 +76,6 @@ struct p9_client *connect_client(const struct options *o)
     return c;
 }
 
-/* Attaches and looks at the root, so that what is mounted is known to work. */
 struct cache *connect_attach(const struct options *o, struct p9_client *c)
 {
     struct p9_attr attr;
@@ -84,14 +83,14 @@ struct cache *connect_attach(const struct options *o, struct p9_client *c)
     struct p9_why why;
     struct p9_session *s = p9_client_session(c);
 
-    if (o->auth != NULL) /* it may ask a person */
+    if (o->auth != NULL) /* the command may ask the user for a password */
         p9_session_timeout(s, 0);
     int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root, &why);
     p9_session_timeout(s, SETUP_TIMEOUT_MS);
     if (err != 0) {
         const char *more = why.text;
         if (o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname))
-            more = "the server wants authentication: option auth=COMMAND gives it";
+            more = "the server requires authentication: use option auth=COMMAND";
         log_error("cannot attach to '%s' on %s as %s: %s%s%s%s", o->aname, o->source, o->uname, strerror(-err),
                   *more != 0 ? " (" : "", more, *more != 0 ? ")" : "");
         return NULL;
@@ -100,7 +99,7 @@ struct cache *connect_attach(const struct options *o, struct p9_client *c)
     if (err == 0 && !S_ISDIR(attr.mode))
         err = -ENOTDIR;
     if (err == 0)
-        root->qid = attr.qid; /* libixp's Rattach has another */
+        root->qid = attr.qid; /* libixp's Rattach has another qid */
     if (err == 0)
         err = p9_client_learn(c, root);
     struct cache *cache = err == 0 ? cache_new(c, o->n_uname, root) : NULL;

@@ -1,8 +1,8 @@
 /*
- * main.c: the command: parse, connect, attach, mount, serve.
+ * main.c: the command: parses, connects, attaches, mounts, serves, and takes all of it down.
  *
- * All that can fail is tried before the kernel is answered for the first time; until then
- * errors are one line on stderr and status 1, also in the background.
+ * Everything that can fail is tried before the first answer to the kernel. An error before that
+ * is one line on stderr and exit status 1, in the background as well.
  */
 #include "config.h"
 
@@ -22,7 +22,7 @@
 #include "command/options.h"
 #include "fuse/fs.h"
 
-enum { MAX_AHEAD_MS = 30000 }; /* for what is asked for ahead fids are held */
+enum { MAX_LOOKAHEAD_MS = 30000 }; /* each name that was asked for in advance holds a fid */
 
 static void set_access(struct fs *fs, const struct options *o)
 {
@@ -40,19 +40,19 @@ static void set_access(struct fs *fs, const struct options *o)
         fs->only_uid = (uid_t)strtoul(o->access, NULL, 10);
 }
 
-/* What the server's dialect has a say in. */
+/* The caches. The server's dialect decides some of the defaults, so the client is connected. */
 static void set_cache(struct fs *fs, const struct options *o)
 {
-    unsigned ahead = o->attr_ms < o->entry_ms ? o->attr_ms : o->entry_ms;
-    bool on_disk = !p9_may_be_synthetic(fs->client); /* files of other kinds come and go on their own */
+    unsigned lookahead_ms = o->attr_ms < o->entry_ms ? o->attr_ms : o->entry_ms;
+    bool on_disk = !p9_may_be_synthetic(fs->client); /* synthetic files come and go on their own */
 
     fs->lifetimes = (struct lifetimes){.attr = o->attr_ms, .entry = o->entry_ms};
     fs->lifetimes.negative = o->negative_ms >= 0 ? (unsigned)o->negative_ms : on_disk ? o->entry_ms : 0;
     fs->passes_cache = o->cache == CACHE_NONE || o->directio;
     fs->loose = o->cache == CACHE_LOOSE;
     fs->ignores_version = o->ignoreqv != 0;
-    if (!p9_lists_attributes(fs->client) && ahead > 0)
-        fs->lookahead = lookahead_new(fs->cache, ahead < MAX_AHEAD_MS ? ahead : MAX_AHEAD_MS);
+    if (!p9_lists_attributes(fs->client) && lookahead_ms > 0)
+        fs->lookahead = lookahead_new(fs->cache, lookahead_ms < MAX_LOOKAHEAD_MS ? lookahead_ms : MAX_LOOKAHEAD_MS);
     if (o->readahead > 0 && !fs->passes_cache)
         fs->readahead_pool =
             readahead_pool_new(fs->cache, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
@@ -80,7 +80,7 @@ static int run(struct options *o)
         }
     int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
     if (err != 0) {
-        log_error("cannot go to the background: %s", strerror(-err));
+        log_error("cannot run in the background: %s", strerror(-err));
         goto out;
     }
     fs.client = connect_client(o);
@@ -98,7 +98,7 @@ static int run(struct options *o)
             status = 1;
         cache_free(fs.cache);
     }
-    p9_client_stop(fs.client); /* completes what is in flight: before the session that it answers goes */
+    p9_client_stop(fs.client); /* before the FUSE session: requests in flight answer it */
     writebehind_free(fs.writebehind);
     readahead_pool_free(fs.readahead_pool);
     locks_free_all(&fs);
@@ -110,15 +110,16 @@ out:
     return status;
 }
 
-/* What is read and written passes through buffers of some 100 KiB that are freed at once: the C library is not to give them back
- * to the system each time, which would clear their pages for the next. Nor is there to be a pool of them for each thread. */
-static void keep_buffers(void)
+/* Data passes through buffers of some 100 KiB that are freed at once. Without this the C library
+ * returns each to the system, which clears the pages of the next one, and has an arena per thread.
+ * */
+static void tune_malloc(void)
 {
-    enum { MIB = 1024 * 1024, POOLS = 4 };
+    enum { MIB = 1024 * 1024, ARENAS = 4 };
 
     mallopt(M_MMAP_THRESHOLD, 4 * MIB);
     mallopt(M_TRIM_THRESHOLD, 16 * MIB);
-    mallopt(M_ARENA_MAX, POOLS);
+    mallopt(M_ARENA_MAX, ARENAS);
 }
 
 static void *end_thread(void *arg)
@@ -126,8 +127,8 @@ static void *end_thread(void *arg)
     pthread_exit(arg);
 }
 
-/* What ends a thread is a library that is loaded when it is first needed, and without which that is the end of all: at a time when there
- * may be no descriptor left for it. */
+/* pthread_exit loads the unwinder (libgcc_s) when it is first called, and aborts the process if it
+ * cannot: it is loaded now, while there is a descriptor to spare. 0 or -errno. */
 static int load_unwinder(void)
 {
     pthread_t thread;
@@ -150,10 +151,10 @@ int main(int argc, char **argv)
         log_error("cannot start: %s", strerror(-err));
         return 1;
     }
-    keep_buffers();
+    tune_malloc();
     fuse_set_log_func(mount_message);
     signal(SIGPIPE, SIG_IGN);
-    setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host is known to be so in seconds */
+    setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host fails within seconds */
     if (options_parse(&o, argc, argv, &why) != 0) {
         if (why.text[0] != 0)
             log_error("%s", why.text);

@@ -1,7 +1,5 @@
 /*
- * mount.c: the life of the mount.
- *
- * Until it is ready errors are one line on stderr and status 1, also in the background.
+ * mount.c: the mount, from the check of the mount point to the end of the last operation.
  */
 #include "command/mount.h"
 
@@ -21,25 +19,24 @@
 #include "fuse/bdi.h"
 #include "fuse/loop.h"
 
-enum { KERNEL_READAHEAD = 1024 }; /* KiB: with more each fault in a mapped file fetches too much */
+enum { KERNEL_READAHEAD = 1024 }; /* KiB; with more, each fault in a mapped file fetches too much */
 
-static const struct options *mount_options; /* for mount_ready, which has the file system alone */
+static const struct options *mount_options; /* for mount_ready, which only gets the fs */
 
-/* Until the mount is ready libfuse's last word is kept: it is a part of ours. */
+/* While the mount is set up, libfuse's last message is held back, to become a part of ours. */
 static struct {
-    atomic_bool kept;
+    atomic_bool on;
     char line[512];
-} last_word;
+} held_back;
 
 static void mount_failed(const struct fs *fs, int err)
 {
-    log_error("cannot mount at %s: %s", fs->mountpoint, last_word.line[0] != 0 ? last_word.line : strerror(-err));
+    log_error("cannot mount at %s: %s", fs->mountpoint, held_back.line[0] != 0 ? held_back.line : strerror(-err));
 }
 
-/* libfuse's own messages, in our form. */
 void mount_message(enum fuse_log_level level, const char *fmt, va_list ap)
 {
-    static _Thread_local char line[512]; /* it comes in pieces */
+    static _Thread_local char line[512]; /* a line may come in pieces */
     size_t n = strlen(line);
 
     if (level > FUSE_LOG_WARNING)
@@ -49,14 +46,13 @@ void mount_message(enum fuse_log_level level, const char *fmt, va_list ap)
         return;
     line[strcspn(line, "\n")] = 0;
     const char *text = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
-    if (last_word.kept)
-        snprintf(last_word.line, sizeof last_word.line, "%s", text);
+    if (held_back.on)
+        snprintf(held_back.line, sizeof held_back.line, "%s", text);
     else
         log_error("%s", text);
     line[0] = 0;
 }
 
-/* A mount that was made by another, who gives its descriptor: libfuse's /dev/fd/N. -1: it is none. */
 int mount_fd(const char *path)
 {
     unsigned fd;
@@ -65,7 +61,6 @@ int mount_fd(const char *path)
     return sscanf(path, "/dev/fd/%u%n", &fd, &n) == 1 && path[n] == 0 && fd <= INT_MAX ? (int)fd : -1;
 }
 
-/* The mount point, absolute, as it is unmounted from another directory; NULL and a message if it will not do. */
 char *mount_check_point(const char *path)
 {
     struct stat st;
@@ -94,17 +89,18 @@ bool mount_ready(struct fs *fs)
         mount_failed(fs, err);
         return false;
     }
-    last_word.kept = false;
+    held_back.on = false;
     bdi_set_readahead(fs->mountpoint, o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD);
     err = daemon_ready();
     if (err != 0)
-        log_error("not mounted: whoever wanted it has gone");
+        log_error("not mounted: the process that started the mount has ended");
     else
-        log_info("%s speaks %s, msize %u", o->source, p9_dialect_name(p9_session_dialect(s)), p9_session_msize(s));
+        log_info("mounted %s at %s: %s, msize %u", o->source, fs->mountpoint, p9_dialect_name(p9_session_dialect(s)),
+                 p9_session_msize(s));
     return err == 0;
 }
 
-/* Only libfuse itself can give each thread a descriptor. */
+/* libfuse's own loop: only that can give each thread a descriptor of /dev/fuse. */
 static int serve_cloned(const struct options *o, struct fuse_session *se)
 {
     struct fuse_loop_config *cfg = fuse_loop_cfg_create();
@@ -124,13 +120,12 @@ static int serve(const struct options *o, struct fs *fs)
                                              : loop_run(fs->se, o->singlethread ? 1 : o->max_threads);
 
     if (rc < 0 && fs->is_ready)
-        log_error("cannot serve the mount any more: %s", strerror(-rc));
+        log_error("the mount at %s ended: %s", fs->mountpoint, strerror(-rc));
     else if (rc < 0)
         mount_failed(fs, rc);
-    return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal that ends it, or umount, is the ordinary end */
+    return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal or umount is the ordinary end */
 }
 
-/* Mounts and serves until the end. `fs` is complete but for the session. */
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     bool closes_old = fs->lookahead != NULL && !fs->passes_cache;
@@ -139,7 +134,7 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     mount_options = o;
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
-    last_word.kept = true;
+    held_back.on = true;
     if (closes_old)
         fs->timer = timer_new(close_old, fs);
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->timer == NULL))
@@ -151,23 +146,23 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
         mount_failed(fs, -EIO);
     }
     locks_stop(fs);
-    notifier_stop(fs); /* who got a lock may have left an answer to it */
+    notifier_stop(fs); /* after the locks: acquiring one may leave its answer to the notifier */
     timer_free(fs->timer);
     fs->timer = NULL;
     fuse_remove_signal_handlers(fs->se);
     return status;
 }
 
-/* Operations that are still under way when nobody takes requests any more: READs, which need what is freed next. They have a moment; then
- * the connection ends, which answers them. */
+/* READs may still be in flight once the loop has ended, and use what is freed next. They get a
+ * moment to complete; then the session fails, which completes them. */
 void mount_end_operations(struct fs *fs)
 {
-    enum { STEP_MS = 5, MOMENT_MS = 2000 };
+    enum { STEP_MS = 5, GRACE_MS = 2000 };
 
     for (int ms = 0; atomic_load(&fs->answered) != atomic_load(&fs->begun); ms += STEP_MS) {
-        if (ms == MOMENT_MS)
+        if (ms == GRACE_MS)
             p9_session_fail(p9_client_session(fs->client), -ECANCELED, NULL);
-        if (ms >= 2 * MOMENT_MS)
+        if (ms >= 2 * GRACE_MS)
             return;
         usleep(STEP_MS * 1000);
     }

@@ -1,5 +1,5 @@
 /*
- * mount.h: the mount itself: its mount point, serving it until it ends, and what libfuse says meanwhile.
+ * mount.h: the mount itself: its mount point, serving it until it ends, libfuse's messages.
  */
 #ifndef MOUNT_H
 #define MOUNT_H
@@ -7,17 +7,21 @@
 #include "command/options.h"
 #include "fuse/fs.h"
 
-/* libfuse's own messages, in our form: for fuse_set_log_func. */
+/* Logs libfuse's warnings and errors in our form: for fuse_set_log_func. */
 void mount_message(enum fuse_log_level level, const char *fmt, va_list ap);
-/* A mount that was made by another, who gives its descriptor: libfuse's /dev/fd/N. -1: it is none. */
+/* The descriptor of a mount that another program has made, if the mount point is libfuse's
+ * "/dev/fd/N"; else -1. */
 int mount_fd(const char *path);
-/* The mount point, absolute, as it is unmounted from another directory; NULL and a message if it will not do. */
+/* The mount point as an absolute path, for the caller to free (the background runs in another
+ * directory). NULL, and an error is logged, if it is not a directory. */
 char *mount_check_point(const char *path);
-/* For fs->ready. */
+/* For fs->ready: raises the kernel's read-ahead, lets the waiting parent go, logs the mount. False,
+ * and an error is logged, if the connection or the parent has ended. */
 bool mount_ready(struct fs *fs);
-/* Mounts and serves until the end. `fs` is complete but for the session. */
+/* Mounts at `mountpoint` and serves until the mount ends. fs is complete but for its threads, which
+ * are started and stopped here. The exit status. */
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint);
-/* Waits for operations that are still under way when nobody takes requests any more. */
+/* Waits for the operations still in flight after mount_and_serve, for some seconds. */
 void mount_end_operations(struct fs *fs);
 
 #endif

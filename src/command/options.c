@@ -1,5 +1,6 @@
 /*
- * options.c: the command line. libfuse's parser does the reading.
+ * options.c: the table of options, and the command line from argv to a complete struct options.
+ * libfuse's parser reads it; what it does not find in the table remains for libfuse itself.
  */
 #include "command/options.h"
 
@@ -53,7 +54,7 @@ static const struct fuse_opt specs[] = {
     FUSE_OPT_KEY("--debug", KEY_DEBUG),
     FUSE_OPT_KEY("fsname=", KEY_FSNAME),
     FUSE_OPT_KEY("allow_other", KEY_ALLOW_OTHER),
-    /* For mount(8) and fstab, not for the file system. */
+    /* Options for mount(8) in fstab, which the file system ignores. */
     FUSE_OPT_KEY("_netdev", KEY_IGNORE),
     FUSE_OPT_KEY("auto", KEY_IGNORE),
     FUSE_OPT_KEY("noauto", KEY_IGNORE),
@@ -85,6 +86,7 @@ void options_set(char **field, const char *value, size_t n)
     *field = strndup(value, n);
 }
 
+/* For fuse_opt_parse: 0 consumes the argument, 1 leaves it to libfuse. */
 static int take(void *data, const char *arg, int key, struct fuse_args *out)
 {
     struct options *o = data;
@@ -111,11 +113,11 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
             o->surplus = strdup(arg);
         return 0;
     default:
-        return strncmp(arg, "x-", 2) == 0 ? 0 : 1; /* x-*: for mount(8) and systemd */
+        return strncmp(arg, "x-", 2) == 0 ? 0 : 1; /* x-* are for mount(8) and systemd */
     }
 }
 
-/* What mount(8) and df show as the source is what was typed. */
+/* mount(8) and df(1) show the source as it was typed. */
 static int name_the_mount(struct options *o, struct p9_why *why)
 {
     char *opts = NULL;
@@ -181,14 +183,14 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
     if (o->mountpoint == NULL)
         return options_fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
-        return options_fail(why, "'%s': there are a SOURCE and a MOUNTPOINT already (see 9pfs --help)", o->surplus);
-    if (options_check_cache(o, why) != 0 || options_settle_lifetimes(o, why) != 0)
+        return options_fail(why, "unexpected argument '%s' after SOURCE and MOUNTPOINT (see 9pfs --help)", o->surplus);
+    if (options_check_cache(o, why) != 0 || options_derive_lifetimes(o, why) != 0)
         return -1;
     if (options_check_numbers(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
     if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
-    if (options_check_trans(o, why) != 0 || options_settle_user(o, why) != 0 || name_the_mount(o, why) != 0)
+    if (options_check_trans(o, why) != 0 || options_derive_user(o, why) != 0 || name_the_mount(o, why) != 0)
         return -1;
     if (o->port == NULL)
         options_set(&o->port, "564", 3);

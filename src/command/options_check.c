@@ -1,5 +1,5 @@
 /*
- * options_check.c: what the options mean, and which values they may have.
+ * options_check.c: checks the values of options and derives the settings they stand for.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -31,7 +31,8 @@ int options_check_trans(struct options *o, struct p9_why *why)
     return 0;
 }
 
-/* access=user is for root, who may attach as anybody, where others are let in at all. */
+/* access=user is the default where it makes sense: other users are let in, and root mounts, who may
+ * attach as any of them. */
 int options_check_access(struct options *o, struct p9_why *why)
 {
     const char *a = o->access;
@@ -41,8 +42,8 @@ int options_check_access(struct options *o, struct p9_why *why)
         o->access = strdup(getuid() == 0 && o->allow_other ? "user" : "any");
     else if (strcmp(a, "user") != 0 && strcmp(a, "client") != 0 && strcmp(a, "any") != 0 &&
              (strtoul(a, &end, 10) >= UINT32_MAX || *a == 0 || *end != 0))
-        return options_fail(why, "option access=%s: expected user, client, any or a user's number", a);
-    /* As v9fs does: some servers (diod) leave the modes to the client to check. */
+        return options_fail(why, "option access=%s: expected user, client, any or a user ID", a);
+    /* As v9fs does: some servers (diod) leave it to the client to check permissions. */
     if (o->access != NULL && (strcmp(o->access, "client") == 0 || strcmp(o->access, "user") == 0) &&
         (fuse_opt_add_arg(&o->args, "-o") != 0 || fuse_opt_add_arg(&o->args, "default_permissions") != 0))
         return options_fail(why, "%s", strerror(ENOMEM));
@@ -80,8 +81,8 @@ int options_check_cache(struct options *o, struct p9_why *why)
                         o->cache_name);
 }
 
-/* Seconds, with decimals; text NULL: *ms stays. */
-static int take_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why)
+/* Parses decimal seconds. text NULL leaves *ms as it is. */
+static int parse_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why)
 {
     char *end;
 
@@ -94,19 +95,19 @@ static int take_seconds(const char *option, const char *text, unsigned *ms, stru
     return 0;
 }
 
-int options_settle_lifetimes(struct options *o, struct p9_why *why)
+int options_derive_lifetimes(struct options *o, struct p9_why *why)
 {
     unsigned negative;
 
     o->attr_ms = o->cache == CACHE_CTO ? CTO_MS : o->cache == CACHE_LOOSE ? LOOSE_MS : 0;
     if (o->noac)
         o->attr_ms = 0;
-    if (take_seconds("actimeo", o->actimeo, &o->attr_ms, why) != 0)
+    if (parse_seconds("actimeo", o->actimeo, &o->attr_ms, why) != 0)
         return -1;
     o->entry_ms = o->attr_ms;
-    if (take_seconds("attr_timeout", o->attr_text, &o->attr_ms, why) != 0 ||
-        take_seconds("entry_timeout", o->entry_text, &o->entry_ms, why) != 0 ||
-        take_seconds("negative_timeout", o->negative_text, &negative, why) != 0)
+    if (parse_seconds("attr_timeout", o->attr_text, &o->attr_ms, why) != 0 ||
+        parse_seconds("entry_timeout", o->entry_text, &o->entry_ms, why) != 0 ||
+        parse_seconds("negative_timeout", o->negative_text, &negative, why) != 0)
         return -1;
     o->negative_ms = -1;
     if (o->negtimeout != NEGTIMEOUT_NOT_SET)
@@ -134,8 +135,8 @@ int options_check_numbers(struct options *o, struct p9_why *why)
     return 0;
 }
 
-/* Who we are to the server: by name and by number. */
-int options_settle_user(struct options *o, struct p9_why *why)
+/* uname and n_uname: the user to attach as, by name and by number. */
+int options_derive_user(struct options *o, struct p9_why *why)
 {
     char *end;
 

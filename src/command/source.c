@@ -1,5 +1,5 @@
 /*
- * source.c: what a source may look like.
+ * source.c: parses the SOURCE argument: a host, a URL, a dial string or a socket's path.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static int parse_dial_string(struct options *o, const char *s, struct p9_why *wh
         return 0;
     }
     if (net != 3 || (strncmp(s, "tcp", 3) != 0 && strncmp(s, "net", 3) != 0))
-        return options_fail(why, "source '%s': the network '%.*s' is not known (tcp, net, unix)", s, (int)net, s);
+        return options_fail(why, "source '%s': unknown network '%.*s': expected tcp, net or unix", s, (int)net, s);
     const char *host = bang + 1, *end = strchr(host, '!');
     options_set(&o->host, host, end != NULL ? (size_t)(end - host) : strlen(host));
     if (end != NULL)
@@ -27,8 +27,9 @@ static int parse_dial_string(struct options *o, const char *s, struct p9_why *wh
     return 0;
 }
 
-/* Takes "[v6]" or a host up to one of `stops` from the start of s; what follows, or NULL. */
-static const char *take_host(struct options *o, const char *s, const char *stops)
+/* Parses "[v6]", or a host that ends at one of `stops`. What follows it; NULL if a ']' is missing.
+ * */
+static const char *parse_host_part(struct options *o, const char *s, const char *stops)
 {
     if (*s == '[') {
         const char *end = strchr(s, ']');
@@ -42,7 +43,7 @@ static const char *take_host(struct options *o, const char *s, const char *stops
     return s + n;
 }
 
-static const char *take_user(struct options *o, const char *s)
+static const char *parse_user(struct options *o, const char *s)
 {
     const char *at = s + strcspn(s, "@/:[");
 
@@ -56,7 +57,7 @@ static const char *take_user(struct options *o, const char *s)
 /* [user@]host[:port][/aname], after 9p:// */
 static int parse_url(struct options *o, const char *s, const char *source, struct p9_why *why)
 {
-    s = take_host(o, take_user(o, s), ":/");
+    s = parse_host_part(o, parse_user(o, s), ":/");
     if (s != NULL && *s == ':') {
         size_t n = strcspn(s + 1, "/");
         options_set(&o->port, s + 1, n);
@@ -74,20 +75,22 @@ static int parse_host(struct options *o, const char *s, const char *source, stru
 {
     struct in6_addr v6;
 
-    s = take_user(o, s);
+    s = parse_user(o, s);
     if (inet_pton(AF_INET6, s, &v6) == 1) {
         options_set(&o->host, s, strlen(s));
         return 0;
     }
-    s = take_host(o, s, ":");
+    s = parse_host_part(o, s, ":");
     if (s == NULL || (*s != 0 && *s != ':'))
-        return options_fail(why, "source '%s': expected [USER@]HOST[:ANAME], [V6]:ANAME or a socket's path", source);
+        return options_fail(why, "source '%s': expected [USER@]HOST[:ANAME], [USER@][IPV6][:ANAME] or a socket's path",
+                            source);
     if (*s == ':' && o->aname == NULL)
         options_set(&o->aname, s + 1, strlen(s + 1));
     return 0;
 }
 
-/* A path: no host has a slash before its colon. A word alone is one if it is there, and a socket, and tcp was not asked for. */
+/* A path has a slash before any colon, which no host has. A single word is a path if it names a
+ * socket, unless trans=tcp. */
 static bool is_path(const struct options *o, const char *source)
 {
     struct stat st;

@@ -1,5 +1,5 @@
 /*
- * test_options.c: the command line, sources, and what is wrong with bad ones.
+ * test_options.c: sources, options, and the errors of bad ones.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -58,8 +58,8 @@ static void sources(void **state)
     }
 }
 
-/* In a directory where there is a socket of that name. */
-static void a_socket_needs_no_slash(void **state)
+/* In a directory with the sockets "ram" and "a:b" and the file "plain". */
+static void the_name_of_a_socket_is_a_path(void **state)
 {
     static const struct {
         const char *opts, *source;
@@ -94,8 +94,8 @@ static void a_socket_needs_no_slash(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-/* The source is a mere name only where the descriptors are the transport. */
-static void the_transport_decides_over_descriptors(void **state)
+/* The source is parsed unless the transport is rfdno= and wfdno=. */
+static void trans_decides_whether_the_source_is_parsed(void **state)
 {
     static const struct {
         const char *opts;
@@ -120,7 +120,7 @@ static void the_transport_decides_over_descriptors(void **state)
     }
 }
 
-static void bad_ones_are_named(void **state)
+static void an_error_names_the_bad_option(void **state)
 {
     static const struct {
         const char *opts, *source, *says;
@@ -160,8 +160,8 @@ static void count_message(enum fuse_log_level level, const char *fmt, va_list ap
     logged++;
 }
 
-/* A value of the wrong type is libfuse's to report: it is reported once. */
-static void libfuse_reports_what_it_refuses(void **state)
+/* libfuse logs a value of the wrong type itself: there is no second message. */
+static void a_value_of_the_wrong_type_is_reported_once(void **state)
 {
     static const char *const cases[] = {"msize=", "max_fids=many", "rfdno=x"};
 
@@ -229,7 +229,7 @@ static void lifetimes(void **state)
     }
 }
 
-static void what_is_mounts_own_passes(void **state)
+static void options_of_mount8_are_accepted(void **state)
 {
     struct options o;
     struct p9_why why;
@@ -259,13 +259,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources),
-        cmocka_unit_test(a_socket_needs_no_slash),
-        cmocka_unit_test(the_transport_decides_over_descriptors),
-        cmocka_unit_test(bad_ones_are_named),
-        cmocka_unit_test(libfuse_reports_what_it_refuses),
+        cmocka_unit_test(the_name_of_a_socket_is_a_path),
+        cmocka_unit_test(trans_decides_whether_the_source_is_parsed),
+        cmocka_unit_test(an_error_names_the_bad_option),
+        cmocka_unit_test(a_value_of_the_wrong_type_is_reported_once),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),
-        cmocka_unit_test(what_is_mounts_own_passes),
+        cmocka_unit_test(options_of_mount8_are_accepted),
         cmocka_unit_test(escapes_of_mountinfo),
     };
 
