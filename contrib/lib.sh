@@ -1,11 +1,11 @@
-# lib.sh: what contrib/demo and contrib/test share: packages, and a build outside the source tree.
+# lib.sh: shared by contrib/bench, demo and test: installs packages, builds outside the source tree.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(autoconf automake make gcc libc6-dev pkg-config libfuse3-dev fuse3 uthash-dev libcmocka-dev)
 
 say() { echo "== $*"; }
 
-# install PACKAGE...: those that are missing, without starting the services that some bring along
+# install PACKAGE...: installs those that are missing, without starting their services
 install() {
     local p missing=() policy=/usr/sbin/policy-rc.d
     for p; do
@@ -24,7 +24,7 @@ install() {
     ) >&2
 }
 
-# build DIR CONFIGURE-ARGS...: configures and builds there
+# build DIR CONFIGURE-ARGS...: configures and builds in DIR
 build() {
     local dir=$1; shift
     say "building in $dir"

@@ -1,5 +1,5 @@
 /*
- * auth.c: the afid's byte stream between the server and a command.
+ * auth.c: passes an afid's byte stream between the server and the authentication command.
  */
 #include "command/auth.h"
 
@@ -18,7 +18,7 @@
 
 enum { CHUNK = 4096 };
 
-/* From the server to the command, until either has enough or the scope is interrupted. */
+/* From the server to the command, until either ends it or the scope is interrupted. */
 struct inflow {
     struct p9_fid *afid;
     struct p9_scope scope;
@@ -91,7 +91,7 @@ static pid_t start(const char *command, const char *uname, const char *aname, in
     sigaddset(&defaults, SIGPIPE);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    sigemptyset(&none); /* a thread that answers the kernel blocks those that end */
+    sigemptyset(&none); /* the threads of the mount block the signals that end it */
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     posix_spawn_file_actions_init(&files);
@@ -103,16 +103,17 @@ static pid_t start(const char *command, const char *uname, const char *aname, in
     return rc == 0 ? pid : -rc;
 }
 
-static void say_end(int status, struct p9_why *why)
+/* The command's exit status, or its signal, into *why or the log. */
+static void report_status(int status, struct p9_why *why)
 {
-    struct p9_why how;
+    struct p9_why reason;
 
-    snprintf(how.text, sizeof how.text, "the authentication command ended with %s %d",
+    snprintf(reason.text, sizeof reason.text, "the authentication command ended with %s %d",
              WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
     if (why != NULL)
-        *why = how;
+        *why = reason;
     else
-        log_error("%s", how.text);
+        log_error("%s", reason.text);
 }
 
 static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to, int from, struct p9_why *why)
@@ -136,7 +137,7 @@ static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to,
         pthread_join(thread, NULL);
     }
     if (rc == 0 && status != 0) {
-        say_end(status, why);
+        report_status(status, why);
         rc = -EACCES;
     }
     return rc;

@@ -1,6 +1,6 @@
 /*
- * daemon.c: the fork comes first, so that threads and connections belong to the child, and the
- * parent stays until it knows: its exit status is the mount's.
+ * daemon.c: the background. The fork comes before threads and connections, which so belong to the
+ * child. The parent waits for the outcome, which is its exit status.
  */
 #include "command/daemon.h"
 
@@ -49,15 +49,15 @@ static int note_inherited(int fd)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
-/* In a chroot, early in the boot. */
+/* Without /proc: in a chroot, or early during boot. */
 static int note_without_proc(void)
 {
-    enum { MOST = 65536 };
+    enum { MAX_TRIED = 65536 };
     struct rlimit limit;
     int err = 0;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > MOST)
-        limit.rlim_cur = MOST;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > MAX_TRIED)
+        limit.rlim_cur = MAX_TRIED;
     for (int fd = 3; err == 0 && fd < (int)limit.rlim_cur; fd++)
         if (fcntl(fd, F_GETFD) >= 0)
             err = note_inherited(fd);
@@ -92,10 +92,10 @@ int daemon_begin(void)
 static void close_inherited(const int *keep, size_t n)
 {
     for (size_t i = 0; i < inherited.n; i++) {
-        bool kept = false;
+        bool keeps = false;
         for (size_t k = 0; k < n; k++)
-            kept = kept || keep[k] == inherited.fds[i];
-        if (!kept)
+            keeps = keeps || keep[k] == inherited.fds[i];
+        if (!keeps)
             close(inherited.fds[i]);
     }
     free(inherited.fds);
@@ -105,7 +105,7 @@ static void close_inherited(const int *keep, size_t n)
 
 /* ---- the background ----------------------------------------------------- */
 
-/* The parent's life: a byte means ready; the end of the pipe that the child is gone. */
+/* All the parent does. A byte means that the child is ready; the end of the pipe, that it ended. */
 static void wait_for_child(int fd, pid_t child)
 {
     char byte;
@@ -123,7 +123,7 @@ static void wait_for_child(int fd, pid_t child)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-/* The end of the pipe's reader, who is waited for by nobody but it, is a reason to end. */
+/* Asks for SIGTERM when the pipe's read end closes: the parent, its only reader, was killed. */
 static void end_with_parent(int fd)
 {
     fcntl(fd, F_SETOWN, getpid());
@@ -163,11 +163,11 @@ int daemon_ready(void)
     log_to_syslog();
     setsid();
     if (chdir("/") < 0)
-        log_error("cannot leave the current directory");
+        log_error("cannot change to the root directory");
     for (int fd = 0; fd <= 2; fd++)
         dup2(null_fd, fd);
     close(null_fd);
-    fcntl(ready_fd, F_SETFL, 0); /* that he reads it is no reason */
+    fcntl(ready_fd, F_SETFL, 0); /* no SIGTERM when the parent reads the byte */
     int err = write(ready_fd, "", 1) == 1 ? 0 : -errno;
     close(ready_fd);
     ready_fd = -1;

@@ -1,5 +1,5 @@
 /*
- * daemon.h: descriptors as they should be, and going to the background, with a parent that waits for the outcome.
+ * daemon.h: sane descriptors, and going to the background with a parent that waits for the outcome.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -7,17 +7,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The first thing that a program does, when only inherited descriptors are open: 0 to 2 are there from now on (what was closed is
- * /dev/null), and those above do not reach the programs that it runs. -errno. */
+/* To be called first, while only inherited descriptors are open. Opens /dev/null as those of 0 to 2
+ * that are closed, and marks those above 2 close-on-exec. 0 or -errno. */
 int daemon_begin(void);
-/* Whether that was open then, or is 0 to 2. Before daemon_fork. */
+/* Whether fd was open at daemon_begin, or is 0 to 2. Not after daemon_fork. */
 bool daemon_inherited(int fd);
-/* Forks; the child returns. The parent exits with 0 once the child calls daemon_ready, and with the child's
- * status if it ends before. If the parent is killed before that the child gets SIGTERM. Inherited descriptors above 2 are closed but for
- * the n in keep (of which any may be -1). -errno if there can be no child. */
+/* Forks; only the child returns. The parent exits with 0 once the child calls daemon_ready, with
+ * the child's status if it ends before that. If the parent is killed first the child gets SIGTERM.
+ * The child closes inherited descriptors above 2, except for the n in keep (-1 is ignored). 0, or
+ * -errno if the fork fails. */
 int daemon_fork(const int *keep, size_t n);
-/* The mount is usable: the parent may go, and this process leaves the terminal. Nothing in the foreground. -EPIPE if the parent was
- * killed: nobody wants the mount any more. */
+/* The mount is usable: lets the parent exit, detaches from the terminal, logs to syslog. Does
+ * nothing without daemon_fork. 0, or -EPIPE if the parent was killed: the mount is unwanted. */
 int daemon_ready(void);
 
 #endif

@@ -18,20 +18,20 @@ enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS };
 
 /* Strings are owned by the structure, freed by options_free. */
 struct options {
-    /* Where to. */
+    /* The server. */
     char *source; /* as typed */
     enum dial dial;
-    char *host; /* DIAL_TCP: name or address; DIAL_UNIX: path */
+    char *host; /* DIAL_TCP: name or address; DIAL_UNIX: path; DIAL_FDS: NULL */
     char *port;
     char *trans;
     int rfdno, wfdno;
 
-    /* What to ask for. */
+    /* What to ask it for. */
     char *aname, *uname;
     char *auth; /* a command, or NULL */
     uint32_t n_uname;
     char *version;
-    enum p9_dialect dialect; /* to ask for first */
+    enum p9_dialect dialect; /* the first to ask for */
     int noextend;
     uid_t dfltuid;
     gid_t dfltgid;
@@ -41,28 +41,30 @@ struct options {
     bool allow_other;
     int posixacl;
 
-    /* What may be kept. */
+    /* Caching. */
     char *cache_name, *attr_text, *entry_text, *negative_text, *actimeo;
     enum cache_mode cache;
     int noac, ignoreqv, directio, negtimeout;
     unsigned attr_ms, entry_ms;
-    int negative_ms; /* -1: as entries, where files are on a disk */
+    int negative_ms; /* -1: entry_ms, or 0 where the server may serve synthetic files */
 
-    /* How to run. */
+    /* The mount. */
     char *mountpoint;
     char *surplus; /* a third argument */
     bool foreground, debug, singlethread, help, show_version, fsname_given;
     unsigned max_threads;
     unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
-    struct fuse_args args; /* what is left for libfuse */
+    struct fuse_args args; /* the options for libfuse */
 };
 
-/* Parses argv. 0, or -1 with `why` saying in a line what is wrong. */
+/* Parses argv. 0, or -1 with the reason in *why: one line, or empty if libfuse has logged it. */
 int options_parse(struct options *o, int argc, char **argv, struct p9_why *why);
 void options_free(struct options *o);
-/* Takes a source apart: dial, host, port, aname, uname, where it has them. 0, or -1 with `why`. */
+/* Parses a source into dial and host, and port, aname and uname where it has them (a port replaces
+ * that of the options; aname and uname do not). 0, or -1 with the reason in *why. */
 int options_parse_source(struct options *o, const char *source, struct p9_why *why);
+/* Prints --help on stdout. */
 void options_help(void);
 
 #endif

@@ -121,7 +121,7 @@ case_few_descriptors() { # one clear line, or a mount that works, and ends
         (only_three; ulimit -n $n; exec "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port") 2> "$work/err" &
         rc=0
         wait_until 20 test -s "$work/err" # it says what it speaks, or what is wrong
-        if grep -q ' speaks ' "$work/err"; then
+        if grep -q '^9pfs: mounted ' "$work/err"; then
             same "$(ls "$mnt")" file
             umount "$mnt"
             wait $! || rc=$?

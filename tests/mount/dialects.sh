@@ -6,7 +6,7 @@
 speaks() {
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/said" &
     wait_until 20 mountpoint -q "$mnt"
-    wait_until 5 grep -q " speaks $1, msize" "$work/said"
+    wait_until 5 grep -q ": $1, msize" "$work/said"
     same "$(cat "$mnt/file")" content
     same "$(grep -c . "$work/said")" 1
     umount "$mnt"

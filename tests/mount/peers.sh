@@ -241,7 +241,7 @@ speaks() {
     echo content > "$exp/file"
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/said" &
     wait_until 30 mountpoint -q "$mnt"
-    wait_until 5 grep -q " speaks $1, msize" "$work/said"
+    wait_until 5 grep -q ": $1, msize" "$work/said"
     same "$(cat "$mnt/file")" content
     umount "$mnt"
     wait $!

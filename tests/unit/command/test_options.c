@@ -1,5 +1,5 @@
 /*
- * test_options.c: the command line, sources, and what is wrong with bad ones.
+ * test_options.c: sources, options, and the errors of bad ones.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -57,8 +57,8 @@ static void sources(void **state)
     }
 }
 
-/* In a directory where there is a socket of that name. */
-static void a_socket_needs_no_slash(void **state)
+/* In a directory with the sockets "ram" and "a:b" and the file "plain". */
+static void the_name_of_a_socket_is_a_path(void **state)
 {
     static const struct {
         const char *opts, *source;
@@ -93,7 +93,33 @@ static void a_socket_needs_no_slash(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-static void bad_ones_are_named(void **state)
+/* The source is parsed unless the transport is rfdno= and wfdno=. */
+static void trans_decides_whether_the_source_is_parsed(void **state)
+{
+    static const struct {
+        const char *opts;
+        enum dial dial;
+        const char *host;
+    } cases[] = {{"trans=tcp,rfdno=0", DIAL_TCP, "server"},
+                 {"trans=unix,wfdno=1", DIAL_UNIX, "server"},
+                 {"trans=fd,rfdno=0,wfdno=1", DIAL_FDS, NULL},
+                 {"rfdno=0,wfdno=1", DIAL_FDS, NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), 0);
+        assert_int_equal(o.dial, cases[i].dial);
+        if (cases[i].host != NULL) {
+            assert_non_null(o.host);
+            assert_string_equal(o.host, cases[i].host);
+        }
+        options_free(&o);
+    }
+}
+
+static void an_error_names_the_bad_option(void **state)
 {
     static const struct {
         const char *opts, *source, *says;
@@ -121,6 +147,34 @@ static void bad_ones_are_named(void **state)
         assert_non_null(strstr(why.text, cases[i].says));
         options_free(&o);
     }
+}
+
+static unsigned logged;
+
+static void count_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    (void)level;
+    (void)fmt;
+    (void)ap;
+    logged++;
+}
+
+/* libfuse logs a value of the wrong type itself: there is no second message. */
+static void a_value_of_the_wrong_type_is_reported_once(void **state)
+{
+    static const char *const cases[] = {"msize=", "max_fids=many", "rfdno=x"};
+
+    (void)state;
+    fuse_set_log_func(count_message);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        logged = 0;
+        assert_int_equal(parse(&o, &why, cases[i], "server"), -1);
+        assert_int_equal(logged + (why.text[0] != 0), 1);
+        options_free(&o);
+    }
+    fuse_set_log_func(NULL);
 }
 
 static void options_override_the_source(void **state)
@@ -174,7 +228,7 @@ static void lifetimes(void **state)
     }
 }
 
-static void what_is_mounts_own_passes(void **state)
+static void options_of_mount8_are_accepted(void **state)
 {
     struct options o;
     struct p9_why why;
@@ -191,11 +245,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources),
-        cmocka_unit_test(a_socket_needs_no_slash),
-        cmocka_unit_test(bad_ones_are_named),
+        cmocka_unit_test(the_name_of_a_socket_is_a_path),
+        cmocka_unit_test(trans_decides_whether_the_source_is_parsed),
+        cmocka_unit_test(an_error_names_the_bad_option),
+        cmocka_unit_test(a_value_of_the_wrong_type_is_reported_once),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),
-        cmocka_unit_test(what_is_mounts_own_passes),
+        cmocka_unit_test(options_of_mount8_are_accepted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

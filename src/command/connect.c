@@ -1,0 +1,113 @@
+/*
+ * connect.c: the transport, the client and the attach that the options ask for.
+ */
+#include "command/connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "command/auth.h"
+
+enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
+
+/* Descriptors 0 to 2 are duplicated: the background redirects those to /dev/null. */
+static struct transport *dial_fds(const struct options *o, int *err, struct p9_why *why)
+{
+    int rfd = o->rfdno > 2 ? o->rfdno : fcntl(o->rfdno, F_DUPFD_CLOEXEC, 3);
+    int wfd = o->wfdno > 2 ? o->wfdno : fcntl(o->wfdno, F_DUPFD_CLOEXEC, 3);
+
+    if (rfd >= 0 && wfd >= 0)
+        return transport_fds(rfd, wfd, err, why);
+    *err = -errno;
+    snprintf(why->text, sizeof why->text, "cannot use descriptors %d and %d: %s", o->rfdno, o->wfdno, strerror(errno));
+    return NULL;
+}
+
+struct dialing {
+    const struct options *o;
+    bool connected; /* at least once */
+};
+
+static struct transport *dial(void *arg, int *err, struct p9_why *why)
+{
+    struct dialing *d = arg;
+    struct transport *t = NULL;
+
+    switch (d->o->dial) {
+    case DIAL_UNIX:
+        t = transport_unix(d->o->host, err, why);
+        break;
+    case DIAL_FDS:
+        t = dial_fds(d->o, err, why);
+        break;
+    case DIAL_TCP:
+        t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
+        break;
+    }
+    d->connected = d->connected || t != NULL;
+    return t;
+}
+
+struct p9_client *connect_client(const struct options *o)
+{
+    const struct p9_client_options co = {
+        .session = {.msize = o->msize,
+                    .dialect = o->dialect,
+                    .only = o->version != NULL || o->noextend,
+                    .setup_timeout_ms = SETUP_TIMEOUT_MS,
+                    .trace = o->debug},
+        .max_fids = o->max_fids,
+        .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
+    };
+    struct dialing dialing = {.o = o};
+    const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};
+    struct p9_why why;
+    struct p9_client *c = p9_client_connect(&d, &co, &why);
+
+    if (c == NULL && dialing.connected)
+        log_error("cannot mount %s: %s", o->source, why.text);
+    else if (c == NULL)
+        log_error("%s", why.text);
+    return c;
+}
+
+struct cache *connect_attach(const struct options *o, struct p9_client *c)
+{
+    struct p9_attr attr;
+    struct p9_fid *root;
+    struct p9_why why;
+    struct p9_session *s = p9_client_session(c);
+
+    if (o->auth != NULL) /* the command may ask the user for a password */
+        p9_session_timeout(s, 0);
+    int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root, &why);
+    p9_session_timeout(s, SETUP_TIMEOUT_MS);
+    if (err != 0) {
+        const char *more = why.text;
+        if (o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname))
+            more = "the server requires authentication: use option auth=COMMAND";
+        log_error("cannot attach to '%s' on %s as %s: %s%s%s%s", o->aname, o->source, o->uname, strerror(-err),
+                  *more != 0 ? " (" : "", more, *more != 0 ? ")" : "");
+        return NULL;
+    }
+    err = p9_getattr(NULL, root, &attr);
+    if (err == 0 && !S_ISDIR(attr.mode))
+        err = -ENOTDIR;
+    if (err == 0)
+        root->qid = attr.qid; /* libixp's Rattach has another qid */
+    if (err == 0)
+        err = p9_client_learn(c, root);
+    struct cache *cache = err == 0 ? cache_new(c, o->n_uname, root) : NULL;
+    if (cache == NULL) {
+        log_error("cannot use '%s' on %s: %s", o->aname, o->source, strerror(err != 0 ? -err : ENOMEM));
+        p9_fid_put(root);
+        return NULL;
+    }
+    cache_announce(cache, &cache->root, &attr);
+    return cache;
+}

@@ -1,0 +1,16 @@
+/*
+ * connect.h: from the options to a connected client, and to the attached root.
+ */
+#ifndef CONNECT_H
+#define CONNECT_H
+
+#include "cache/cache.h"
+#include "command/options.h"
+
+/* Connects to the source and agrees on a dialect. NULL, and an error is logged, if that fails. */
+struct p9_client *connect_client(const struct options *o);
+/* Attaches, authenticating if the options say so, and reads the attributes of the root, so that the
+ * export is known to work. NULL, and an error is logged, if that fails. */
+struct cache *connect_attach(const struct options *o, struct p9_client *c);
+
+#endif

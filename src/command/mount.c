@@ -1,0 +1,173 @@
+/*
+ * mount.c: the mount, from the check of the mount point to the end of the last operation.
+ */
+#include "command/mount.h"
+
+#include <errno.h>
+#include <fuse_log.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "command/daemon.h"
+#include "base/timer.h"
+#include "fuse/bdi.h"
+#include "fuse/file.h"
+#include "fuse/lock.h"
+#include "fuse/notify.h"
+#include "fuse/loop.h"
+
+enum { KERNEL_READAHEAD = 1024 }; /* KiB; with more, each fault in a mapped file fetches too much */
+
+static const struct options *mount_options; /* for mount_ready, which only gets the fs */
+
+/* While the mount is set up, libfuse's last message is held back, to become a part of ours. */
+static struct {
+    atomic_bool on;
+    char line[512];
+} held_back;
+
+static void mount_failed(const struct fs *fs, int err)
+{
+    log_error("cannot mount at %s: %s", fs->mountpoint, held_back.line[0] != 0 ? held_back.line : strerror(-err));
+}
+
+void mount_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    static _Thread_local char line[512]; /* a line may come in pieces */
+    size_t n = strlen(line);
+
+    if (level > FUSE_LOG_WARNING)
+        return;
+    vsnprintf(line + n, sizeof line - n, fmt, ap);
+    if (strchr(line, '\n') == NULL && strlen(line) + 1 < sizeof line)
+        return;
+    line[strcspn(line, "\n")] = 0;
+    const char *text = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
+    if (held_back.on)
+        snprintf(held_back.line, sizeof held_back.line, "%s", text);
+    else
+        log_error("%s", text);
+    line[0] = 0;
+}
+
+int mount_fd(const char *path)
+{
+    unsigned fd;
+    int n = 0;
+
+    return sscanf(path, "/dev/fd/%u%n", &fd, &n) == 1 && path[n] == 0 && fd <= INT_MAX ? (int)fd : -1;
+}
+
+char *mount_check_point(const char *path)
+{
+    struct stat st;
+
+    if (mount_fd(path) >= 0)
+        return strdup(path);
+    char *real = realpath(path, NULL);
+    int err = real == NULL || stat(real, &st) < 0 ? errno : 0;
+
+    if (err == 0 && !S_ISDIR(st.st_mode))
+        err = ENOTDIR;
+    if (err == 0)
+        return real;
+    log_error("mount point %s: %s", path, strerror(err));
+    free(real);
+    return NULL;
+}
+
+bool mount_ready(struct fs *fs)
+{
+    const struct options *o = mount_options;
+    struct p9_session *s = p9_client_session(fs->client);
+    int err = p9_session_ready(s);
+
+    if (err != 0) {
+        mount_failed(fs, err);
+        return false;
+    }
+    held_back.on = false;
+    bdi_set_readahead(fs->mountpoint, o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD);
+    err = daemon_ready();
+    if (err != 0)
+        log_error("not mounted: the process that started the mount has ended");
+    else
+        log_info("mounted %s at %s: %s, msize %u", o->source, fs->mountpoint, p9_dialect_name(p9_session_dialect(s)),
+                 p9_session_msize(s));
+    return err == 0;
+}
+
+/* libfuse's own loop: only that can give each thread a descriptor of /dev/fuse. */
+static int serve_cloned(const struct options *o, struct fuse_session *se)
+{
+    struct fuse_loop_config *cfg = fuse_loop_cfg_create();
+
+    if (cfg == NULL)
+        return -ENOMEM;
+    fuse_loop_cfg_set_clone_fd(cfg, 1);
+    fuse_loop_cfg_set_max_threads(cfg, o->max_threads);
+    int rc = fuse_session_loop_mt(se, cfg);
+    fuse_loop_cfg_destroy(cfg);
+    return rc;
+}
+
+static int serve(const struct options *o, struct fs *fs)
+{
+    int rc = o->clone_fd && !o->singlethread ? serve_cloned(o, fs->se)
+                                             : loop_run(fs->se, o->singlethread ? 1 : o->max_threads);
+
+    if (rc < 0 && fs->is_ready)
+        log_error("the mount at %s ended: %s", fs->mountpoint, strerror(-rc));
+    else if (rc < 0)
+        mount_failed(fs, rc);
+    return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal or umount is the ordinary end */
+}
+
+int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
+{
+    bool closes_old = fs->cache->lookahead != NULL && !fs->passes_cache;
+    int status = 1;
+
+    mount_options = o;
+    if (fuse_set_signal_handlers(fs->se) != 0)
+        return 1;
+    held_back.on = true;
+    if (closes_old)
+        fs->timer = timer_new(close_old, fs);
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->timer == NULL))
+        log_error("cannot start a thread");
+    else if (fuse_session_mount(fs->se, mountpoint) == 0) {
+        status = serve(o, fs);
+        fuse_session_unmount(fs->se);
+    } else {
+        mount_failed(fs, -EIO);
+    }
+    locks_stop(fs);
+    notifier_stop(fs); /* after the locks: acquiring one may leave its answer to the notifier */
+    timer_free(fs->timer);
+    fs->timer = NULL;
+    fuse_remove_signal_handlers(fs->se);
+    return status;
+}
+
+/* READs may still be in flight once the loop has ended, and use what is freed next. They get a
+ * moment to complete; then the session fails, which completes them. */
+void mount_end_operations(struct fs *fs)
+{
+    enum { STEP_MS = 5, GRACE_MS = 2000 };
+
+    for (int ms = 0; atomic_load(&fs->answered) != atomic_load(&fs->begun); ms += STEP_MS) {
+        if (ms == GRACE_MS)
+            p9_session_fail(p9_client_session(fs->client), -ECANCELED, NULL);
+        if (ms >= 2 * GRACE_MS)
+            return;
+        usleep(STEP_MS * 1000);
+    }
+}
