@@ -1,9 +1,10 @@
 /*
- * calls.c: system calls that no shell command makes, each with its rule.
+ * calls.c: checks of system calls that no shell command makes.
  *
  *   calls CHECK DIR
  *
- * makes files in DIR and removes them. Says what is wrong and exits with 1.
+ * CHECK is a name in a table of calls_*.c. It creates files in DIR and removes them. If a condition
+ * does not hold, the program prints it and exits with 1.
  */
 #include "mount/calls.h"
 
@@ -18,7 +19,7 @@ void check(bool ok, const char *file, const char *what, int line)
 {
     if (ok)
         return;
-    printf("%s:%d: not so: %s (errno: %s)\n", file, line, what, strerror(errno));
+    printf("%s:%d: false: %s (errno: %s)\n", file, line, what, strerror(errno));
     exit(1);
 }
 

@@ -1,5 +1,5 @@
 /*
- * calls.h: what the files of system calls share.
+ * calls.h: what the files of the program calls share.
  */
 #ifndef CALLS_H
 #define CALLS_H
@@ -11,16 +11,17 @@ struct check {
     void (*run)(void);
 };
 
-/* A table for each file, which ends with NULL. */
+/* The checks of each file; the last name is NULL. */
 extern const struct check data_checks[], errors_checks[], identity_checks[], listing_checks[], rename_checks[],
     unnamed_checks[];
 
 #define CHECK(what) check(what, __FILE__, #what, __LINE__)
 
-/* Ends the program where OK is false. */
+/* Prints the condition and exits with 1 unless it holds. */
 void check(bool ok, const char *file, const char *what, int line);
-/* A file with that content, open to read and write. */
+/* Creates or replaces a file, and returns it, open to read and write. */
 int make(const char *name, const char *content);
+/* Whether the file has exactly that content, of at most 255 bytes. */
 bool holds(const char *name, const char *content);
 
 #endif

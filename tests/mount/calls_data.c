@@ -1,5 +1,5 @@
 /*
- * calls_data.c: holes, mapped pages, times, programs that run.
+ * calls_data.c: checks of file data and times: holes, mapped pages, truncation, running programs.
  */
 #include "mount/calls.h"
 
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The protocol knows no holes: all is data, and the end is the one hole. */
+/* The protocol has no holes: all is data, and the only hole is at the end. */
 static void holes(void)
 {
     int fd = make("f", "0123456789");
@@ -26,7 +26,7 @@ static void holes(void)
     CHECK(unlink("f") == 0);
 }
 
-/* Refused, so that nobody believes to have room; what the C library does instead loses nothing. */
+/* fallocate fails, as it cannot reserve space; the emulation of the C library keeps all data. */
 static void allocate(void)
 {
     struct stat st;
@@ -74,7 +74,7 @@ static void maps(void)
     CHECK(pread(fd, buf, 1, 100) == 1 && buf[0] == 0);
     CHECK(pwrite(fd, "written", 7, 12000) == 7);
     CHECK(memcmp(shared + 12000, "written", 7) == 0);
-    strcpy(shared + 16000, "late"); /* left to unmapping and close */
+    strcpy(shared + 16000, "late"); /* munmap and close write it back */
     CHECK(munmap(shared, sizeof zero) == 0 && munmap(private, sizeof zero) == 0 && close(fd) == 0);
     fd = open("f", O_RDONLY);
     CHECK(pread(fd, buf, 5, 16000) == 5 && strcmp(buf, "late") == 0);
@@ -110,7 +110,7 @@ static void times_in_seconds(void)
     set_times(true);
 }
 
-/* A program that runs cannot be written, and a file open for writing cannot be run. */
+/* A running program cannot be written, and a file open for writing cannot be run. */
 static void busy_text(void)
 {
     int status, fd = open("prog", O_WRONLY | O_CREAT, 0755), from = open("/bin/sleep", O_RDONLY);
@@ -138,7 +138,7 @@ static void busy_text(void)
     CHECK(unlink("prog") == 0);
 }
 
-/* What was opened for writing may be truncated, whatever its mode is by now. */
+/* A file that is open for writing can be truncated, whatever its mode is now. */
 static void truncate_by_file(void)
 {
     CHECK(chmod(".", 0777) == 0 && seteuid(1) == 0);

@@ -1,5 +1,5 @@
 /*
- * calls_errors.c: writes that the server refuses.
+ * calls_errors.c: checks of errors that the server returns to write-behind.
  */
 #include "mount/calls.h"
 
@@ -12,34 +12,35 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A write fails on the server, of those behind: that is told once, or what failed was written the next time. Says how often. */
-static void error_told_once(void)
+/* A write of write-behind fails on the server: that is reported once, or else the next attempt
+ * stores the data. Prints how often it is reported. */
+static void error_reported_once(void)
 {
     static char block[300000], there[sizeof block];
-    int fd = open("f", O_RDWR | O_CREAT, 0644), told = 0, whole = 0;
+    int fd = open("f", O_RDWR | O_CREAT, 0644), reported = 0, whole = 0;
 
     memset(block, 'x', sizeof block);
     for (int i = 0; i < 10; i++)
         CHECK(write(fd, block, sizeof block) == sizeof block);
-    told += fsync(fd) < 0 && errno == ENOSPC;
-    told += fsync(fd) < 0;
-    CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0); /* what the server has */
+    reported += fsync(fd) < 0 && errno == ENOSPC;
+    reported += fsync(fd) < 0;
+    CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0); /* reads come from the server */
     for (int i = 0; i < 10; i++)
         whole += pread(fd, there, sizeof there, i * (off_t)sizeof there) == sizeof there &&
                  memcmp(there, block, sizeof there) == 0;
     int other = dup(fd);
-    told += close(fd) < 0;
-    told += close(other) < 0;
-    printf("%d\n", told);
-    CHECK(told == (whole == 10 ? 0 : 1));
+    reported += close(fd) < 0;
+    reported += close(other) < 0;
+    printf("%d\n", reported);
+    CHECK(reported == (whole == 10 ? 0 : 1));
     fd = open("g", O_WRONLY | O_CREAT, 0644);
     CHECK(write(fd, "x", 1) == 1);
     CHECK(close(fd) == 0);
     CHECK(unlink("f") == 0 && unlink("g") == 0);
 }
 
-/* What is written from WRONG on is never stored. */
-enum { WRONG = 1000000 };
+/* The server stores nothing from this offset on. */
+enum { REFUSED = 1000000 };
 
 static void run_a_child(void)
 {
@@ -51,14 +52,14 @@ static void run_a_child(void)
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-/* All that is not the writer's fsync leaves the error alone. */
-static void error_kept(void)
+/* Only the writer's fsync clears the error. */
+static void error_until_fsync(void)
 {
     struct stat st;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int other = open("f", O_RDWR | O_CREAT, 0644), fd = open("f", O_RDWR), copy;
 
-    CHECK(pwrite(fd, "x", 1, WRONG) == 1);
+    CHECK(pwrite(fd, "x", 1, REFUSED) == 1);
     CHECK(stat("f", &st) == 0 && fstat(fd, &st) == 0);
     CHECK(fcntl(fd, F_SETLK, &lock) == 0);
     CHECK(rename("f", "g") == 0 && fchmod(fd, 0600) == 0);
@@ -73,17 +74,17 @@ static void error_kept(void)
     CHECK(fsync(fd) == 0);
     copy = dup(fd);
     CHECK(close(copy) == 0);
-    CHECK(pwrite(fd, "x", 1, WRONG) < 0 && errno == ENOSPC); /* by now each write is waited for */
+    CHECK(pwrite(fd, "x", 1, REFUSED) < 0 && errno == ENOSPC); /* now each write waits */
     CHECK(close(fd) == 0);
     fd = open("g", O_WRONLY);
-    CHECK(pwrite(fd, "x", 1, WRONG) == 1);
+    CHECK(pwrite(fd, "x", 1, REFUSED) == 1);
     copy = dup(fd);
     CHECK(close(copy) < 0 && errno == ENOSPC);
     CHECK(close(fd) < 0 && errno == ENOSPC);
     CHECK(unlink("g") == 0);
 }
 
-/* A mapped page, of which the server stores a part only. */
+/* The server stores only a part of a mapped page. */
 static void map_partly_stored(void)
 {
     enum { BYTES = 1 << 20 }; /* one request of the kernel's */
@@ -99,8 +100,8 @@ static void map_partly_stored(void)
 }
 
 const struct check errors_checks[] = {
-    {"error_told_once", error_told_once},
-    {"error_kept", error_kept},
+    {"error_reported_once", error_reported_once},
+    {"error_until_fsync", error_until_fsync},
     {"map_partly_stored", map_partly_stored},
     {NULL, NULL},
 };

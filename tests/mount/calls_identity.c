@@ -1,5 +1,5 @@
 /*
- * calls_identity.c: files whose name is given to another, or that have two.
+ * calls_identity.c: checks of files whose name is given to another file, or that have two names.
  */
 #include "mount/calls.h"
 
@@ -13,7 +13,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A path in the exported folder, where $EXPORT is it: to do something there as another client would. */
+/* A path in the exported directory $EXPORT, where changes are those of another client. In a static
+ * buffer. */
 static const char *there(const char *name)
 {
     static char path[4096];
@@ -38,7 +39,7 @@ static void replace_there(const char *name, const char *text)
     CHECK(rename(old, there(name)) == 0);
 }
 
-/* What is done by a descriptor is not done to another file, which has the name by now. */
+/* A call on a descriptor does not change another file that has the name now. */
 static void other_file_unchanged(void)
 {
     const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
@@ -62,11 +63,11 @@ static void other_file_unchanged(void)
     CHECK(pread(fd, text, sizeof text, 0) == 3 && strcmp(text, "old") == 0);
     CHECK(close(fd) == 0);
     CHECK(stat("f", &st) == 0 && st.st_size == 7);
-    CHECK(truncate("f", 2) == 0 && chmod("f", 0644) == 0); /* by the name it is that file */
+    CHECK(truncate("f", 2) == 0 && chmod("f", 0644) == 0); /* the name is that of the other file */
     CHECK(stat(there("f"), &st) == 0 && st.st_size == 2 && (st.st_mode & 0777) == 0644);
 }
 
-/* A log is read to its end, though another has its name, or none. */
+/* A log is read to its end after another file has replaced it, and after that has been removed. */
 static void read_after_rotation(void)
 {
     char text[16] = "", line[] = "0123456789\n";
@@ -79,7 +80,7 @@ static void read_after_rotation(void)
     CHECK(fd >= 0 && out >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 1);
     CHECK(read(fd, text, 4) == 4);
     replace_there("log", "another\n");
-    CHECK(write(out, "two\n", 4) == 4); /* who writes it does not know yet */
+    CHECK(write(out, "two\n", 4) == 4); /* the writer has not noticed yet */
     CHECK(fstat(fd, &st) == 0 && st.st_size == 8 && st.st_nlink == (nlink_t)atoi(getenv("LINKS")));
     CHECK(read(fd, text, sizeof text) == 4 && memcmp(text, "two\n", 4) == 0);
     CHECK(read(fd, text, sizeof text) == 0);
@@ -92,7 +93,7 @@ static void read_after_rotation(void)
     CHECK(close(fd) == 0 && close(out) == 0);
 }
 
-/* What is done by one name of a file is seen by the other, whatever the kernel has of it. */
+/* A change by one name of a file shows by the other, whatever the page cache has of that. */
 static void two_names(void)
 {
     char text[16] = "";
@@ -118,7 +119,7 @@ static void two_names(void)
     CHECK(close(other) == 0 && unlink("h2") == 0);
 }
 
-/* What is written to a mapped page of one name cannot be stored when what was done by the other has it dropped. */
+/* A write by one name drops the pages of the other, where a dirty mapped one cannot be written. */
 static void two_names_mapped(void)
 {
     int fd = open("h1", O_RDWR | O_CREAT | O_TRUNC, 0644);

@@ -1,5 +1,5 @@
 /*
- * calls_listing.c: directories while they are read, made, and removed.
+ * calls_listing.c: checks of directories, above all of changes while they are read.
  */
 #include "mount/calls.h"
 
@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A path longer than PATH_MAX and deeper than one walk message, by openat. */
+/* openat reaches a path longer than PATH_MAX, with more names than one Twalk has. */
 static void deep(void)
 {
     enum { LEVELS = 30 };
@@ -41,7 +41,7 @@ static void deep(void)
     close(at);
 }
 
-/* A position of telldir leads to the same entry again, whatever went meanwhile. */
+/* seekdir to a position of telldir gives the same entry again, even when others are removed. */
 static void positions(void)
 {
     enum { FILES = 700 };
@@ -85,8 +85,8 @@ static void positions(void)
     CHECK(rmdir("d") == 0);
 }
 
-/* Where directories give attributes, those of a reply may be older than what was written since. */
-static void listed_before_written(void)
+/* Where directories give attributes, those of a reply may be older than a local write. */
+static void write_during_listing(void)
 {
     enum { FILES = 2000 };
     char name[32];
@@ -112,14 +112,14 @@ static void listed_before_written(void)
     closedir(d);
 }
 
-/* The kernel lets go of all names and files that are not in use. */
+/* The kernel forgets all dentries and inodes that are not in use. */
 static void forget_all(void)
 {
     CHECK(mount(NULL, "..", NULL, MS_REMOUNT, NULL) == 0);
 }
 
-/* What was written counts, also when nobody remembers the file by the time the directory is read on. */
-static void listed_before_forgotten(void)
+/* The same when the inode has been forgotten before the rest of the directory is read. */
+static void forget_during_listing(void)
 {
     enum { FILES = 2000 };
     char name[32];
@@ -146,8 +146,8 @@ static void listed_before_forgotten(void)
     closedir(d);
 }
 
-/* A name that is still to come in a listing does not come back by that. */
-static void listed_before_removed(void)
+/* The rest of a listing does not bring back a name that has been removed meanwhile. */
+static void remove_during_listing(void)
 {
     enum { FILES = 2000 };
     char name[32];
@@ -177,8 +177,8 @@ static void listed_before_removed(void)
     closedir(d);
 }
 
-/* What a directory's reply says of a file is not older than what was done to the file before that. */
-static void changed_while_listed(void)
+/* The attributes that come with a listing are never older than a local change. */
+static void change_during_listing(void)
 {
     enum { FILES = 400, PASSES = 3 };
     off_t size[FILES];
@@ -222,8 +222,8 @@ static void changed_while_listed(void)
     }
 }
 
-/* The kernel does not wait for the server to know of a close: the file may still be on its way out. */
-static void emptied(void)
+/* The kernel does not wait for the close on the server: the unlinked file may still exist there. */
+static void rmdir_after_unlink(void)
 {
     char dir[32], name[40];
 
@@ -236,7 +236,7 @@ static void emptied(void)
     }
 }
 
-/* What is removed while it is somebody's working directory is empty. */
+/* A removed directory that is a process's working directory is empty. */
 static void removed_directory(void)
 {
     struct dirent *e;
@@ -255,7 +255,7 @@ static void removed_directory(void)
     CHECK(open("f", O_RDWR | O_CREAT, 0644) == -1 && errno == ENOENT);
 }
 
-/* An open directory may be given another mode by its owner, also where its path is out of bounds for him. */
+/* The owner may change the mode of an open directory, even when the path is closed to him. */
 static void mode_by_directory(void)
 {
     CHECK(mkdir("d", 0700) == 0 && mkdir("d/e", 0700) == 0 && chown("d/e", 1, 1) == 0);
@@ -271,10 +271,10 @@ const struct check listing_checks[] = {
     {"deep", deep},
     {"positions", positions},
     {"mode_by_directory", mode_by_directory},
-    {"emptied", emptied},
-    {"listed_before_written", listed_before_written},
-    {"listed_before_forgotten", listed_before_forgotten},
-    {"listed_before_removed", listed_before_removed},
-    {"changed_while_listed", changed_while_listed},
+    {"rmdir_after_unlink", rmdir_after_unlink},
+    {"write_during_listing", write_during_listing},
+    {"forget_during_listing", forget_during_listing},
+    {"remove_during_listing", remove_during_listing},
+    {"change_during_listing", change_during_listing},
     {NULL, NULL},
 };

@@ -1,5 +1,5 @@
 /*
- * calls_rename.c: renaming, with flags and without.
+ * calls_rename.c: checks of renaming, with flags and without.
  */
 #include "mount/calls.h"
 
@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A name that is taken is not replaced; one that is not is as after any rename. */
-static void no_replace(const char *from, const char *to, const char *taken)
+/* RENAME_NOREPLACE does not replace an existing name; a new one is as after any rename. */
+static void no_replace(const char *from, const char *to, const char *existing)
 {
     struct stat before, after;
 
     CHECK(lstat(from, &before) == 0);
-    CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, taken, RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, existing, RENAME_NOREPLACE) == -1 && errno == EEXIST);
     CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0);
     CHECK(lstat(from, &after) == -1 && errno == ENOENT);
     CHECK(lstat(to, &after) == 0 && after.st_ino == before.st_ino && after.st_nlink == before.st_nlink);
@@ -44,17 +44,17 @@ static void rename_no_replace(void)
     CHECK(unlink("e/f") == 0 && rmdir("e") == 0 && unlink("c") == 0 && unlink("b") == 0);
 }
 
-/* "taken" was made by another when the mount knew already that there is none. */
-static void rename_to_taken(void)
+/* Another client created "existing", of which the mount has a negative entry. */
+static void rename_to_existing(void)
 {
     close(make("a", "A"));
     CHECK(mkdir("d", 0755) == 0);
-    CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "taken", RENAME_NOREPLACE) == -1 && errno == EEXIST);
-    CHECK(renameat2(AT_FDCWD, "d", AT_FDCWD, "taken", RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(renameat2(AT_FDCWD, "a", AT_FDCWD, "existing", RENAME_NOREPLACE) == -1 && errno == EEXIST);
+    CHECK(renameat2(AT_FDCWD, "d", AT_FDCWD, "existing", RENAME_NOREPLACE) == -1 && errno == EEXIST);
     CHECK(holds("a", "A") && unlink("a") == 0 && rmdir("d") == 0);
 }
 
-/* What the protocol cannot do in one step is refused, and nothing has happened. */
+/* What the protocol cannot do in one step fails, and has no effect. */
 static void rename_flags(void)
 {
     close(make("a", "A"));
@@ -86,6 +86,6 @@ const struct check rename_checks[] = {
     {"rename_across", rename_across},
     {"rename_flags", rename_flags},
     {"rename_no_replace", rename_no_replace},
-    {"rename_to_taken", rename_to_taken},
+    {"rename_to_existing", rename_to_existing},
     {NULL, NULL},
 };

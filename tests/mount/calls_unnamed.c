@@ -1,5 +1,5 @@
 /*
- * calls_unnamed.c: files that have lost their name.
+ * calls_unnamed.c: checks of files that have no name any more.
  */
 #include "mount/calls.h"
 
@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A directory whose last file is open and unlinked is empty; what is gone can still be asked after. */
+/* A directory whose last file is open and unlinked is empty; fstat works on removed files. */
 static void removed(void)
 {
     struct stat st;
@@ -41,7 +41,8 @@ static void removed(void)
     CHECK(rmdir("e") == 0);
 }
 
-/* A file without a name has attributes by its descriptor, and another one that has the name now keeps its own. */
+/* The xattrs of a file without a name are reached by its descriptor; those of the file that has the
+ * name now are its own. */
 static void xattrs_unnamed(void)
 {
     char value[8] = "";
@@ -63,7 +64,7 @@ static void xattrs_unnamed(void)
     CHECK(unlink("f") == 0);
 }
 
-/* The same of a file that was made and lost its name at once. */
+/* The same of a file that is unlinked right after its creation. */
 static void xattrs_of_temporary(void)
 {
     char value[8] = "";
@@ -75,7 +76,7 @@ static void xattrs_of_temporary(void)
     close(fd);
 }
 
-/* Opens what a descriptor stands for. */
+/* Opens the file of a descriptor again. */
 static int again(int fd, int flags)
 {
     char path[32];
@@ -84,13 +85,13 @@ static int again(int fd, int flags)
     return open(path, flags);
 }
 
-/* A file that was not open when it lost its name, but has a descriptor, may be opened by that. */
+/* A file that was not open when it was unlinked can be opened by a descriptor of O_PATH. */
 static void reopened(bool can)
 {
     char buf[16] = "";
 
     close(make("f", "content"));
-    CHECK(chmod("f", 0600) == 0); /* it was walked to */
+    CHECK(chmod("f", 0600) == 0); /* so that it has been walked to */
     int path = open("f", O_PATH);
     CHECK(path >= 0 && unlink("f") == 0);
     int other = make("f", "other"), fd = again(path, O_RDWR);

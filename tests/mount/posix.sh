@@ -1,9 +1,9 @@
-# posix.sh: what ordinary programs and system calls find on a mount. Sourced, after lib.sh, by a file for each server.
+# posix.sh: the cases for every server: system calls and ordinary programs. A script for each server
+# sources this after lib.sh, and able.sh after this.
 
 open_to_all() { chmod "$(able modes && echo 1777 || echo 777)" "$@"; }
-as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
 
-# One check of calls.c in an empty directory of the mount
+# calls CHECK: a check of the program calls, in an empty directory of the mount
 calls() {
     attach
     mkdir "$mnt/empty"

@@ -4,7 +4,7 @@ case_mount_shows_source() {
     attach
     same "$(awk -v m="$mnt" '$2 == m { print $1, $3 }' /proc/self/mounts)" "127.0.0.1:$exp fuse.9pfs"
     detach
-    wait_until 10 test -z "$(daemon_of "$mnt")"
+    wait_until 10 prints '' daemon_of "$mnt"
 }
 
 case_given_descriptors() {
@@ -14,12 +14,12 @@ case_given_descriptors() {
     exec 5>&-
     same "$(cat "$mnt/file")" content
     detach
-    exec 0<> "/dev/tcp/127.0.0.1/$port" # one that the background replaces
+    exec 0<> "/dev/tcp/127.0.0.1/$port" # the daemon replaces its standard input
     "$P9FS" given "$mnt" -o "rfdno=0,wfdno=0,aname=$exp"
     same "$(cat "$mnt/file")" content
 }
 
-case_mount_by_type() { # mount(8) looks for 9pfs in the standard places: here one has it, for this mount namespace alone
+case_mount_by_type() { # mount(8) searches standard directories: 9pfs is in one, in this mount namespace alone
     echo content > "$exp/file"
     export P9FS exp mnt port
     same "$(unshare -m bash -ec 'mount -t tmpfs none /usr/local/sbin
@@ -39,7 +39,7 @@ case_access() {
     setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$mnt/f" -a ! -w "$mnt/f"
 }
 
-case_access_user() { # each attaches on his own
+case_access_user() { # an attach for each user
     attach allow_other
     open_to_all "$mnt"
     as 1 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'; echo in > '$mnt/d/f'"
@@ -50,7 +50,7 @@ case_access_user() { # each attaches on his own
     fails as 2 ls "$mnt/d"
     fails as 2 cat "$mnt/d/f"
     fails as 2 sh -c "echo x >> '$mnt/f'"
-    ! able modes || fails as 2 rm -f "$mnt/f" # the folder is sticky
+    ! able modes || fails as 2 rm -f "$mnt/f" # the directory is sticky
     fails as 2 chmod 666 "$mnt/f"
     fails as 1 chown 2 "$mnt/f"
     same "$(as 1 cat "$mnt/f" "$mnt/d/f")" "$(printf 'mine\nin')"
@@ -58,7 +58,7 @@ case_access_user() { # each attaches on his own
     chmod 755 "$mnt"
 }
 
-case_access_client() { # one attach; the kernel checks
+case_access_client() { # one attach; the kernel checks permissions
     attach allow_other,access=client
     open_to_all "$mnt"
     as 1 sh -c "umask 077; echo mine > '$mnt/f'; mkdir '$mnt/d'"
@@ -85,5 +85,5 @@ case_access_any_and_one() {
     detach
     fails "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,access=some" 2> "$work/err"
     grep -q "access=some" "$work/err"
-    attach # for the cleaning up
+    attach # for the clean-up
 }

@@ -24,7 +24,7 @@ case_small_msize() { # every read and write is split
     same "$(ls -f "$mnt" | grep -c '^file')" 2000
 }
 
-case_empty_file_that_grows() {
+case_an_empty_file_grows() {
     attach
     : > "$mnt/f"
     exec 3< "$mnt/f"
@@ -34,10 +34,8 @@ case_empty_file_that_grows() {
     exec 3>&-
 }
 
-case_change_seen_at_open() {
-    attach '' "$mnt"
-    mkdir "$work/mnt2"
-    attach '' "$work/mnt2"
+case_open_shows_changes_of_other_clients() {
+    attach_twice
     for i in $(seq 100); do
         echo "$i" > "$mnt/f"
         same "$(cat "$work/mnt2/f")" "$i"
@@ -45,7 +43,7 @@ case_change_seen_at_open() {
         mv "$work/mnt2/g" "$work/mnt2/f"
         same "$(cat "$mnt/f")" "longer $i"
     done
-    rmdir "$work/mnt2" 2>/dev/null || true
+    detach_second
 }
 
 case_open_flags() {
@@ -71,10 +69,8 @@ case_open_flags() {
     fails "$mnt/true" 2>/dev/null
 }
 
-case_exclusive_create() { # of two clients one makes the file
-    mkdir -p "$work/mnt2"
-    attach
-    attach '' "$work/mnt2"
+case_exclusive_create() { # only one of two clients creates the file
+    attach_twice
     local i m
     for i in $(seq 100); do
         for m in "$mnt" "$work/mnt2"; do
@@ -84,8 +80,8 @@ case_exclusive_create() { # of two clients one makes the file
     done
     same "$(sort -n "$work/winners")" "$(seq 100)"
     same "$(find "$exp" -name '.9pfs*')" ''
-    umount "$work/mnt2"
-    rm -r "$work/mnt2" "$work/winners"
+    detach_second
+    rm "$work/winners"
 }
 
 case_fsync() {

@@ -1,4 +1,4 @@
-# posix_names.sh: names: of all lengths, links, renaming, and listing. Sourced by posix.sh.
+# posix_names.sh: names, links, renaming, and listing. Sourced by posix.sh.
 
 case_names() {
     attach
@@ -44,7 +44,7 @@ case_rename() {
     echo 1 > "$mnt/a/sub/f"
     mv "$mnt/a" "$mnt/b/c"
     same "$(cat "$mnt/b/c/sub/f")" 1
-    # Another file with the old path is not taken for the one that moved.
+    # Another file at the old path is not confused with the renamed one.
     mkdir -p "$mnt/a/sub"
     echo 2 > "$mnt/a/sub/f"
     same "$(cat "$mnt/b/c/sub/f" "$mnt/a/sub/f")" "$(printf '1\n2')"
@@ -68,14 +68,14 @@ case_rename_no_replace() {
     calls rename_no_replace
     detach
     attach negative_timeout=30
-    fails stat "$mnt/taken" 2>/dev/null
-    echo other > "$exp/taken"
-    "$TOOLS/calls" rename_to_taken "$mnt"
-    same "$(cat "$exp/taken")" other
-    same "$(ls -A "$exp")" taken
+    fails stat "$mnt/existing" 2>/dev/null # a negative entry
+    echo other > "$exp/existing"
+    "$TOOLS/calls" rename_to_existing "$mnt"
+    same "$(cat "$exp/existing")" other
+    same "$(ls -A "$exp")" existing
 }
 
-case_directory_changes_while_read() {
+case_directory_changes_while_it_is_read() {
     attach
     mkdir "$mnt/d"
     (cd "$mnt/d" && seq -f 'f%.0f' 2000 | xargs touch)
@@ -96,7 +96,7 @@ case_listing_of_50000() {
 }
 
 case_telldir_and_seekdir() { calls positions; }
-case_listed_before_written() { calls listed_before_written; }
-case_listed_before_forgotten() { calls listed_before_forgotten; }
-case_listed_before_removed() { calls listed_before_removed; }
-case_changed_while_listed() { calls changed_while_listed; }
+case_write_during_a_listing() { calls write_during_listing; }
+case_forget_during_a_listing() { calls forget_during_listing; }
+case_remove_during_a_listing() { calls remove_during_listing; }
+case_change_during_a_listing() { calls change_during_listing; }

@@ -1,4 +1,4 @@
-# posix_open.sh: files that are open while their name goes, or another file gets it. Sourced by posix.sh.
+# posix_open.sh: open files whose name is removed, or given to another file. Sourced by posix.sh.
 
 case_unlinked_while_open() {
     attach
@@ -18,7 +18,7 @@ case_unlinked_while_open() {
     chmod 600 /dev/fd/3
     exec 3>&-
     same "$(stat -c %s "$exp/f")" 7
-    wait_until 10 bash -c "[ \"\$(ls -A '$exp')\" = f ]" # nothing hidden is left
+    wait_until 10 bash -c "[ \"\$(ls -A '$exp')\" = f ]" # no silly-renamed file is left
 }
 
 case_replaced_while_open() {
@@ -52,20 +52,20 @@ case_rename_below_open_file() {
     same "$(cat "$exp/d/f")" decoy
 }
 
-case_removed_while_in_use() { calls removed; }
-case_emptied_directories_go() { calls emptied; }
+case_removed_while_open() { calls removed; }
+case_rmdir_after_unlink() { calls rmdir_after_unlink; }
 case_removed_directory() { calls removed_directory; }
 
 case_xattrs_without_name() {
     able xattrs || return 0
     calls xattrs_unnamed
-    # nfs-ganesha may remove the name before it walks to it
+    # nfs-ganesha may remove the name before it processes the walk to it
     [ "$server" = ganesha ] || calls xattrs_of_temporary
 }
 
 case_reopened_without_name() { calls "$(able reopen-unnamed || echo not_)reopened_without_name"; }
 
-case_a_log_is_read_to_its_end() { # which others have replaced, and then removed
+case_a_rotated_log_is_read_to_its_end() { # another client replaces it, and then removes it
     local links=0
     able nlink || links=1
     attach actimeo=0

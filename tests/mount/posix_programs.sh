@@ -1,6 +1,6 @@
-# posix_programs.sh: ordinary programs, and many system calls in a row. Sourced by posix.sh.
+# posix_programs.sh: ordinary programs, and random system calls. Sourced by posix.sh.
 
-case_same_as_a_local_directory() { # what the server cannot do is left out
+case_same_as_a_local_directory() { # except for what the server cannot do
     local seed
     mkdir "$work/twin"
     for seed in 1 2 3 4; do
@@ -24,7 +24,7 @@ case_parallel_readers() {
     cmp "$work/a" "$work/b"
 }
 
-case_few_fids() { # the bound on live fids holds, and costs nothing but walks
+case_few_fids() { # the limit on fids holds, and costs only walks
     mkdir -p "$exp/t/a/b/c"
     (cd "$exp/t/a/b/c" && for i in $(seq 400); do echo "$i" > "f$i"; done)
     attach max_fids=64
@@ -54,7 +54,11 @@ case_git() {
 
 case_tar_and_rsync() {
     mkdir "$work/tree"
-    (cd "$work/tree" && for d in $(seq 50); do mkdir "d$d"; for f in $(seq 40); do head -c $((d * f)) /dev/zero | tr '\0' "$((f % 10))" > "d$d/f$f"; done; done
+    (cd "$work/tree"
+        for d in $(seq 50); do
+            mkdir "d$d"
+            for f in $(seq 40); do head -c $((d * f)) /dev/zero | tr '\0' "$((f % 10))" > "d$d/f$f"; done
+        done
         chmod 600 d3/f3
         ! able symlinks || ln -s d1/f1 link
         ! able nlink || ln d2/f2 hard)

@@ -13,14 +13,14 @@ case_xattrs() {
     setfattr -x user.a "$mnt/f"
     fails getfattr -n user.a "$mnt/f" 2>/dev/null
     fails setfattr -x user.a "$mnt/f" 2>/dev/null
-    # An empty value would be a removal on the wire: it is refused, and nothing is lost.
+    # On the wire, an empty value is a removal: it is refused, and the attribute stays.
     fails setfattr -n user.long -v '' "$mnt/f" 2>/dev/null
     fails setfattr -n user.none -v '' "$mnt/f" 2>/dev/null
     same "$(getfattr --absolute-names "$exp/f" | grep '^user')" user.long
     same "$(getfattr -n user.long --only-values "$exp/f" 2>/dev/null | wc -c)" 3000
 }
 
-case_empty_attributes() { # where the server can
+case_empty_xattrs() { # of a server that distinguishes them from a removal
     [ "$server" = test_l ] || return 0
     serve -o empty-xattrs PORT "$exp"
     attach
@@ -36,7 +36,7 @@ case_empty_attributes() { # where the server can
     stop
 }
 
-case_capabilities() { # of programs: whoever writes takes them
+case_capabilities() { # of a program: a write removes them
     able xattrs || return 0
     attach allow_other
     echo program > "$exp/f"
@@ -48,14 +48,14 @@ case_capabilities() { # of programs: whoever writes takes them
     same "$(getcap "$mnt/f" "$exp/f")" ''
     same "$(tail -n 1 "$exp/f")" x
     setcap cap_net_raw+ep "$exp/f"
-    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # others' change is seen after a while
+    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # when cached attributes expire
     chown 1 "$mnt/f"
     same "$(getcap "$exp/f")" ''
     setcap cap_net_raw+ep "$exp/f"
-    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # others' change is seen after a while
+    wait_until 10 bash -c "getcap '$mnt/f' | grep -q cap" # when cached attributes expire
     as 1 truncate -s 1 "$mnt/f"
     same "$(getcap "$exp/f")" ''
-    : > "$mnt/new" # it is known to have none, until it is given one
+    : > "$mnt/new" # the cache knows that it has none, until one is set
     able capabilities || return 0
     setcap cap_chown+ep "$mnt/new"
     same "$(getcap "$mnt/new")" "$mnt/new cap_chown=ep"
@@ -73,7 +73,7 @@ case_capabilities() { # of programs: whoever writes takes them
     fails as 1 setcap cap_chown+ep "$mnt/new" 2>/dev/null
 }
 
-case_copies_with_attributes() { # of all kinds
+case_copies_with_xattrs() { # user attributes, capabilities, ACLs
     able xattrs && able capabilities || return 0
     attach
     mkdir "$work/tree" "$mnt/untarred"
@@ -109,7 +109,7 @@ case_acls() {
     getfacl -n --omit-header "$mnt/d/e" 2>/dev/null | grep -qx 'default:user:4711:rwx'
 }
 
-case_acls_after_a_listing() { # what a listing asked for ahead does not outlive a change
+case_acls_after_a_listing() { # a change drops the ACLs that the lookahead has fetched
     able xattrs || return 0
     attach
     (cd "$mnt" && touch a b c d e && mkdir f g)
@@ -121,10 +121,13 @@ case_acls_after_a_listing() { # what a listing asked for ahead does not outlive 
     same "$(ls -l "$mnt" | sed -n 's/^[-drwx]*+ .* //p' | tr '\n' ' ')" 'g '
 }
 
-case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local disk
+case_umask_and_default_acls() { # a default ACL replaces the umask, as on a local disk
     attach posixacl
     mkdir "$mnt/d" "$work/local"
-    able default-acls || { same "$(umask 077; mkdir "$mnt/e"; : > "$mnt/e/f"; stat -c %a "$exp/e" "$exp/e/f" | tr '\n' ' ')" '700 600 '; return; }
+    if ! able default-acls; then
+        same "$(umask 077; mkdir "$mnt/e"; : > "$mnt/e/f"; stat -c %a "$exp/e" "$exp/e/f" | tr '\n' ' ')" '700 600 '
+        return
+    fi
     local d
     for d in "$mnt/d" "$work/local"; do
         setfacl -d -m u:4711:rwx,g::rwx,o::rx "$d"
@@ -135,7 +138,7 @@ case_umask_and_default_acls() { # the ACL stands in for the umask, as on a local
     rm -rf "$work/local" "$work/e"
 }
 
-case_acl_takes_set_group_id() { # from who is not in the group, as on a local disk
+case_acl_clears_set_group_id() { # if the caller is not in the group, as on a local disk
     able xattrs || return 0
     attach allow_other,access=client
     mkdir "$work/local"

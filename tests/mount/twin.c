@@ -1,14 +1,16 @@
 /*
- * twin.c: does the same random things in two directories and fails where they answer differently.
+ * twin.c: makes the same random system calls in two directories, and fails where the results
+ * differ.
  *
  *   twin MOUNTED LOCAL SEED STEPS [WITHOUT...]
  *
- * Each step is one system call on a small set of names and open files, as one of three users; its result, its errno,
- * and the attributes of what it touched are compared. WITHOUT leaves out what a server is known not to do:
- * "special" (devices, fifos and sockets), "links", "symlinks", "users" (all as root), "modes", "times",
- * "symlink-times", "touch" (times by who may only write), "ftruncate" (by who may not write to the path),
- * "devices", "nlink", "rename-across" (directories),
- * "directory-files" (attributes by an open directory whose path is out of bounds).
+ * Each step is one system call on a small set of names and open files, as one of three users. It
+ * compares the result, errno, and the attributes of the files concerned. WITHOUT excludes what the
+ * server cannot do: "special" (devices, fifos and sockets), "links", "symlinks", "users" (all
+ * steps as root), "modes", "times", "symlink-times", "touch" (setting times by a user who may only
+ * write), "ftruncate" (by a user who may not write to the path), "devices", "nlink",
+ * "rename-across" (directories), "directory-files" (attributes of an open directory whose path is
+ * not accessible).
  */
 #include "mount/twin.h"
 
@@ -31,7 +33,7 @@ static const char *const names[NAMES] = {"a",     "b", "c",   "d",   "d/a",   "d
 
 static int root[2];         /* the two directories */
 static int files[FILES][2]; /* open in both, or -1 */
-static uid_t opener[FILES]; /* who opened them: a server does what it does by a descriptor as he */
+static uid_t opener[FILES]; /* a server works on a fid as the user that opened it */
 static char history[HISTORY][TEXT];
 static unsigned long step_no;
 static uint64_t state;
@@ -89,7 +91,7 @@ static void compare_stats(const char *name, const struct stat st[2])
     compare("device", name, (long)st[0].st_rdev, (long)st[1].st_rdev);
     if (!S_ISDIR(st[0].st_mode))
         compare("size", name, st[0].st_size, st[1].st_size);
-    /* A time that was set is the same; one that the clock gave is near. */
+    /* Only times that were set are equal, not those of the clock. */
     if (!lacks("times") && !S_ISDIR(st[0].st_mode) && (st[0].st_mtime < 1000000 || st[1].st_mtime < 1000000))
         compare("mtime", name, st[0].st_mtime, st[1].st_mtime);
 }
@@ -166,7 +168,7 @@ static void choose(struct step *s)
     s->offset = pick(3) ? pick(30) : pick(20000);
 }
 
-/* The kernel opens a fifo by itself: the file system does not know that its name must be kept. */
+/* The kernel opens a fifo by itself: the filesystem cannot know that it needs a silly rename. */
 static bool is_fifo(int fd)
 {
     struct stat st;
@@ -174,7 +176,7 @@ static bool is_fifo(int fd)
     return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* A directory that is gone has only its attributes left. */
+/* A removed directory has nothing but its attributes. */
 static bool out_of_reach(int fd)
 {
     struct stat st;
@@ -182,18 +184,18 @@ static bool out_of_reach(int fd)
     return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_nlink == 0 || lacks("directory-files"));
 }
 
-static void take_files(struct step s[2], uid_t uid)
+static void store_files(struct step s[2], uid_t uid)
 {
     bool fifo = is_fifo(s[1].fd);
 
     for (int i = 0; i < 2; i++) {
-        int *kept = &files[s[0].file][i];
+        int *slot = &files[s[0].file][i];
         if (fifo) {
             close(s[i].fd);
             continue;
         }
-        close(*kept);
-        *kept = s[i].fd;
+        close(*slot);
+        *slot = s[i].fd;
     }
     if (!fifo)
         opener[s[0].file] = uid;
@@ -233,7 +235,7 @@ static void step(void)
         differ("what is read", s[0].name, 0, 1);
     }
     if (s[0].kind >= 15 && s[0].kind <= 18 && rc[0] == 0)
-        take_files(s, uid);
+        store_files(s, uid);
     compare_file(files[s[0].file]);
     compare_name(s[0].name);
     if (s[0].kind >= 5 && s[0].kind <= 7)

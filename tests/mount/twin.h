@@ -1,5 +1,5 @@
 /*
- * twin.h: what twin.c has done in both directories: one system call.
+ * twin.h: one system call, which twin.c makes in both directories.
  */
 #ifndef TWIN_H
 #define TWIN_H
@@ -16,15 +16,15 @@ struct step {
     uid_t uid;
     gid_t gid;
     off_t offset;
-    int fd; /* what open gave */
+    int fd; /* out: of open, or -1 */
     char data[CHUNK];
 };
 
 extern const char *const kind_names[KINDS];
 
-/* Whether what the server does not do, by the command line, has this in it. */
+/* Whether WITHOUT, in the command line, has this. */
 bool lacks(const char *what);
-/* Does it in the directory AT, or to the open file FD; what the call returned, with errno. */
+/* Makes the call, in the directory AT or on the open file FD. Returns its result; sets errno. */
 long run(struct step *s, int at, int fd);
 
 #endif

@@ -33,7 +33,7 @@ static void list(int at, const char *name, char *out, size_t n)
     }
 }
 
-static long keep(struct step *s, int fd)
+static long opened(struct step *s, int fd)
 {
     s->fd = fd;
     return fd >= 0 ? 0 : -1;
@@ -109,7 +109,7 @@ long run(struct step *s, int at, int fd)
     case 16:
     case 17:
     case 18:
-        return keep(s, openat(at, s->name, (int)(s->flags % 3) | open_flags[s->length % 9] | O_NONBLOCK, s->mode));
+        return opened(s, openat(at, s->name, (int)(s->flags % 3) | open_flags[s->length % 9] | O_NONBLOCK, s->mode));
     case 19:
     case 20:
         return do_write(s, at, fd);
@@ -126,7 +126,7 @@ long run(struct step *s, int at, int fd)
     case 26:
         return lseek(fd, s->offset, SEEK_SET);
     case 27:
-        return fsync(fd) == 0 ? 0 : errno == EINVAL ? 0 : -1; /* a fifo or a directory by some servers */
+        return fsync(fd) == 0 ? 0 : errno == EINVAL ? 0 : -1; /* fifos, directories */
     default:
         return 0;
     }
