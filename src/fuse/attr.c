@@ -61,8 +61,8 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
-/* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the owner and root may
- * change its mode. So what the kernel asks for then is done as who mounted. */
+/* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the
+ * owner and root may change its mode. So what the kernel asks for then is done as who mounted. */
 static bool takes_privileges(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
     mode_t old = inode_facts(op->fs->cache, inode).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
@@ -71,8 +71,8 @@ static bool takes_privileges(struct op *op, struct inode *inode, const struct p9
            (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
 }
 
-/* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether they are those after, if the time
- * was another one before. */
+/* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether
+ * they are those after, if the time was another one before. */
 static bool shows(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
     const struct p9_attr before = inode_facts(op->fs->cache, inode).attr;
@@ -85,8 +85,9 @@ static bool is_after(const struct inode *inode, const struct p9_setattr *set, co
     return seen->nlink > 0 && qid_same_file(&seen->qid, &inode->qid) && same_time(&seen->mtime, &set->mtime);
 }
 
-/* What was opened for writing may be truncated, whatever the path's permissions are by now. No other file that has the path may be:
- * what is done by a descriptor is done to its file or to none. */
+/* What was opened for writing may be truncated, whatever the path's permissions are by now. No
+ * other file that has the path may be: what is done by a descriptor is done to its file or to
+ * none. */
 static int set_attributes(struct op *op, struct inode *inode, const struct p9_setattr *set, struct fuse_file_info *fi,
                           struct p9_attr *seen)
 {
@@ -107,8 +108,9 @@ static int set_attributes(struct op *op, struct inode *inode, const struct p9_se
     return rc;
 }
 
-/* What the attributes should be after a change that was done, for a kernel that is told to ask before it believes them: most
- * who change something do not ask. But it does take the size. False where only the server knows. */
+/* What the attributes should be after a change that was done, for a kernel that is told to ask
+ * before it believes them: most who change something do not ask. But it does take the size.
+ * False where only the server knows. */
 static bool predict(struct op *op, struct inode *inode, const struct p9_setattr *set, struct p9_attr *attr)
 {
     struct inode_facts facts = inode_facts(op->fs->cache, inode);

@@ -1,6 +1,6 @@
 /*
- * bdi.c: the kernel keeps readahead of a FUSE mount at 128 KiB, which on a line of 10 ms is 12 MB/s. Root may
- * raise it for the device that the mount has.
+ * bdi.c: the kernel keeps readahead of a FUSE mount at 128 KiB, which on a line of 10 ms is 12
+ * MB/s. Root may raise it for the device that the mount has.
  */
 #include "fuse/bdi.h"
 

@@ -1,9 +1,10 @@
 /*
  * close.c: errors of Tclunk that close(2) should tell of.
  *
- * A synthetic file may do what it was told only when it is clunked, and fail then. The kernel asks twice: FLUSH at each close
- * of a descriptor, whose answer the program gets, and RELEASE after the last one, whose answer nobody gets. So if
- * such a file was written, FLUSH looks whether any process still has a descriptor of it; if none has, it is clunked then.
+ * A synthetic file may do what it was told only when it is clunked, and fail then. The kernel asks
+ * twice: FLUSH at each close of a descriptor, whose answer the program gets, and RELEASE after the
+ * last one, whose answer nobody gets. So if such a file was written, FLUSH looks whether any
+ * process still has a descriptor of it; if none has, it is clunked then.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +25,8 @@ static bool ends_in(const char *path, size_t n, const char *name)
     return n > len && path[n - len - 1] == '/' && memcmp(path + n - len, name, len) == 0;
 }
 
-/* /proc says which inode a descriptor is of without asking the file system it is on, which is us. */
+/* /proc says which inode a descriptor is of without asking the file system it is on, which is
+ * us. */
 static bool is_of_inode(int process, const char *fd, uint64_t ino)
 {
     char path[32 + NAME_MAX], line[128];

@@ -1,8 +1,9 @@
 /*
  * connection.c: whether there are requests of the kernel's that no operation has begun for.
  *
- * The kernel counts those that are not answered (the connection's file `waiting` in fusectl), and we those that have begun and are not
- * answered. If there are as many, then all have begun. fusectl may not be mounted here: root can have one to himself.
+ * The kernel counts those that are not answered (the connection's file `waiting` in fusectl), and
+ * we those that have begun and are not answered. If there are as many, then all have begun. fusectl
+ * may not be mounted here: root can have one to himself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +103,8 @@ static long long unanswered(const struct fs *fs)
     return atoll(text);
 }
 
-/* What has begun is counted before the kernel's number is read, and what is answered after it: so too few are known at worst. */
+/* What has begun is counted before the kernel's number is read, and what is answered after it:
+ * so too few are known at worst. */
 enum unread unread_requests(struct fs *fs)
 {
     uint64_t begun = atomic_load(&fs->begun);

@@ -12,7 +12,8 @@ enum unread { UNREAD_NONE, UNREAD_SOME, UNREAD_UNKNOWN };
 enum unread unread_requests(struct fs *fs);
 /* Once the mount is there. */
 void connection_find(struct fs *fs);
-/* Ends the connection for the kernel: what waits in it is answered. Where that cannot be, nothing. */
+/* Ends the connection for the kernel: what waits in it is answered. Where that cannot be,
+ * nothing. */
 void connection_abort(struct fs *fs);
 void connection_free(struct fs *fs);
 

@@ -12,7 +12,8 @@
 #include "fuse/opened.h"
 #include "fuse/user.h"
 
-/* A fid of the directory that the new file may become: at hand, or cloned. One for the next time is asked for beside it. */
+/* A fid of the directory that the new file may become: at hand, or cloned. One for the next time
+ * is asked for beside it. */
 static int fid_to_create(struct op *op, struct use *u, struct p9_fid **fid)
 {
     struct cache *cache = op->fs->cache;
@@ -67,7 +68,8 @@ static int create_in(struct op *op, struct inode *dir, const char *name, mode_t 
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
             p9_fid_put(fid);
         }
-        /* lib9p creates only what is not there, whatever the flags: then there is something to open. */
+        /* lib9p creates only what is not there, whatever the flags: then there is something to
+         * open. */
         if (rc == -EEXIST && !(f->handle.flags & O_EXCL)) {
             f->was_there = true;
             rc = open_existing(op, u.fid, name, f);

@@ -92,7 +92,8 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
     op_begin(&op, req);
     struct p9_fid *fid = stream_of(fi)->fid;
     int rc = fid != NULL ? p9_fsync(&op.scope, fid, datasync != 0) : 0;
-    /* Where only files can be synced (nfs-ganesha) there is nothing to wait for, and programs that go on only after 0 (dpkg). */
+    /* Where only files can be synced (nfs-ganesha) there is nothing to wait for, and programs
+     * that go on only after 0 (dpkg). */
     bool has_none = rc == -EISDIR || rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENOSYS;
     op_reply_err(&op, has_none ? 0 : rc);
 }

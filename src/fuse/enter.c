@@ -37,8 +37,9 @@ static int walk_again(struct op *op, struct inode *inode, uint64_t *clock)
     return rc;
 }
 
-/* A directory has one name. One with its qid elsewhere has been moved from there; or both are there, as the server exports another
- * device, and repeats its numbers. What is there is walked to before and after the other: it may be moving just now. */
+/* A directory has one name. One with its qid elsewhere has been moved from there; or both are
+ * there, as the server exports another device, and repeats its numbers. What is there is walked
+ * to before and after the other: it may be moving just now. */
 static void look_elsewhere(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr)
 {
     struct cache *cache = op->fs->cache;
@@ -106,7 +107,8 @@ int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char
     return rc;
 }
 
-/* Whether what is asked ahead may tell what dir/name is; what has been written to it and not sent is known here alone. */
+/* Whether what is asked ahead may tell what dir/name is; what has been written to it and not
+ * sent is known here alone. */
 static bool may_look_ahead(struct op *op, struct inode *dir, const char *name, bool *known)
 {
     struct p9_qid qid;

@@ -113,9 +113,11 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 /* ---- write, fsync, close ------------------------------------------------ */
 
-/* Whether an answer to a write is to mean that the server has it: to append is to write where the file ends for the server, and
- * the page of a mapped file has nobody whom an error could be told later. Nor is an error told by a later write, of which the kernel may
- * make two, and a short count of the second's failure: it is for close(2) and fsync(2); until then a writer that had one waits. */
+/* Whether an answer to a write is to mean that the server has it: to append is to write where
+ * the file ends for the server, and the page of a mapped file has nobody whom an error could be
+ * told later. Nor is an error told by a later write, of which the kernel may make two, and a
+ * short count of the second's failure: it is for close(2) and fsync(2); until then a writer that
+ * had one waits. */
 static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
 {
     return op->fs->writebehind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
@@ -139,7 +141,8 @@ static ssize_t write_through(struct op *op, struct file *f, const char *buf, siz
     cache_changing(op->fs->cache, f->handle.inode);
     ssize_t n = p9_write_wait(&io);
     cache_changing(op->fs->cache, f->handle.inode);
-    /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has only the whole. */
+    /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has
+     * only the whole. */
     return n < 0 && io.finished > 0 && !whole ? (ssize_t)io.finished : n;
 }
 
@@ -175,7 +178,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write(req, (size_t)n);
 }
 
-/* A FLUSH, or an FSYNC, tells of a write that came to nothing when it is answered, and not if its caller is killed before. */
+/* A FLUSH, or an FSYNC, tells of a write that came to nothing when it is answered, and not if
+ * its caller is killed before. */
 
 static void flush_tells(struct op *op, void *f)
 {
@@ -187,7 +191,8 @@ static void sync_tells(struct op *op, void *f)
     writebehind_sync(op->fs->writebehind, &((struct file *)f)->writer);
 }
 
-/* When what was written is acknowledged, or has failed: then the kernel has pages that the server has not. */
+/* When what was written is acknowledged, or has failed: then the kernel has pages that the
+ * server has not. */
 static void reply_settled(struct op *op, struct file *f, int rc, int lost, void (*sent)(struct op *op, void *arg))
 {
     const struct answer a = {.kind = ANSWER_ERR, .rc = lost, .sent = sent, .sent_arg = f};

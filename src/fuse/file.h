@@ -27,7 +27,8 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 
 /* ---- close.c ------------------------------------------------------------ */
 
-/* At each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is NULL then. */
+/* At each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is
+ * NULL then. */
 int close_written(struct op *op, struct file *f);
 
 /* ---- release.c ---------------------------------------------------------- */

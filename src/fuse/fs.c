@@ -14,7 +14,8 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     conn->time_gran = 1;
-    /* Who acts by another's attach, or as root on the server, would lose no privilege there by writing: the kernel takes them. */
+    /* Who acts by another's attach, or as root on the server, would lose no privilege there by
+     * writing: the kernel takes them. */
     conn->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
     if (fs->posixacl)
         conn->want |= conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);

@@ -38,7 +38,8 @@ struct fs {
     bool passes_cache;    /* reads and writes go straight to the server */
     bool ignores_version; /* qid.version says nothing */
     bool posixacl;        /* the kernel is to check ACLs, and to leave the umask to us */
-    /* Attaches a user, with the authentication that the server wants: 0, or -errno. Blocks; several threads may call it. */
+    /* Attaches a user, with the authentication that the server wants: 0, or -errno. Blocks;
+     * several threads may call it. */
     int (*attach)(struct fs *fs, struct p9_scope *sc, const char *uname, uint32_t n_uname, struct p9_fid **root);
     const void *attach_arg;    /* the caller's */
     atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */

@@ -59,8 +59,8 @@ static ssize_t has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
     return p9_read_wait(&io);
 }
 
-/* The size of a file that is at least *size long, and cannot be asked for: found by reading, in steps that double and then halve. 0 or
- * -errno: what cannot be read is not the end. */
+/* The size of a file that is at least *size long, and cannot be asked for: found by reading, in
+ * steps that double and then halve. 0 or -errno: what cannot be read is not the end. */
 static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
 {
     const uint64_t most = INT64_MAX;
@@ -75,8 +75,9 @@ static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
     return has < 0 ? (int)has : 0;
 }
 
-/* Others have replaced or removed the file, and the server no longer finds it by its path. Who has it open may read on, by what was
- * known last: with one link less, and as long as reading shows it to be. */
+/* Others have replaced or removed the file, and the server no longer finds it by its path. Who
+ * has it open may read on, by what was known last: with one link less, and as long as reading
+ * shows it to be. */
 static int attr_of_lost(struct op *op, struct inode *inode, const struct inode_facts *facts, struct p9_attr *attr)
 {
     struct cache *cache = op->fs->cache;

@@ -1,12 +1,14 @@
 /*
  * lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
  *
- * The processes of this mount are kept apart here (locks.h), other clients by the server (lock_server.c).
+ * The processes of this mount are kept apart here (locks.h), other clients by the server
+ * (lock_server.c).
  *
- * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that. What belongs to an open file, as of
- * flock(2), goes with its RELEASE, which nobody waits for: it may be on its way when the same program asks for the lock by another
- * descriptor. So a lock by a file of which a descriptor was closed is in the way for sure only when the kernel has no
- * request left that we do not know (connection.c).
+ * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that.
+ * What belongs to an open file, as of flock(2), goes with its RELEASE, which nobody waits for: it
+ * may be on its way when the same program asks for the lock by another descriptor. So a lock by a
+ * file of which a descriptor was closed is in the way for sure only when the kernel has no request
+ * left that we do not know (connection.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +45,8 @@ static enum in_the_way what_is_in_the_way(const struct lock_range *list, const s
     return found;
 }
 
-/* 0 if nothing here is in the way; EAGAIN, with a->unsure if that is not certain. Called with the lock, which is given up for a moment. */
+/* 0 if nothing here is in the way; EAGAIN, with a->unsure if that is not certain. Called with
+ * the lock, which is given up for a moment. */
 static int free_here(struct lock_ask *a, struct lock_range *const *list)
 {
     struct fs *fs = a->op.fs;
@@ -240,7 +243,8 @@ static void dropped(struct notice *n, bool waits)
         free(a);
 }
 
-/* What others wrote until they gave their lock back is to be seen: what was read before is kept only if the file is the same. */
+/* What others wrote until they gave their lock back is to be seen: what was read before is kept
+ * only if the file is the same. */
 static bool is_as_it_was(struct lock_ask *a)
 {
     struct fs *fs = a->op.fs;

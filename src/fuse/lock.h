@@ -15,8 +15,8 @@ void locks_released(struct op *op, struct file *f);
 /* An operation is interrupted: if it waits here it ends. */
 void locks_interrupt(struct fs *fs);
 
-/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. Answers of the server may come until the client is
- * stopped: locks_free_all is for after that. */
+/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. Answers of
+ * the server may come until the client is stopped: locks_free_all is for after that. */
 int locks_start(struct fs *fs);
 void locks_stop(struct fs *fs);
 void locks_free_all(struct fs *fs);

@@ -1,9 +1,10 @@
 /*
  * lock_call.c: one request for a lock, and its answer, which may come late.
  *
- * No request is waited for without end. A server that answers a lock only when it is free (hugelgupf/p9) is taken for one that
- * says that another has it, and locks no ranges. The request is flushed; if it cannot be it is left alone (`overdue`), and what it
- * brings is noted when it comes.
+ * No request is waited for without end. A server that answers a lock only when it is free
+ * (hugelgupf/p9) is taken for one that says that another has it, and locks no ranges. The request
+ * is flushed; if it cannot be it is left alone (`overdue`), and what it brings is noted when it
+ * comes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -104,8 +105,8 @@ static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held 
     return rc == -EINTR && !lock_interrupted(k->op) ? -ETIMEDOUT : rc;
 }
 
-/* Sends it and waits, with the lock, which is given up meanwhile. What is given back is not flushed, also if who does so is
- * being killed. */
+/* Sends it and waits, with the lock, which is given up meanwhile. What is given back is not
+ * flushed, also if who does so is being killed. */
 static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
 {
     bool gives = c->l.type == P9_LOCK_UNLCK;

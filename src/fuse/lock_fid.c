@@ -1,10 +1,11 @@
 /*
  * lock_fid.c: the fid of a file's locks.
  *
- * The locks of a file have a fid of their own, open to read and write if any of its users may: a server locks as its own system
- * does, which wants a file that is open to write for a lock to write. It is clunked when nothing is held, as there are
- * servers that do not unlock otherwise (hugelgupf/p9); where it was seen that the server does, the fid of an open file
- * serves as well, if that can write.
+ * The locks of a file have a fid of their own, open to read and write if any of its users may: a
+ * server locks as its own system does, which wants a file that is open to write for a lock to
+ * write. It is clunked when nothing is held, as there are servers that do not unlock otherwise
+ * (hugelgupf/p9); where it was seen that the server does, the fid of an open file serves as well,
+ * if that can write.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,8 @@ static int open_to_write(struct locking *k, struct p9_fid **fid)
     return rc;
 }
 
-/* Whether it was seen that what is given back is free before the fid is clunked: by try_ranges, on a server that answers at once. */
+/* Whether it was seen that what is given back is free before the fid is clunked: by try_ranges,
+ * on a server that answers at once. */
 static bool unlocks(const struct fs *fs)
 {
     return atomic_load(&fs->lock_ranges) != 0 && !atomic_load(&fs->lock_waits);

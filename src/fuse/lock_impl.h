@@ -1,13 +1,14 @@
 /*
  * lock_impl.h: what the files of the locks share.
  *
- *   lock.c         the callbacks; what the processes of this mount have
- *   lock_server.c  what the server holds for them, with lock_call.c, lock_fid.c and lock_ranges.c (lock_server.h)
- *   lock_wait.c    those who wait, and the thread that tries again for them
+ * lock.c         the callbacks; what the processes of this mount have lock_server.c  what the
+ * server holds for them, with lock_call.c, lock_fid.c and lock_ranges.c (lock_server.h) lock_wait.c
+ * those who wait, and the thread that tries again for them
  *
- * One lock, locks->mtx, guards every file's `struct file_locks` and the queue. It is never held over a request. Who changes what the
- * server holds of a file's locks has that file to himself from lock_begin to lock_end (busy): others wait for it, and can be
- * interrupted. What processes here have may only become less meanwhile. It is taken before the tree's.
+ * One lock, locks->mtx, guards every file's `struct file_locks` and the queue. It is never held
+ * over a request. Who changes what the server holds of a file's locks has that file to himself from
+ * lock_begin to lock_end (busy): others wait for it, and can be interrupted. What processes here
+ * have may only become less meanwhile. It is taken before the tree's.
  */
 #ifndef LOCK_IMPL_H
 #define LOCK_IMPL_H
@@ -54,8 +55,8 @@ struct lock_ask {
 
 /* ---- lock.c ------------------------------------------------------------- */
 
-/* Tries. 0 or -errno: EAGAIN where another has it, ETIMEDOUT where the server does not say, EBUSY where that could not be
- * tried (a->queued). */
+/* Tries. 0 or -errno: EAGAIN where another has it, ETIMEDOUT where the server does not say,
+ * EBUSY where that could not be tried (a->queued). */
 int lock_try(struct lock_ask *a);
 /* Answers it, and frees it: at once, or when the kernel has dropped what is old. */
 void lock_done(struct lock_ask *a, int rc);
@@ -78,13 +79,14 @@ struct locking {
 int lock_begin(struct locking *k, bool wait);
 /* Gives back what is owed, and lets go of both. */
 void lock_end(struct locking *k);
-/* With the lock, which they give up while the server is asked. The first takes on the server what it lacks of `want`, the other gives
- * back what nobody here needs of it. */
+/* With the lock, which they give up while the server is asked. The first takes on the server
+ * what it lacks of `want`, the other gives back what nobody here needs of it. */
 int lock_raise(struct locking *k, const struct lock_range *want);
 int lock_lower(struct locking *k, uint64_t start, uint64_t last);
 /* What other clients have in the way of `want`. */
 int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_lock_held *held);
-/* What is in `returned` is noted, and given back where nobody here wants it: in two steps. For the thread. */
+/* What is in `returned` is noted, and given back where nobody here wants it: in two steps. For
+ * the thread. */
 void lock_note_returned(struct fs *fs);
 void lock_settle_returned(struct fs *fs);
 /* At the end: nobody is interested any more in what was left, or came back. */

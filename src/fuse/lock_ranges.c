@@ -33,8 +33,9 @@ static bool says_whole_files(int rc)
     return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ENOLCK || rc == -EINVAL;
 }
 
-/* Tries by another fid whether a byte far from ours can be locked: a server of files refuses (diod 1.0.24), or does not answer
- * (hugelgupf/p9). Then by ours, and gives it back: nfs-ganesha 4.3 takes that for giving back all. 1, -1, or 0 if it could not be tried. */
+/* Tries by another fid whether a byte far from ours can be locked: a server of files refuses
+ * (diod 1.0.24), or does not answer (hugelgupf/p9). Then by ours, and gives it back: nfs-ganesha
+ * 4.3 takes that for giving back all. 1, -1, or 0 if it could not be tried. */
 static int try_ranges(struct locking *k, struct p9_fid *fid)
 {
     const uint64_t probe_at = k->locks->probe_at;

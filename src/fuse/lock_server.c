@@ -1,8 +1,9 @@
 /*
  * lock_server.c: what the server holds of a file's locks.
  *
- * It is told the strongest lock that any process here has on each byte, as one owner's, so that it keeps other clients away. So it also
- * works with a server that locks whole files by fid (diod 1.0.24): there the lock is given back only when none is left.
+ * It is told the strongest lock that any process here has on each byte, as one owner's, so that it
+ * keeps other clients away. So it also works with a server that locks whole files by fid (diod
+ * 1.0.24): there the lock is given back only when none is left.
  */
 #include <errno.h>
 
@@ -43,7 +44,8 @@ static bool is_refusal(int rc)
     return rc == -EBADF || rc == -ENOLCK || rc == -EACCES || rc == -EPERM || rc == -EINVAL || rc == -EROFS;
 }
 
-/* Where nobody may write what can be had is the lock to read (or the other way round); those here are kept apart anyway. */
+/* Where nobody may write what can be had is the lock to read (or the other way round); those
+ * here are kept apart anyway. */
 static int take(struct locking *k, enum lock_type type, uint64_t start, uint64_t end)
 {
     struct fs *fs = k->op->fs;

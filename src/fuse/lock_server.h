@@ -1,12 +1,11 @@
 /*
  * lock_server.h: what the files that ask the server for locks share.
  *
- *   lock_call.c    one request
- *   lock_fid.c     the fid of a file's locks
- *   lock_ranges.c  whether the server locks ranges
- *   lock_server.c  what the server holds
+ * lock_call.c    one request lock_fid.c     the fid of a file's locks lock_ranges.c  whether the
+ * server locks ranges lock_server.c  what the server holds
  *
- * All but lock_interrupted and lock_strongest are called with the lock, which they give up while the server is asked.
+ * All but lock_interrupted and lock_strongest are called with the lock, which they give up while
+ * the server is asked.
  */
 #ifndef LOCK_SERVER_H
 #define LOCK_SERVER_H
@@ -23,8 +22,8 @@ int lock_send(struct locking *k, struct p9_fid *fid, uint32_t owner, const struc
 /* ---- lock_fid.c --------------------------------------------------------- */
 
 int lock_make_fid(struct locking *k);
-/* The fid cannot write, and the server refuses: in its place comes one that can, if there is any by now. What is held, which is to read,
- * is taken by the new one before the old one goes. */
+/* The fid cannot write, and the server refuses: in its place comes one that can, if there is any
+ * by now. What is held, which is to read, is taken by the new one before the old one goes. */
 int lock_better_fid(struct locking *k);
 
 /* ---- lock_ranges.c ------------------------------------------------------ */

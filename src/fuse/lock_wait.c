@@ -1,9 +1,9 @@
 /*
  * lock_wait.c: those who wait for a lock.
  *
- * They are left to one thread, which tries again when a lock of this mount goes, and at growing intervals of at most a second for those of
- * other clients: no thread of the kernel's requests is held. Who waits is answered by whoever interrupts him; who is being
- * tried, by the thread.
+ * They are left to one thread, which tries again when a lock of this mount goes, and at growing
+ * intervals of at most a second for those of other clients: no thread of the kernel's requests is
+ * held. Who waits is answered by whoever interrupts him; who is being tried, by the thread.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ void locks_interrupt(struct fs *fs)
 
 /* ---- cycles ------------------------------------------------------------- */
 
-/* Adds to the end of the list those who wait and have something that `a` waits for. False: `owner` has. */
+/* Adds to the end of the list those who wait and have something that `a` waits for. False:
+ * `owner` has. */
 static bool reach(struct fs *fs, struct lock_ask *a, struct lock_ask **last, uint64_t owner)
 {
     const struct file_locks *fl = cache_locks(fs->cache, a->f->handle.inode, false);
@@ -57,8 +58,8 @@ static bool reach(struct fs *fs, struct lock_ask *a, struct lock_ask **last, uin
     return true;
 }
 
-/* Whether who has what `a` wants waits, in the end, for what a's owner has. As on a local disk that is looked for among fcntl(2)'s locks, when
- * someone begins to wait. Called with the lock. */
+/* Whether who has what `a` wants waits, in the end, for what a's owner has. As on a local disk
+ * that is looked for among fcntl(2)'s locks, when someone begins to wait. Called with the lock. */
 static bool closes_a_cycle(struct fs *fs, struct lock_ask *a)
 {
     struct lock_ask *last = a, *other;

@@ -7,7 +7,8 @@
 #include "fuse/callbacks.h"
 #include "fuse/enter.h"
 
-/* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there is none: -ENOENT. -EAGAIN: ask. */
+/* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there
+ * is none: -ENOENT. -EAGAIN: ask. */
 static int look_ahead(struct op *op, struct inode *dir, const char *name, struct inode **inode, struct p9_attr *attr)
 {
     struct use u = op_use(op, dir);

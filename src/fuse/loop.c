@@ -1,9 +1,10 @@
 /*
- * loop.c: the threads that answer the kernel: each takes a request, and answers it before it takes another. While one is answered
- * there is another that waits for the next, as far as there may be so many.
+ * loop.c: the threads that answer the kernel: each takes a request, and answers it before it takes
+ * another. While one is answered there is another that waits for the next, as far as there may be
+ * so many.
  *
- * libfuse has such a loop, which ends the mount when a thread's buffer cannot be had. Here that thread is done without, unless no
- * other waits for requests: then it tries again after a while.
+ * libfuse has such a loop, which ends the mount when a thread's buffer cannot be had. Here that
+ * thread is done without, unless no other waits for requests: then it tries again after a while.
  */
 #include "fuse/loop.h"
 
@@ -145,7 +146,8 @@ static bool has_answered(struct loop *l)
     return answered;
 }
 
-/* There was no memory to receive a request. Whether the thread is to go on. As long as it waits here no other is started. */
+/* There was no memory to receive a request. Whether the thread is to go on. As long as it waits
+ * here no other is started. */
 static bool goes_on_without(struct worker *w)
 {
     if (!has_answered(w->loop)) {
@@ -187,7 +189,8 @@ static void *worker_main(void *worker)
     return NULL;
 }
 
-/* Signals that end the session come to this thread alone, and only while it waits here: none is missed. */
+/* Signals that end the session come to this thread alone, and only while it waits here: none is
+ * missed. */
 static void wait_for_end(struct loop *l, const sigset_t *open)
 {
     struct pollfd p = {.fd = l->ended, .events = POLLIN};

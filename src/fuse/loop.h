@@ -7,8 +7,9 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
-/* Answers requests with up to max threads until the mount or the session ends. 0, or -errno if something else ended it. The first thread
- * has its memory before anything is answered; another that cannot have it is done without. */
+/* Answers requests with up to max threads until the mount or the session ends. 0, or -errno if
+ * something else ended it. The first thread has its memory before anything is answered; another
+ * that cannot have it is done without. */
 int loop_run(struct fuse_session *se, unsigned max);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * notify.c: what the kernel is told of its own accord: to drop what it has of a file.
  *
- * To drop pages the kernel waits until they are not being read or written any more: for answers of ours. So it is told by threads of their
- * own, for which nobody waits: what is to be answered only when nothing old can be read any more is answered by them. What
- * pages wait for, a READ or a WRITE, is never answered so. Attributes alone wait for nothing, and have a thread for themselves.
+ * To drop pages the kernel waits until they are not being read or written any more: for answers of
+ * ours. So it is told by threads of their own, for which nobody waits: what is to be answered only
+ * when nothing old can be read any more is answered by them. What pages wait for, a READ or a
+ * WRITE, is never answered so. Attributes alone wait for nothing, and have a thread for themselves.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -129,7 +130,8 @@ static void on_interrupt(fuse_req_t req, void *arg)
     pthread_mutex_unlock(&l->mtx);
 }
 
-/* libfuse calls on_interrupt at once for a request that was interrupted before, and needs the request when that returns. */
+/* libfuse calls on_interrupt at once for a request that was interrupted before, and needs the
+ * request when that returns. */
 void notify_then(struct notice *n)
 {
     struct lane *l = lane_of(n);

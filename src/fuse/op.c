@@ -12,8 +12,9 @@
 #include "fuse/notify.h"
 #include "fuse/user.h"
 
-/* The kernel reports any signal. Only one that kills is a reason to give up an operation on a file, as
- * in NFS: then SIGKILL is pending for each thread. From another pid namespace (0) we cannot tell. */
+/* The kernel reports any signal. Only one that kills is a reason to give up an operation on a
+ * file, as in NFS: then SIGKILL is pending for each thread. From another pid namespace (0) we
+ * cannot tell. */
 static bool is_being_killed(pid_t pid)
 {
     char path[64], line[256];
@@ -79,7 +80,8 @@ void op_begin(struct op *op, fuse_req_t req)
     fuse_req_interrupt_func(req, on_interrupt, op);
 }
 
-/* Before the answer: what the kernel counts is then never less than what is begun and not answered. */
+/* Before the answer: what the kernel counts is then never less than what is begun and not
+ * answered. */
 static void count_answered(struct op *op)
 {
     if (op->counted)

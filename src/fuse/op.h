@@ -55,7 +55,8 @@ void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_att
 
 /* Whether the process that asks is ending: then what it is told nobody hears. */
 bool op_caller_exits(struct op *op);
-/* Waits until what was written to inode is acknowledged: before anything that is to see it. 0 or -EINTR. */
+/* Waits until what was written to inode is acknowledged: before anything that is to see it. 0 or
+ * -EINTR. */
 int op_settle(struct op *op, const struct inode *inode);
 /* A use of inode's fid on behalf of op. */
 struct use op_use(struct op *op, struct inode *inode);

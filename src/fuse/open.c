@@ -32,7 +32,8 @@ static void choose_next(struct op *op, struct inode *inode, struct preopen *next
     cache_forget(op->fs->cache, dir, 1);
 }
 
-/* How much of the file should be read with its opening: all, if it is small, was not read before, and others were read. */
+/* How much of the file should be read with its opening: all, if it is small, was not read
+ * before, and others were read. */
 static uint32_t wants_first(struct op *op, struct inode *inode)
 {
     uint64_t size = inode_facts(op->fs->cache, inode).attr.size;
@@ -43,7 +44,8 @@ static uint32_t wants_first(struct op *op, struct inode *inode)
     return (uint32_t)size;
 }
 
-/* Before who writes does so the kernel asks for the file's capability, which it would take: that is asked for with the opening. */
+/* Before who writes does so the kernel asks for the file's capability, which it would take: that
+ * is asked for with the opening. */
 static bool asks_capability(struct op *op, struct inode *inode, int flags, struct p9_xattrs_too *too)
 {
     struct fs *fs = op->fs;
@@ -77,7 +79,8 @@ static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr 
     return rc;
 }
 
-/* In one round trip, if the file is known well enough. o->first, which may be NULL, is the caller's. */
+/* In one round trip, if the file is known well enough. o->first, which may be NULL, is the
+ * caller's. */
 static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_opening *o)
 {
     struct preopen next = {.n = 0};
@@ -102,8 +105,9 @@ static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_
     return rc;
 }
 
-/* Of a file without a name: one that is open already serves again; else what was kept when it lost its name is opened, if the server
- * still has the file then. Not to truncate: whether it is that file is seen afterwards. */
+/* Of a file without a name: one that is open already serves again; else what was kept when it
+ * lost its name is opened, if the server still has the file then. Not to truncate: whether it is
+ * that file is seen afterwards. */
 static int open_unnamed(struct op *op, struct inode *inode, struct file *f)
 {
     struct use u = op_use(op, inode);

@@ -46,8 +46,9 @@ int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
     return rc;
 }
 
-/* Files whose size means nothing, or which take what is written as a message: no cache, and one message to a call. A new
- * file on a disk is empty, too, when it is opened to write: only servers of the older dialects are taken for such then. */
+/* Files whose size means nothing, or which take what is written as a message: no cache, and one
+ * message to a call. A new file on a disk is empty, too, when it is opened to write: only
+ * servers of the older dialects are taken for such then. */
 static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_attr *attr)
 {
     int access = f->handle.flags & O_ACCMODE;

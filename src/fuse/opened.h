@@ -24,7 +24,8 @@ int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr);
 /* Whether the kernel knows other attributes. */
 bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr,
                  const uint64_t *version);
-/* Whoever opens a file sees its attributes as they are: others are dropped before he is answered. */
+/* Whoever opens a file sees its attributes as they are: others are dropped before he is
+ * answered. */
 void answer_opened(struct opened *like, bool other_attributes);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * readdir.c: callbacks that list directories: names alone, or with attributes, which the kernel takes for lookups.
+ * readdir.c: callbacks that list directories: names alone, or with attributes, which the kernel
+ * takes for lookups.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,8 +30,8 @@ static unsigned listed_left(const struct op *op, const struct stream *s)
     return age < lifetime ? (unsigned)(lifetime - age) : 0;
 }
 
-/* Whether we have done nothing to dir/name since the reply was asked for. What is under way is looked at first: when it ends that
- * is a change. */
+/* Whether we have done nothing to dir/name since the reply was asked for. What is under way is
+ * looked at first: when it ends that is a change. */
 static bool is_as_listed(struct op *op, const struct stream *s, const char *name)
 {
     struct p9_qid qid;
@@ -52,7 +53,8 @@ static int enter_listed(struct op *op, struct stream *s, const char *name, const
     return 0;
 }
 
-/* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked for ahead. */
+/* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked
+ * for ahead. */
 struct plus {
     struct use dir; /* fid NULL: nothing was asked for ahead */
     bool begun;
@@ -61,7 +63,8 @@ struct plus {
     struct inode *inodes[];
 };
 
-/* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply with attributes makes use of them. */
+/* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply
+ * with attributes makes use of them. */
 static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint64_t at)
 {
     struct cache *cache = op->fs->cache;
@@ -91,8 +94,8 @@ static struct inode *enter_entry(struct op *op, struct stream *s, const struct p
     return rc == 0 ? inode : NULL;
 }
 
-/* Adds an entry with its attributes, which the kernel takes for a lookup; a name alone where they are not known. Bytes needed; more
- * than size: not added. */
+/* Adds an entry with its attributes, which the kernel takes for a lookup; a name alone where
+ * they are not known. Bytes needed; more than size: not added. */
 static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char *buf, size_t size, const char *name,
                        const struct p9_dirent *de, struct p9_attr *attr)
 {
@@ -119,7 +122,8 @@ static size_t add(struct op *op, const struct stream *s, char *buf, size_t size,
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
 
-/* plus NULL: names alone. Fills buf[size] with entries from position `at`. Bytes used, or -errno if there are none. */
+/* plus NULL: names alone. Fills buf[size] with entries from position `at`. Bytes used, or -errno
+ * if there are none. */
 static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, struct plus *plus)
 {
     struct p9_dirent de;

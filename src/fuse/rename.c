@@ -50,7 +50,8 @@ static bool is_linked(const struct p9_fid *file, const struct rename_end *to)
     return same;
 }
 
-/* By a second name, which is refused if it is taken, and the removal of the first. EOPNOTSUPP: not so. */
+/* By a second name, which is refused if it is taken, and the removal of the first. EOPNOTSUPP:
+ * not so. */
 static int rename_by_link(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct p9_fid *file;
@@ -68,7 +69,8 @@ static int rename_by_link(struct op *op, const struct rename_end *from, const st
     return rc == -ENOSYS || rc == -EPERM || rc == -EMLINK ? -EOPNOTSUPP : rc;
 }
 
-/* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename loses it. */
+/* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename
+ * loses it. */
 static int rename_new(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct cache *cache = op->fs->cache;

@@ -1,10 +1,10 @@
 /*
  * silly_rename.c: files that lose their name while they are open.
  *
- * POSIX keeps such a file until its last close. A server that goes by path in all it does on
- * a fid but reading and writing (diod 1.0.24, lib9p) no longer finds it to stat or truncate. There the
- * file gets a hidden name before it would lose its last one, as NFS clients do, which is removed at the last close.
- * Which kind the server is is tried out once, on a file of our own.
+ * POSIX keeps such a file until its last close. A server that goes by path in all it does on a fid
+ * but reading and writing (diod 1.0.24, lib9p) no longer finds it to stat or truncate. There the
+ * file gets a hidden name before it would lose its last one, as NFS clients do, which is removed at
+ * the last close. Which kind the server is is tried out once, on a file of our own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 #include "fuse/silly_rename.h"
 #include "fuse/user.h"
 
-/* Whether a file made in dir, opened and unlinked can still be asked for its attributes: 1, -1, or 0 if that could not be
- * tried. */
+/* Whether a file made in dir, opened and unlinked can still be asked for its attributes: 1, -1,
+ * or 0 if that could not be tried. */
 static int try_unlinked(struct p9_fid *dir)
 {
     char name[P9_HIDDEN_BYTES];

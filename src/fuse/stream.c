@@ -2,9 +2,9 @@
  * stream.c: the entries of an open directory, in order.
  *
  * A stream holds one reply of the server's at a time, and answers from it as long as the kernel
- * goes on where it left off; any other position is asked for anew by its cookie. The cookies are the
- * server's own. "." and ".." are made up here where the server does not list them, under two cookies that
- * no server uses.
+ * goes on where it left off; any other position is asked for anew by its cookie. The cookies are
+ * the server's own. "." and ".." are made up here where the server does not list them, under two
+ * cookies that no server uses.
  */
 #include <dirent.h>
 #include <errno.h>

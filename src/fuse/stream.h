@@ -38,8 +38,8 @@ static inline struct stream *stream_of(const struct fuse_file_info *fi)
 void stream_free(struct stream *s);
 /* What was read ahead of the directory, if anything: the stream starts with that. */
 bool stream_take_listing(struct op *op, struct stream *s);
-/* The next entry of the stream at position `at`. 1: *de holds, and *attr where directories give them; 0: the
- * end; -errno. */
+/* The next entry of the stream at position `at`. 1: *de holds, and *attr where directories give
+ * them; 0: the end; -errno. */
 int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de, struct p9_attr *attr);
 /* Past the entry that stream_next gave. */
 void stream_advance(struct stream *s, const struct p9_dirent *de);

@@ -1,12 +1,14 @@
 /*
  * xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
- * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP itself.
- * An attribute of size 0 is on the wire the removal, and sets an empty value on those servers alone that look at its flags.
+ * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP
+ * itself. An attribute of size 0 is on the wire the removal, and sets an empty value on those
+ * servers alone that look at its flags.
  *
- * The kernel asks for security.capability before each write, chown and truncation, to remove it; that costs nothing while it is
- * known that there is none. FUSE_HANDLE_KILLPRIV_V2 would spare the question, but then nobody removed it, nor
- * set-user-id bits, where the server takes us for root, or is no Linux.
+ * The kernel asks for security.capability before each write, chown and truncation, to remove it;
+ * that costs nothing while it is known that there is none. FUSE_HANDLE_KILLPRIV_V2 would spare the
+ * question, but then nobody removed it, nor set-user-id bits, where the server takes us for root,
+ * or is no Linux.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +47,8 @@ static ssize_t get(struct op *op, struct inode *inode, const char *name, void *b
     return n;
 }
 
-/* What was said of that name, and of others, is so for a while, and will be asked of the other files in the directory. */
+/* What was said of that name, and of others, is so for a while, and will be asked of the other
+ * files in the directory. */
 static void note_answer(struct op *op, struct inode *inode, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
                         uint64_t version)
 {
@@ -146,7 +149,8 @@ static int change_as(struct op *op, struct inode *inode, struct user *user, cons
     return rc;
 }
 
-/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0; or -errno if it could not be tried. */
+/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0;
+ * or -errno if it could not be tried. */
 static int try_empty(struct op *op, struct inode *inode, const char *name)
 {
     char own[64];
@@ -180,7 +184,8 @@ static int check_empty(struct op *op, struct inode *inode, const char *name)
     return known > 0 ? 0 : -EOPNOTSUPP;
 }
 
-/* Whoever writes to a file takes its capability, and asks us to do so, where only root may change it otherwise: the kernel has seen to that. */
+/* Whoever writes to a file takes its capability, and asks us to do so, where only root may
+ * change it otherwise: the kernel has seen to that. */
 static bool takes_capability(struct op *op, const char *name, const char *value)
 {
     return value == NULL && is_capability(name) && op->fs->access == ACCESS_USER;
@@ -191,8 +196,8 @@ static bool is_access_acl(const char *name)
     return strcmp(name, "system.posix_acl_access") == 0;
 }
 
-/* Who is not in the file's group loses its set-group-id bit by giving it an ACL. Where all act by one attach the server
- * does not know who it was. */
+/* Who is not in the file's group loses its set-group-id bit by giving it an ACL. Where all act
+ * by one attach the server does not know who it was. */
 static bool may_take_sgid(struct op *op, const char *name, const char *value)
 {
     return value != NULL && op->fs->access == ACCESS_CLIENT && fuse_req_ctx(op->req)->uid != 0 && is_access_acl(name);

@@ -1,7 +1,8 @@
-# able.sh: what servers and dialects can do and cannot. Sourced after posix.sh.
+# able.sh: the abilities of servers and dialects. Sourced after posix.sh.
 
-# What a server cannot do is in its file's list `cannot`, which cases ask. That it still cannot is tested, too.
-able() { [[ " $cannot " != *" $1 "* ]]; }
+# able ABILITY: the script for each server sets `cannot`, the list of what it lacks, and cases
+# consult it. A case here proves that the server lacks all of that, and nothing else.
+able() { [[ " ${cannot//$'\n'/ } " != *" $1 "* ]]; }
 
 abilities='devices special symlinks links nlink modes owners nanoseconds symlink-times touch ftruncate directory-files
     rename-across default-acls xattrs locks space long-paths reopen-unnamed capabilities'
@@ -15,16 +16,16 @@ does_modes() { : > "$mnt/f"; chmod 1755 "$mnt/f"; }  # beyond rwx
 does_owners() { : > "$mnt/f"; chown 4711 "$mnt/f"; } # without a name
 does_nanoseconds() { touch -d '2001-01-01 00:00:00.5' "$mnt/f"; [ "$(stat -c %.1Y "$mnt/f")" = "$(date -d 2001-01-01 +%s).5" ]; }
 does_symlink-times() { ln -s x "$mnt/l"; touch -h -d @5 "$mnt/l"; [ "$(stat -c %Y "$mnt/l")" = 5 ]; }
-does_touch() { : > "$mnt/t"; chmod 666 "$mnt/t"; as 1 touch "$mnt/t"; } # by who may only write
+does_touch() { : > "$mnt/t"; chmod 666 "$mnt/t"; as 1 touch "$mnt/t"; } # by a user who may only write
 does_ftruncate() { "$TOOLS/calls" truncate_by_file "$mnt"; }
 does_directory-files() { "$TOOLS/calls" mode_by_directory "$mnt"; }
 does_rename-across() { "$TOOLS/calls" rename_across "$mnt"; }
 does_default-acls() { setfacl -d -m u:4711:rwx "$mnt"; }
 does_xattrs() { : > "$mnt/f"; setfattr -n user.a -v x "$mnt/f"; }
 does_capabilities() { : > "$mnt/f"; setcap cap_net_raw+ep "$mnt/f"; }
-does_locks() { # that other clients see
+does_locks() { # that hold for other clients
     : > "$mnt/f"
-    hold "$mnt/f" wr:0:10; told ok
+    hold "$mnt/f" wr:0:10; answers ok
     mkdir -p "$work/mnt2"
     attach '' "$work/mnt2"
     local seen; seen=$(locks "$work/mnt2/f" wr:5:1)
@@ -46,7 +47,7 @@ case_what_the_server_can_do() {
         if able "$what"; then
             "does_$what" || fail "it should be able to: $what"
         else
-            ! (set +e; "does_$what") || fail "it is able to, by now: $what"
+            ! (set +e; "does_$what") || fail "it is able to: $what"
         fi
         clean_export
     done

@@ -1,6 +1,7 @@
 /*
- * answer.c: a server that is not a 9P server. Listens on a loopback port, which it prints, and answers
- * whatever it receives with the bytes of its argument, or, without one, never.
+ * answer.c: a server that does not speak 9P. It listens on a loopback port, which it prints. It
+ * sends the bytes of its argument to a client that has sent something, or, without an argument,
+ * nothing.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,21 +1,21 @@
 #!/bin/bash
-# cache.sh: what is kept, how long, and when it is not believed any more: by options.
+# cache.sh: what is cached, when it expires, and what drops it, by mount options.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# reads N COMMAND...: it sends so many Treads
+# reads N COMMAND...: the command sends N Treads
 reads() {
     local want=$1 n; shift
-    counted > /dev/null
+    traffic > /dev/null
     "$@" > /dev/null
-    n=$(counted | sed -n 's/.*Tread \([0-9]*\).*/\1/p')
+    n=$(traffic | sed -n 's/.*Tread \([0-9]*\).*/\1/p')
     same "${n:-0} for $*" "$want for $*"
 }
-# As old as it must be for its times to tell of the next change
+# Creates a file and waits: a later change gives it another mtime.
 old_file() { echo "$2" > "$1"; sleep 3; }
-# Another content of the same size and time
+# Another content of the same size, with the same mtime
 replace() { cp -p "$1" "$work/before"; echo "$2" > "$1"; touch -r "$work/before" "$1"; }
 
-case_what_was_read_is_kept() { # from one open to the next, as long as the file is the same
+case_data_stay_cached() { # from one open to the next, while the file is the same
     old_file "$exp/f" before
     local cache
     for cache in cto loose; do
@@ -35,10 +35,10 @@ case_what_was_read_is_kept() { # from one open to the next, as long as the file 
     same "$(cat "$mnt/f" | tr '\n' ' ')" 'before more '
 }
 
-case_a_file_just_changed_is_read_again() { # its times might not show the next change
+case_a_file_just_changed_is_read_again() { # its mtime might not show the next change
     local began tries=20
     attach
-    until # all of it happens within two seconds of the change
+    until # all of this has happened within two seconds of the change
         echo before > "$exp/f"
         same "$(cat "$mnt/f")" before
         began=$(date +%s%N)
@@ -46,12 +46,12 @@ case_a_file_just_changed_is_read_again() { # its times might not show the next c
         same "$(cat "$mnt/f")" after1
         [ $(($(date +%s%N) - began)) -lt 1900000000 ]
     do
-        [ $((tries -= 1)) -gt 0 ] || fail 'the machine is too slow to tell'
+        [ $((tries -= 1)) -gt 0 ] || fail 'the machine is too slow for this test'
     done
     reads 1 cat "$mnt/f"
 }
 
-case_nothing_is_kept() {
+case_nothing_is_cached() {
     old_file "$exp/f" before
     attach cache=none
     reads 2 cat "$mnt/f" # the content, and its end
@@ -63,7 +63,7 @@ case_nothing_is_kept() {
     same "$(stat -c %s "$mnt/g")" 12
     exec 5> "$mnt/h"
     echo x >&5
-    same "$(cat "$exp/h")" x # each write is the server's when it returns
+    same "$(cat "$exp/h")" x # the server has the data when a write returns
     exec 5>&-
     head -c 3000000 /dev/urandom > "$exp/big"
     cmp "$mnt/big" "$exp/big"
@@ -77,7 +77,7 @@ case_direct_io_alone() {
     reads 2 cat "$mnt/f"
     reads 2 cat "$mnt/f"
     stat "$mnt/f" > /dev/null
-    take 0 stat "$mnt/f"
+    round_trips 0 stat "$mnt/f"
 }
 
 case_lifetimes() {
@@ -89,9 +89,9 @@ case_lifetimes() {
     echo 22 > "$exp/g"
     same "$(stat -c %s "$mnt/f")" 2
     fails test -e "$mnt/g"
-    echo mine > "$mnt/g" # what we do is known at once
+    echo mine > "$mnt/g" # a local change shows at once
     same "$(stat -c %s "$mnt/g")" 5
-    same "$(cat "$mnt/f")" 22 # and an open asks
+    same "$(cat "$mnt/f")" 22 # open revalidates
     same "$(stat -c %s "$mnt/f")" 3
     detach
     attach actimeo=0,negtimeout=0
@@ -105,12 +105,12 @@ case_lifetimes() {
     attach cache=loose
     stat "$mnt/f" > /dev/null
     sleep 1.5
-    take 0 stat "$mnt/f"
+    round_trips 0 stat "$mnt/f"
     detach
     attach noac
     stat "$mnt/f" > /dev/null
-    take 3 stat "$mnt/f" # the root, a walk, the file
-    fails eval '(take 2 stat "$mnt/f")'
+    round_trips 3 stat "$mnt/f" # the root, a walk, the file
+    fails eval '(round_trips 2 stat "$mnt/f")'
 }
 
 case_v9fs_names() {
@@ -127,8 +127,9 @@ case_v9fs_names() {
     grep -q 'attr_timeout=soon: expected seconds' err
 }
 
-# Files are opened ahead while others change them: what is opened then is what has the name now.
-case_files_opened_ahead_are_what_they_are_now() {
+# Another client changes files that the lookahead has opened: open gives the file that has the name
+# now.
+case_lookahead_opens_no_old_file() {
     local i k f
     mkdir "$exp/d"
     for i in $(seq 100 399); do head -c $((RANDOM % 9000 + 1)) /dev/urandom > "$exp/d/f$i"; done
@@ -155,8 +156,8 @@ case_files_opened_ahead_are_what_they_are_now() {
     done
 }
 
-# What has been read ahead here, beyond what the kernel has asked for.
-case_what_is_read_ahead_is_not_older_than_a_lock() {
+# These two are about the read-ahead of 9pfs, beyond what the kernel has asked for.
+case_a_lock_drops_the_readahead() {
     head -c 4194304 /dev/zero > "$exp/f"
     attach attr_timeout=100,entry_timeout=100
     exec 5< "$mnt/f"
@@ -168,7 +169,7 @@ case_what_is_read_ahead_is_not_older_than_a_lock() {
     exec 5<&-
 }
 
-case_what_is_read_ahead_is_not_older_than_attributes_seen() {
+case_new_attributes_drop_the_readahead() {
     head -c 4194304 /dev/zero > "$exp/f"
     attach attr_timeout=0
     exec 5< "$mnt/f"

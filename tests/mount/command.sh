@@ -1,5 +1,5 @@
 #!/bin/bash
-# command.sh: how the command starts and ends: descriptors, the parent that waits, little memory, and what it shows of a server's words.
+# command.sh: how 9pfs starts and ends: descriptors, the waiting parent, little memory, messages.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
@@ -7,20 +7,20 @@ is_mounted() { mountpoint -q "$mnt"; }
 not_mounted() { ! is_mounted; }
 is_sanitized() { grep -q '__[at]san_init' "$P9FS"; }
 
-# dies COMMAND...: status 1, one line of ours, no mount
+# dies COMMAND...: exits with status 1 and one line of 9pfs, and mounts nothing
 dies() {
     local rc=0
     "$@" 2> "$work/err" || rc=$?
     cat "$work/err"
     same "$rc" 1
     same "$(wc -l < "$work/err")" 1
-    grep -q '^9pfs: ' "$work/err" || fail "not in the form of an error of ours"
+    grep -q '^9pfs: ' "$work/err" || fail "the line does not start with 9pfs:"
     same "$(mounts)" ''
 }
 
-# ---- status 0 is a mount that works -----------------------------------------
+# ---- status 0: the mount works ----------------------------------------------
 
-case_server_gone_before_the_mount() {
+case_server_ends_before_the_mount() {
     local rule
     for rule in 'Twalk close' 'Twalk silent' 'Twalk cut=5' 'Tgetattr close' 'Tattach close'; do
         serve -f "$rule" PORT "$exp"
@@ -28,13 +28,13 @@ case_server_gone_before_the_mount() {
         stop
     done
 }
-case_a_command_that_fails_is_said_once() {
+case_a_failed_command_is_reported_once() {
     serve -a sesame PORT "$exp"
     dies attach "auth=exit 3"
     grep -q "as root: Permission denied (the authentication command ended with status 3)" "$work/err"
     stop
 }
-case_one_thread() { # and libfuse's own loop, which gives each a descriptor
+case_other_loops() { # one thread, and libfuse's own loop, with a descriptor for each thread
     local option
     : > "$exp/file"
     for option in -s -oclone_fd; do
@@ -51,7 +51,7 @@ case_one_thread() { # and libfuse's own loop, which gives each a descriptor
         not_mounted
     done
 }
-case_server_gone_while_a_command_speaks() { # it is not said twice
+case_server_ends_while_a_command_writes() { # one line reports it
     serve -a sesame -f 'Tread close' PORT "$exp"
     dies attach "auth=cat > /dev/null"
     stop
@@ -84,11 +84,11 @@ case_inherited_descriptors_are_closed() {
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> /dev/null &
     wait_until 20 is_mounted
     exec 9>&-
-    fails flock -n "$work/lock" true # the foreground has what it was given
+    fails flock -n "$work/lock" true # in the foreground, 9pfs inherits descriptors
     umount "$mnt"
     wait $!
 }
-# A command that says what it has, and then the secret
+# A command that prints its open descriptors and blocked signals to $LIST, and then the secret
 see_descriptors='l=; for i in 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do [ ! -e /proc/$$/fd/$i ] || l="$l $i"; done
     echo "$l" $(sed -n "s/^SigBlk:[^0]*//p" /proc/self/status) > $LIST; printf sesame'
 case_a_command_gets_no_descriptors() {
@@ -107,20 +107,20 @@ case_a_command_gets_no_descriptors() {
     stop
 }
 case_without_proc() { # in a chroot, or early in the boot
-    ! is_sanitized || return 0 # the sanitizer's library wants it
+    ! is_sanitized || return 0 # the sanitizer needs /proc
     same "$(unshare -m sh -c 'umount -l /proc && exec "$0" -V' "$P9FS" | sed -n '1s/ .*//p')" 9pfs
     unshare -m sh -c 'umount -l /proc && exec "$0" 127.0.0.1:/none "$1" -o "port=$2"' "$P9FS" "$mnt" "$port" 2> "$work/err" && fail "no error"
     grep -q "cannot attach to '/none'" "$work/err"
 }
 case_few_descriptors() { # one clear line, or a mount that works, and ends
-    ! is_sanitized || return 0 # which takes some for itself
+    ! is_sanitized || return 0 # the sanitizer opens some
     local n rc works=
     : > "$exp/file"
     for n in 4 5 6 7 8 9 10; do
         : > "$work/err"
         (only_three; ulimit -n $n; exec "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port") 2> "$work/err" &
         rc=0
-        wait_until 20 test -s "$work/err" # it says what it speaks, or what is wrong
+        wait_until 20 test -s "$work/err" # the dialect, or the error
         if grep -q '^9pfs: mounted ' "$work/err"; then
             same "$(ls "$mnt")" file
             umount "$mnt"
@@ -145,7 +145,7 @@ case_few_descriptors() { # one clear line, or a mount that works, and ends
     done
     same "$works" y
 }
-case_a_mount_made_by_another() { # mount.fuse3 gives its descriptor
+case_a_descriptor_of_mount_fuse3() { # which mounts, and passes the descriptor of /dev/fuse
     command -v mount.fuse3 > /dev/null || return 0
     : > "$exp/file"
     mount.fuse3 "$P9FS#127.0.0.1:$exp" "$mnt" -o "port=$port,drop_privileges"
@@ -155,7 +155,8 @@ case_a_mount_made_by_another() { # mount.fuse3 gives its descriptor
 
 # ---- the parent -------------------------------------------------------------
 
-# A mount in the background that waits for $work/go to be made, by a command that authenticates; sets parent, child
+# Mounts in the background; the authentication command waits until $work/go exists. Sets parent and
+# child.
 start_slowly() {
     rm -f "$work/go" "$work/asked"
     attach "auth=: > $work/asked; until [ -e $work/go ]; do sleep 0.1; done; printf sesame" &
@@ -173,13 +174,13 @@ case_killed_while_it_mounts() {
     not_mounted
     stop
 }
-case_killed_while_it_mounts_and_nothing_heard() { # a child that does not hear the signal finds out in the end
+case_killed_while_the_child_ignores_signals() { # the child notices at the end that the parent is gone
     serve -a sesame PORT "$exp"
     trap '' TERM
     start_slowly
     trap - TERM
     kill -KILL "$parent"
-    gone "$child" && fail "it should not have heard"
+    gone "$child" && fail "it should have ignored the signal"
     : > "$work/go"
     wait_until 20 gone "$child"
     not_mounted
@@ -188,8 +189,8 @@ case_killed_while_it_mounts_and_nothing_heard() { # a child that does not hear t
 
 # ---- memory -----------------------------------------------------------------
 
-case_no_memory_for_requests() { # what is mounted stays, and goes on
-    ! is_sanitized || return 0 # which has a malloc of its own
+case_no_memory_for_requests() { # a mount stays, and recovers
+    ! is_sanitized || return 0 # the sanitizer has a malloc of its own
     local i readers=
     serve -f "Tlopen silent when=$work/hang" PORT "$exp"
     for i in 1 2 3 4 5 6; do echo x > "$exp/$i"; done
@@ -201,7 +202,7 @@ case_no_memory_for_requests() { # what is mounted stays, and goes on
     : > "$work/nomem"
     : > "$work/hang"
     for i in 1 2 3 4 5 6; do cat "$mnt/$i" 2> /dev/null & readers+=" $!"; done
-    wait_until 20 eval '! timeout 1 ls "$mnt" > /dev/null 2>&1' # nobody is left to answer
+    wait_until 20 eval '! timeout 1 ls "$mnt" > /dev/null 2>&1' # no thread is left to answer
     rm "$work/nomem" "$work/hang"
     is_mounted
     same "$(timeout 20 ls "$mnt" | tr '\n' ' ')" '1 2 3 4 5 6 '
@@ -210,9 +211,9 @@ case_no_memory_for_requests() { # what is mounted stays, and goes on
     stop
 }
 
-# ---- words ------------------------------------------------------------------
+# ---- messages ---------------------------------------------------------------
 
-case_a_servers_words_are_shown_escaped() {
+case_text_from_the_server_is_escaped() {
     local esc=$'\e[31m'
     serve -v u -f "Tattach error=0 text=${esc}no" PORT "$exp"
     fails attach 2> "$work/err"

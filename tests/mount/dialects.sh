@@ -1,19 +1,20 @@
 #!/bin/bash
-# dialects.sh: agreeing on a dialect, servers with Plan 9's habits, synthetic trees, authentication: on the test server.
+# dialects.sh: negotiation of the dialect, Plan 9's habits, synthetic trees, authentication: all on
+# the test server.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# speaks DIALECT [OPTIONS]: mounts in the foreground, to see what the log says
+# speaks DIALECT [OPTIONS]: mounts in the foreground, whose log names the dialect, and nothing else
 speaks() {
-    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/said" &
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/messages" &
     wait_until 20 mountpoint -q "$mnt"
-    wait_until 5 grep -q ": $1, msize" "$work/said"
+    wait_until 5 grep -q ": $1, msize" "$work/messages"
     same "$(cat "$mnt/file")" content
-    same "$(grep -c . "$work/said")" 1
+    same "$(grep -c . "$work/messages")" 1
     umount "$mnt"
     wait $!
 }
 
-case_agreeing_downwards() {
+case_negotiation_downwards() {
     echo content > "$exp/file"
     local highest refusal
     for refusal in lower unknown error close; do
@@ -40,7 +41,7 @@ case_pinned_versions() {
     stop
 }
 
-case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB messages
+case_plan9_habits() { # no rename over a file, no chown, no sync; 8 KiB messages
     serve -v 0 -m 8216 -o no-rename-over -o no-chown -o no-wstat-sync -o mask-by-parent -o no-atime PORT "$exp"
     attach
     mkdir "$work/tree" "$work/origin"
@@ -54,7 +55,7 @@ case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB mes
     diff -r "$work/tree/src" "$mnt/src"
     cp -a "$work/tree" "$mnt/copy"
     diff -r "$work/tree" "$mnt/copy"
-    same "$(stat -c %Y "$exp/copy/src/client/fid.c")" "$(stat -c %Y "$work/tree/src/client/fid.c")"
+    same "$(stat -c %Y "$exp/copy/src/9pfs.1")" "$(stat -c %Y "$work/tree/src/9pfs.1")"
     echo old > "$mnt/to"
     echo new > "$mnt/from"
     mv "$mnt/from" "$mnt/to"
@@ -72,7 +73,7 @@ case_plan9_habits() { # nothing is renamed over, given away or synced; 8 KiB mes
     stop
 }
 
-case_extended_u() { # what .u has over plain 9P2000
+case_extended_u() { # what .u adds to 9P2000
     serve -v u PORT "$exp"
     attach
     mkdir "$work/tree"
@@ -87,14 +88,14 @@ case_extended_u() { # what .u has over plain 9P2000
     stop
 }
 
-case_listing_gives_attributes() { # no walk for what is listed
+case_listing_gives_attributes() { # listed names need no walk
     (cd "$exp" && seq -f 'file-%.0f' 1000 | xargs touch)
     serve -v 0 PORT "$exp"
-    "$P9FS" -d "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/said" &
+    "$P9FS" -d "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/messages" &
     wait_until 20 mountpoint -q "$mnt"
-    : > "$work/said"
+    : > "$work/messages"
     same "$(ls -l "$mnt" | grep -c file-)" 1000
-    local walks; walks=$(grep -c -- '-> Twalk' "$work/said")
+    local walks; walks=$(grep -c -- '-> Twalk' "$work/messages")
     [ "$walks" -lt 10 ] || fail "$walks walks for 1,000 names"
     umount "$mnt"
     wait $!
@@ -107,10 +108,10 @@ case_owners_by_name() {
     chown daemon:bin "$exp/known"
     serve -v 0 PORT
     attach dfltuid=4711,dfltgid=4712
-    same "$(stat -c %u:%g "$mnt/text")" 4711:4712 # glenda is nobody here
+    same "$(stat -c %u:%g "$mnt/text")" 4711:4712 # there is no user glenda here
     umount "$mnt"
     attach uname=glenda
-    same "$(stat -c %u:%g "$mnt/text")" 0:0 # but who attaches as glenda is
+    same "$(stat -c %u:%g "$mnt/text")" 0:0 # but the one that attaches as glenda is her
     umount "$mnt"
     stop
     serve -v 0 PORT "$exp"
@@ -137,14 +138,14 @@ synthetic_reads() {
     same "$(cat "$mnt/text" "$mnt/sub/text")" "$(printf 'some text\nother text')"
     same "$(stat -c %s "$mnt/text")" 0
     same "$(ls "$mnt/sub")" text
-    cat "$mnt/events" > "$work/heard" &
+    cat "$mnt/events" > "$work/events" &
     local reader=$!
     wait_until 20 eval '[ "$(cat "$mnt/waits")" -gt 0 ]'
-    same "$(cat "$mnt/text")" 'some text' # it waits alone
+    same "$(cat "$mnt/text")" 'some text' # one blocked read blocks no other
     echo one > "$mnt/post"
-    wait_until 10 test "$(cat "$work/heard")" = one
+    wait_until 10 prints one cat "$work/events"
     echo two > "$mnt/post"
-    wait_until 10 test "$(cat "$work/heard")" = "$(printf 'one\ntwo')"
+    wait_until 10 prints "$(printf 'one\ntwo')" cat "$work/events"
     kill "$reader"
     wait "$reader" || true
 }
@@ -161,16 +162,16 @@ synthetic_writes() {
     fails cat "$mnt/alone" 2> "$work/err"
     grep -q busy "$work/err"
     exec 8<&-
-    wait_until 10 test "$(cat "$mnt/alone" 2>/dev/null)" = mine
-    # What a file thinks of what was written it may say only when it is clunked.
+    wait_until 10 prints mine cat "$mnt/alone"
+    # A synthetic file may report an error of a write as late as at the clunk.
     echo x | fails dd of="$mnt/commit" status=none 2> "$work/err"
     grep -q 'closing output file.*Input/output error' "$work/err"
-    (exec 7> "$mnt/sizes"; echo before >&7; (true) 7>&7; echo after >&7) # a close that is not the last ends nothing
+    (exec 7> "$mnt/sizes"; echo before >&7; (true) 7>&7; echo after >&7) # a close that is not the last clunks nothing
     same "$(tail -n 2 "$mnt/sizes" | tr '\n' ' ')" '7 6 '
 }
 case_synthetic_writes() { for_old_dialects synthetic_writes; }
 
-case_a_listing_read_on_late() { # what it says of files is believed for as long as any attributes, and not from then on
+case_a_listing_is_continued_late() { # its attributes expire as others do
     local d files; files=$(seq -f file-%.0f 1500)
     for d in 0 u; do
         (cd "$exp" && for f in $files; do echo old > $f; done)
@@ -191,14 +192,14 @@ case_a_listing_read_on_late() { # what it says of files is believed for as long 
     done
 }
 
-case_blocked_read_is_interrupted() { # Tflush is sent, its tag rests until Rflush, and all else goes on
+case_a_blocked_read_is_interrupted() { # by Tflush; its tag is not reused before Rflush, and no other request waits
     serve -v 0 -o slow-flush PORT
     attach
     cat "$mnt/never" &
     local reader=$!
     wait_until 20 eval '[ "$(cat "$mnt/waits")" = 1 ]'
     kill -TERM "$reader"
-    for i in $(seq 150); do cat "$mnt/text" "$mnt/sub/text"; done > "$work/meanwhile" # 200 requests until Rflush
+    for i in $(seq 150); do cat "$mnt/text" "$mnt/sub/text"; done > "$work/meanwhile" # Rflush comes after 200 requests
     wait_until 10 test ! -d "/proc/$reader"
     wait "$reader" || true
     same "$(sort "$work/meanwhile" | uniq -c | tr -s ' \n' ' ')" ' 150 other text 150 some text '
@@ -208,7 +209,7 @@ case_blocked_read_is_interrupted() { # Tflush is sent, its tag rests until Rflus
     stop
 }
 
-case_opening_is_not_implemented() { # to the kernel that would mean that it is done
+case_open_is_not_implemented() { # not passed on: the kernel takes ENOSYS as success of all opens
     echo content > "$exp/file"
     local d
     for d in L u; do
@@ -234,13 +235,13 @@ case_authentication() {
         grep -q 'ended with status 3' "$work/err"
         fails attach "auth=printf guess" 2> "$work/err"
         grep -q 'cannot attach' "$work/err"
-        attach "auth=read q; echo \$q \$P9_UNAME > $work/asked; printf sesame"
-        same "$(cat "$work/asked")" 'say the secret root'
+        attach "auth=read q; echo \$q \$P9_UNAME > $work/question; printf sesame"
+        same "$(cat "$work/question")" 'say the secret root'
         same "$(cat "$mnt/file")" content
         umount "$mnt"
         stop
     done
-    rm "$work/asked"
+    rm "$work/question"
 }
 
 need_fuse

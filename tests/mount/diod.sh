@@ -28,11 +28,12 @@ case_unix_socket() {
     rm -rf "$work/other" "$work/socket"
 }
 
-case_what_is_done_by_a_descriptor_is_done_to_its_file() { # diod goes by path
+case_a_descriptor_never_changes_another_file() { # diod finds an open file by its path
     attach actimeo=0
     EXPORT=$exp "$TOOLS/calls" other_file_unchanged "$mnt"
 }
 
-cannot='reopen-unnamed long-paths' # it goes by path in all it does, and a path ends at 4096 bytes
+# diod finds every file by its path, which has at most 4096 bytes.
+cannot='reopen-unnamed long-paths'
 start_server diod
 run_cases

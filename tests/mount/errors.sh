@@ -1,20 +1,20 @@
 #!/bin/bash
-# errors.sh: what goes wrong before a mount is one line on stderr, status 1, and no mount.
+# errors.sh: an error before the mount is one line on stderr and exit status 1, and mounts nothing.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# refused PATTERN ARGS...: 9pfs ends with status 1 and one line that has PATTERN
+# refused PATTERN ARGS...: 9pfs exits with status 1 and one line that matches PATTERN
 refused() {
     local pattern=$1 rc=0; shift
     timeout 60 "$P9FS" "$@" > "$work/out" 2> "$work/err" || rc=$?
     cat "$work/err"
     same "$rc" 1
     same "$(wc -l < "$work/err")" 1
-    grep -q '^9pfs: ' "$work/err" || fail "not in the form of an error of ours"
-    grep -qe "$pattern" "$work/err" || fail "'$pattern' is not said"
+    grep -q '^9pfs: ' "$work/err" || fail "the line does not start with 9pfs:"
+    grep -qe "$pattern" "$work/err" || fail "no message matches '$pattern'"
     same "$(cat "$work/out")" ''
     same "$(mounts)" ''
 }
-answer() { # TEXT, or nothing for silence; sets answer_port
+answer() { # [TEXT]: starts a server that sends TEXT, or nothing; sets answer_port
     rm -f "$work/port"
     "$TOOLS/answer" "$@" > "$work/port" &
     trap "kill $!" EXIT
@@ -37,7 +37,7 @@ case_silent_server() {
     answer
     refused 'does not answer' "127.0.0.1:/x" "$mnt" -o "port=$answer_port"
 }
-case_descriptors_that_are_not_open() { # our own are not meant
+case_closed_descriptors() { # one that 9pfs itself has opened does not count as open
     local fd
     only_three
     for fd in 3 4 5 6 1000; do
@@ -82,7 +82,7 @@ case_signal_unmounts() {
     wait_until 10 bash -c "! mountpoint -q $mnt"
 }
 
-case_server_dies() { # what is under way and what comes after is an error, not a hang
+case_server_dies() { # requests in flight and later ones fail instead of hanging
     local p; p=$(free_port)
     mkdir "$work/other"
     (trap '' PIPE; exec diod -f -n -N -e "$work/other" -l "127.0.0.1:$p" -L stderr 2>"$work/other.log") &

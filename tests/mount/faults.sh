@@ -1,13 +1,13 @@
 #!/bin/bash
-# faults.sh: what a server that fails does to what programs read and write.
+# faults.sh: what programs read and write while the server fails.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# on, off: whether the rules that have when=$switch hold
+# on, off: whether the rules with when=$switch apply
 switch=$work/faulty
 on() { : > "$switch"; }
 off() { rm -f "$switch"; }
 
-case_a_part_of_a_file_is_not_the_file() { # the server errs, or is gone, behind the first bytes
+case_a_partial_file_is_an_error() { # the server fails, or ends, after the first bytes
     local fault
     head -c 102400 /dev/urandom > "$exp/f"
     for fault in error=5 close cut=100 ; do
@@ -25,7 +25,7 @@ case_a_part_of_a_file_is_not_the_file() { # the server errs, or is gone, behind 
     done
 }
 
-case_what_cannot_be_read_is_not_the_end() { # of a file that the server no longer finds, and whose size reading is to show
+case_a_read_error_is_not_the_end_of_file() { # where only a read shows the size, as the server finds the file no more
     echo 0123456789 > "$exp/f"
     serve -f "Tgetattr when=$switch error=2" -f "Tread offset=11 when=$switch.too error=5" PORT "$exp"
     attach actimeo=0
@@ -45,7 +45,7 @@ case_what_cannot_be_read_is_not_the_end() { # of a file that the server no longe
     stop
 }
 
-case_a_part_of_what_is_read_ahead_is_not_all() {
+case_a_partial_readahead_is_an_error() {
     head -c 5000000 /dev/urandom > "$exp/f"
     serve -m 8216 -f "Tread offset=3000000 error=5" PORT "$exp"
     attach
@@ -60,7 +60,7 @@ case_a_part_of_what_is_read_ahead_is_not_all() {
     stop
 }
 
-case_a_part_of_an_attribute_is_not_its_value() {
+case_a_partial_xattr_is_an_error() {
     : > "$exp/f"
     setfattr -n user.a -v 0123456789 "$exp/f"
     serve -f "Tread when=$switch count=1 short=4" -f "Tread when=$switch short=0" PORT "$exp"
@@ -73,7 +73,7 @@ case_a_part_of_an_attribute_is_not_its_value() {
     stop
 }
 
-case_an_attribute_that_once_could_not_be_set() { # says nothing of the next
+case_an_xattr_error_is_not_remembered() { # the next one is set
     : > "$exp/f"
     serve -o empty-xattrs -f "Txattrcreate count=1 error=122" PORT "$exp"
     attach
@@ -85,10 +85,10 @@ case_an_attribute_that_once_could_not_be_set() { # says nothing of the next
     stop
 }
 
-case_reads_under_way_at_the_end() { # are answered before what they need goes
+case_reads_in_flight_at_the_end() { # complete before what they use is freed
     head -c 1000000 /dev/urandom > "$exp/f"
     serve -f "Tread offset=500000 ignore" PORT "$exp"
-    serve_in_front
+    mount_in_foreground
     cat "$mnt/f" > /dev/null 2>&1 &
     local reader=$!
     wait_until 20 eval '[ "$(sed -n "s/^rchar: //p" "/proc/$reader/io")" -gt 200000 ]'
@@ -98,7 +98,7 @@ case_reads_under_way_at_the_end() { # are answered before what they need goes
     stop
 }
 
-case_a_part_of_a_page_is_not_stored() {
+case_a_partial_page_write_is_an_error() {
     serve -m 8216 -f "Twrite offset=1000000 error=28" PORT "$exp"
     attach
     "$TOOLS/calls" map_partly_stored "$mnt"
@@ -106,46 +106,46 @@ case_a_part_of_a_page_is_not_stored() {
     stop
 }
 
-case_an_error_is_the_writers_until_he_knows() {
+case_a_write_error_stays_until_its_writer_gets_it() {
     serve -f "Twrite offset=1000000 error=28" PORT "$exp"
     attach
-    "$TOOLS/calls" error_kept "$mnt"
+    "$TOOLS/calls" error_until_fsync "$mnt"
     umount "$mnt"
     stop
 }
 
-# serve_in_front: 9pfs -f with its messages in $work/messages, as $daemon
-serve_in_front() {
+# mount_in_foreground: sets daemon; its messages are in $work/messages
+mount_in_foreground() {
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/messages" &
     daemon=$!
     wait_until 20 mountpoint -q "$mnt"
 }
-ends_with() { # STATUS: the daemon does
+ends_with() { # STATUS, of the daemon
     local rc=0
     wait "$daemon" || rc=$?
     cat "$work/messages"
     same "$rc" "$1"
 }
 
-case_what_is_lost_is_logged() { # the writer was killed; nobody was told
+case_a_write_error_without_a_reader_is_logged() { # the writer has ended without a close(2) of its own
     mkdir -p "$exp/dir/sub"
     serve -f "Twrite error=28" PORT "$exp"
-    serve_in_front
+    mount_in_foreground
     (exec 5> "$mnt/dir/sub/file"; echo x >&5; exec 6<&5; exit 0)
     umount "$mnt"
     ends_with 1
     grep -q "^9pfs: what was written to 'dir/sub/file' is lost: No space left on device" "$work/messages"
-    serve_in_front # who closes and is told is no reason
-    fails cp "$work/messages" "$mnt/told" 2>/dev/null
+    mount_in_foreground # an error that close(2) returns is not logged
+    fails cp "$work/messages" "$mnt/copy" 2>/dev/null
     umount "$mnt"
     ends_with 0
     fails grep -q lost "$work/messages"
     stop
 }
 
-case_what_is_lost_at_the_end_is_logged() { # SIGTERM with a file still open
+case_a_write_error_at_the_end_is_logged() { # SIGTERM with a file still open
     serve -f "Twrite error=28" PORT "$exp"
-    serve_in_front
+    mount_in_foreground
     exec 5> "$mnt/file"
     echo x >&5
     kill "$daemon"

@@ -4,10 +4,11 @@
 . "$SRCDIR/tests/mount/posix.sh"
 . "$SRCDIR/tests/mount/able.sh"
 . "$SRCDIR/tests/mount/programs.sh"
-# Tmknod of a character device is EINVAL, times of symlinks are set, it says, and are not; default
-# ACLs are EINVAL; times of now are set by a clock of its own, which only the owner may; truncating by a file's
-# descriptor, and changing a directory by one, are judged by the path; a file that is neither open nor named is gone;
-# an attribute is set to zeros first, which is no capability.
+# Tmknod of a character device and default ACLs fail with EINVAL. Setting the times of a symlink
+# succeeds without effect. To set a time to now, the server passes the time of its own clock, which
+# only the owner may do. Truncating an open file, and changing an open directory, are checked by
+# path. A file that is neither open nor named is gone. An attribute is first set to zeros, which is
+# no valid capability.
 cannot='devices symlink-times default-acls touch ftruncate directory-files reopen-unnamed capabilities'
 start_server ganesha
 run_cases

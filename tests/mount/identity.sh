@@ -1,8 +1,8 @@
 #!/bin/bash
-# identity.sh: what is one file and what are two, where a server repeats its numbers of files or does not tell of names.
+# identity.sh: which names are one file: servers that repeat qid.path, or do not report link counts.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# Two file systems below the export, which number their files alike. What differs is the content.
+# Two file systems below the export with the same inode numbers and different content
 two_devices() {
     local d
     for d in a1 a2; do
@@ -17,7 +17,7 @@ two_devices() {
 }
 no_devices() { umount "$exp/a1" "$exp/a2"; }
 
-# all COMMAND...: each number that it says is there once
+# once COMMAND...: prints no line twice
 once() { same "$("$@" | sort | uniq -d)" ''; }
 
 case_two_devices_below_one_export() {
@@ -32,7 +32,7 @@ case_two_devices_below_one_export() {
     tar -C "$mnt" -cf "$work/tar" a1 a2
     mkdir "$work/unpacked" "$work/copy"
     tar -C "$work/unpacked" -xf "$work/tar"
-    diff -r "$exp" "$work/unpacked" # nothing is a link to what is in a1
+    diff -r "$exp" "$work/unpacked" # no file became a link to one in a1
     cp -a "$mnt/a1" "$mnt/a2" "$work/copy"
     diff -r "$exp" "$work/copy"
     fails cmp "$mnt/a1/etc/conf" "$mnt/a2/etc/conf"
@@ -46,7 +46,7 @@ case_two_devices_below_one_export() {
     [ "$(stat -c %i "$mnt/a2/etc/conf")" != "$before" ]
 }
 
-case_names_of_a_file_on_two_devices() { # have nothing in common there but the file: what is done by one is seen by the other
+case_two_names_on_each_of_two_devices() { # of one file: a change by one name shows by the other
     serve PORT "$exp"
     two_devices
     attach attr_timeout=100,entry_timeout=100
@@ -56,7 +56,7 @@ case_names_of_a_file_on_two_devices() { # have nothing in common there but the f
     "$TOOLS/calls" two_names "$mnt/a1"
 }
 
-case_names_that_no_number_of_links_tells_of() { # 9P2000.u
+case_two_names_without_a_link_count() { # 9P2000.u
     serve -v u PORT "$exp"
     attach attr_timeout=100,entry_timeout=100
     "$TOOLS/calls" two_names "$mnt"
@@ -64,7 +64,7 @@ case_names_that_no_number_of_links_tells_of() { # 9P2000.u
     stop
 }
 
-case_a_page_of_another_name_that_cannot_be_stored() { # nobody waits for it who answers the kernel
+case_a_dirty_page_of_the_other_name_cannot_be_written() { # no thread that answers the kernel waits for that
     serve -v u -f "Twrite when=$work/full error=28" PORT "$exp"
     attach attr_timeout=100,entry_timeout=100
     SWITCH=$work/full timeout -k 1 60 "$TOOLS/calls" two_names_mapped "$mnt"
@@ -72,7 +72,7 @@ case_a_page_of_another_name_that_cannot_be_stored() { # nobody waits for it who 
     stop
 }
 
-case_two_spellings_of_a_directory() { # are no two devices
+case_two_names_of_a_directory() { # are not two devices
     serve PORT "$exp"
     mkdir "$exp/Dir"
     : > "$exp/Dir/a"
@@ -85,7 +85,7 @@ case_two_spellings_of_a_directory() { # are no two devices
     same "$(stat -c %i "$mnt/Dir/a" "$mnt/Dir/b" | uniq)" "$(stat -c %i "$exp/Dir/a")"
 }
 
-case_a_directory_that_moved_is_no_other() {
+case_a_moved_directory_keeps_its_identity() {
     serve PORT "$exp"
     mkdir -p "$exp/d/sub" "$exp/e"
     echo x > "$exp/d/sub/f"
@@ -97,8 +97,8 @@ case_a_directory_that_moved_is_no_other() {
     same "$(stat -c %i "$mnt/e/moved/f")" "$(stat -c %i "$mnt/e/moved/g")"
     same "$(stat -c %i "$mnt/e/moved/f")" "$(stat -c %i "$exp/e/moved/f")"
     same "$(cat "$mnt/e/moved/g")" x
-    mkdir "$exp/later"
-    same "$(stat -c %i "$mnt/later")" "$(stat -c %i "$exp/later")"
+    mkdir "$exp/new"
+    same "$(stat -c %i "$mnt/new")" "$(stat -c %i "$exp/new")"
     umount "$mnt"
     stop
 }

@@ -1,8 +1,9 @@
-# lib.sh: what the mount tests share: servers, mounts, cases, and cleaning up after all of them.
+# lib.sh: what the mount tests share: servers, mounts, cases, and the clean-up.
 #
-# A test file sources this, calls `start_server KIND`, and `run_cases`, which runs each function named
-# case_* in a subshell under `set -e`, one TAP line each. Nothing is left behind, also after a failure or a
-# signal: servers and mounts are known by what was started here, never looked for by name.
+# A script sources this, calls `start_server KIND`, and then `run_cases`, which runs each function
+# named case_* in a subshell under `set -e` and prints a TAP line for each. CASES="NAME..." selects
+# some. Nothing is left behind, even after a failure or a signal: the process ids and mount points
+# that were started here are ended, and nothing is searched for by name.
 
 set -u
 : "${P9FS:?the path of the 9pfs to test}" "${SRCDIR:?the source tree}" "${TOOLS:?the directory of test programs}"
@@ -18,7 +19,7 @@ export TSAN_OPTIONS="log_path=$work/sanitizer"
 clean_up() {
     local p
     trap - EXIT
-    trap '' PIPE # nobody may be listening any more
+    trap '' PIPE # the reader of the output may have ended
     cd /
     unmount_all
     for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; done
@@ -31,7 +32,7 @@ trap 'exit 130' INT
 trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
-# Every mount made below $work, innermost first.
+# Every mount below $work, innermost first
 mounts() { awk -v w="$work/" 'index($2, w) == 1 { print $2 }' /proc/self/mounts | sort -r; }
 unmount_all() { local m; for m in $(mounts); do umount "$m" 2>/dev/null || umount -l "$m"; done; }
 
@@ -47,7 +48,8 @@ need_fuse() {
 }
 
 listening() { (: < "/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-# The first of four ports that nobody listens on, of a hundred that are this script's: others may run beside it.
+# The first of four free ports, from a hundred that belong to this script: other scripts may run in
+# parallel.
 free_port() {
     local p
     for p in $(shuf -i 0-24 -n 25); do
@@ -55,7 +57,7 @@ free_port() {
         listening "$p" || listening $((p + 1)) || listening $((p + 2)) || listening $((p + 3)) || { echo "$p"; return; }
     done
 }
-# wait_until SECONDS COMMAND...: how long a thing may take before it counts as broken
+# wait_until SECONDS COMMAND...: repeats the command until it succeeds; fails after SECONDS
 wait_until() {
     local tries=$(($1 * 20)); shift
     while ! "$@"; do
@@ -86,13 +88,13 @@ start_test_server() { # ARGS...
     "$TOOLS/../server/p9serve" "$@" 2>> "$work/server.log" &
     server_pid=$!
 }
-# serve ARGS...: a test server of the case's own, at PORT
+# serve ARGS...: starts a test server for this case alone, at PORT
 serve() {
     port=$(free_port)
     start_test_server "${@/#PORT/$port}"
     wait_until 30 listening "$port"
 }
-# Ends the case's own server; so does the end of the case.
+# Ends the server of `serve`, as the end of the case does.
 stop() {
     kill "$server_pid"
     wait "$server_pid" 2>/dev/null || true
@@ -112,9 +114,10 @@ start_server() { # KIND
     }
 }
 
-# What is sent together must leave within this to be counted as one round trip; longer only makes the test slower.
+# Requests that are sent together must leave within this time to count as one round trip. A longer
+# time only makes the test slower.
 rtt_ms=40
-# A relay in front of the server, which counts.
+# Puts a relay in front of the server, which counts messages and round trips.
 start_relay() {
     server_port=$port
     port=$(free_port)
@@ -124,7 +127,7 @@ start_relay() {
     helper_pids+=" $relay_pid"
     wait_until 10 listening "$control"
 }
-# One with another round trip time in its place.
+# Replaces the relay by one with another round trip time.
 change_relay() { # MS
     kill "$relay_pid"
     wait "$relay_pid" 2>/dev/null || true
@@ -133,19 +136,19 @@ change_relay() { # MS
     rtt_ms=$1
     start_relay
 }
-# What went through since the last time: "rounds N TYPE N ..."
-counted() { cat < "/dev/tcp/127.0.0.1/$control"; }
-# take ROUNDS COMMAND...: the command takes so many at most
-take() {
+# The messages since the last call: "rounds N TYPE N ..."
+traffic() { cat < "/dev/tcp/127.0.0.1/$control"; }
+# round_trips MOST COMMAND...: fails if the command takes more than MOST
+round_trips() {
     local most=$1 rounds; shift
-    counted > /dev/null
+    traffic > /dev/null
     "$@" > /dev/null
-    said_last=$(counted)
-    rounds=${said_last#rounds } rounds=${rounds%% *}
-    echo "$*: $said_last"
-    [ "$rounds" -le "$most" ] || fail "$rounds rounds, and not $most, for: $*"
+    last_traffic=$(traffic)
+    rounds=${last_traffic#rounds } rounds=${rounds%% *}
+    echo "$*: $last_traffic"
+    [ "$rounds" -le "$most" ] || fail "$rounds round trips instead of $most for: $*"
 }
-# The server, and what goes with it
+# Ends the server and its relay.
 stop_all() {
     [ -z "$server_pid" ] || { kill "$server_pid" $helper_pids; wait "$server_pid" $helper_pids 2>/dev/null; }
     server_pid='' helper_pids=''
@@ -154,7 +157,14 @@ stop_all() {
 # attach [OPTIONS] [MOUNTPOINT]: mounts the export
 attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${1:+,$1}"; }
 detach() { umount "${1:-$mnt}"; }
-# The 9pfs that serves a mount point, by what is in its command line.
+# attach_twice [OPTIONS]: mounts the export as two clients, at $mnt and $work/mnt2
+attach_twice() {
+    mkdir -p "$work/mnt2"
+    attach "${1:-}"
+    attach "${1:-}" "$work/mnt2"
+}
+detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
+# The 9pfs that serves a mount point: the mount point is an argument in its command line.
 daemon_of() {
     local p
     for p in /proc/[0-9]*; do
@@ -163,7 +173,10 @@ daemon_of() {
     done
 }
 
-# Closes what whoever runs the tests has left open, and the shell.
+# as UID COMMAND...
+as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
+
+# Closes all descriptors but 0, 1 and 2, also those that the caller of the tests has left open.
 only_three() {
     local fd
     for fd in "/proc/$BASHPID/fd"/*; do
@@ -172,24 +185,29 @@ only_three() {
     done
 }
 fail() { echo "$*"; exit 1; }
-# Under set -e a command with ! before it ends nothing.
+# The command fails. Under set -e, a command after ! does not end the case when it succeeds.
 fails() { if "$@"; then echo "it should have failed: $*"; return 1; fi; }
+# prints TEXT COMMAND...: to wait for an output
+prints() { [ "$("${@:2}")" = "$1" ]; }
 same() { [ "$1" = "$2" ] || fail "expected '$2', got '$1'"; }
 
-# hold FILE WORDS...: a locker that keeps what it takes until its input ends (release)
+# hold FILE WORDS...: starts a locker that holds its locks until release, which ends its input;
+# answers WORD: the next line of its output
 hold() {
     coproc HOLDER { exec "$TOOLS/locker" "$@" read; }
     holder_pid=$!
 }
 hold_as() { # UID FILE WORDS...
+    # exec: holder_pid is the locker itself
     coproc HOLDER { exec setpriv --reuid="$1" --regid="$1" --clear-groups "$TOOLS/locker" "${@:2}" read; }
     holder_pid=$!
 }
-told() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
+answers() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
 release() { eval "exec ${HOLDER[1]}>&-"; wait "$holder_pid"; }
 locks() { "$TOOLS/locker" "$@" | tr '\n' ' '; }
 
-# nfs-ganesha remembers what it has seen: what is removed behind its back haunts the next case.
+# nfs-ganesha caches what it has seen, and would find the removed files in the next case: they are
+# removed through the mount.
 clean_export() {
     [ "${server:-}" != ganesha ] || { mountpoint -q "$mnt" || attach; find "$mnt" -mindepth 1 -delete; } 2>/dev/null
     unmount_all
@@ -206,7 +224,7 @@ report() { # STATUS NAME LOG
         sed 's/^/# /' "$3" | tail -n 40
     fi
 }
-run_case() { # NAME; what it says is in $work/log
+run_case() { # NAME; its output is in $work/log
     local rc
     (
         set -e
@@ -224,16 +242,16 @@ run_case() { # NAME; what it says is in $work/log
     fi
     return $rc
 }
-# A file may have a function `again NAME`, which decides after a case that failed.
-again() { return 1; }
+# A test file may replace this: it runs after a case that failed, and its status is the case's.
+retry() { return 1; }
 run_cases_only() {
     local c rc
     for c in $(declare -F | sed -n 's/^declare -f case_//p'); do
         case " ${CASES:-$c} " in *" $c "*) ;; *) continue ;; esac
-        run_case "$c" # not where its status is asked for: set -e would mean nothing in it
+        run_case "$c" # not in a condition, where set -e would have no effect
         rc=$?
         if [ $rc != 0 ]; then
-            again "$c"
+            retry "$c"
             rc=$?
         fi
         report $rc "${server:-} $c" "$work/log"

@@ -1,17 +1,24 @@
 /*
- * locker.c: takes locks for the mount tests.
+ * locker.c: acquires locks for the mount tests.
  *
- *   locker [-r] FILE WORD...
+ * locker [-r] FILE WORD...
  *
- * -r: the file is opened to read alone.
+ * -r opens the file read-only. The words are processed in order:
  *
- * Words are done in turn: rd:START:LEN wr:START:LEN un:START:LEN (F_SETLK), wait-wr:START:LEN (F_SETLKW), get:START:LEN
- * (F_GETLK), ofd-wr:START:LEN (F_OFD_SETLK), sh, ex, wait-ex (flock), say:TEXT, read (a line from stdin), alarm:MS (a
- * signal that interrupts). Prints for each lock "ok", "held" (EAGAIN), "interrupted", or the error; get prints
- * "free" or "held by PID". closed:N, ofd-closed:N: so often a lock is taken by one descriptor, that is closed, and the lock is taken
- * by another; dup:N: the same, but of the first descriptor only a copy is closed. Prints how often the second got it.
- * in:FILE: the next words are for that file; see:OFFSET prints the three bytes there; write puts three at the
- * start, sync is fsync(2).
+ * rd:START:LEN wr:START:LEN un:START:LEN   F_SETLK wait-wr:START:LEN
+ * F_SETLKW get:START:LEN                            F_GETLK; prints "free" or "held by PID"
+ * ofd-wr:START:LEN                         F_OFD_SETLK sh ex wait-ex
+ * flock(2) closed:N ofd-closed:N                    N times: a descriptor gets a flock or OFD lock,
+ * and is
+ *                                            closed; another asks for the lock; prints how often
+ *                                            that gets it
+ * dup:N                                    the same, but only a duplicate of the first is closed
+ * in:FILE                                  the next words are for that file see:OFFSET
+ * prints three bytes of the file write sync                               writes three bytes at the
+ * start; fsync(2) say:TEXT read alarm:MS                   prints; reads a line of stdin; a signal
+ * that interrupts
+ *
+ * Every lock, write and sync prints "ok", "held" (EAGAIN), "interrupted", or the error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +31,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static void tell(int rc)
+static void print_result(int rc)
 {
     if (rc == 0)
         puts("ok");
@@ -37,23 +44,23 @@ static void tell(int rc)
     fflush(stdout);
 }
 
-static int take(int fd, bool ofd)
+static int lock_all(int fd, bool ofd)
 {
     struct flock l = {.l_type = F_WRLCK};
 
     return ofd ? fcntl(fd, F_OFD_SETLK, &l) : flock(fd, LOCK_EX | LOCK_NB);
 }
 
-static void close_and_take(const char *file, int times, bool ofd, bool copy)
+static void close_and_lock(const char *file, int times, bool ofd, bool copy)
 {
     int got = 0;
 
     for (int i = 0; i < times; i++) {
         int a = open(file, O_RDWR), b = open(file, O_RDWR), c = copy ? dup(a) : -1;
-        if (take(a, ofd) != 0)
+        if (lock_all(a, ofd) != 0)
             perror("the first");
         close(copy ? c : a);
-        got += take(b, ofd) == 0;
+        got += lock_all(b, ofd) == 0;
         close(b);
         if (copy)
             close(a);
@@ -98,7 +105,7 @@ static void do_range(int fd, const char *word)
         l.l_len = len;
         int rc = fcntl(fd, words[i].cmd, &l);
         if (words[i].cmd != F_GETLK || rc != 0)
-            tell(rc);
+            print_result(rc);
         else if (l.l_type == F_UNLCK)
             puts("free");
         else
@@ -124,11 +131,11 @@ int main(int argc, char **argv)
     sigaction(SIGALRM, &sa, NULL);
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "sh") == 0) {
-            tell(flock(fd, LOCK_SH | LOCK_NB));
+            print_result(flock(fd, LOCK_SH | LOCK_NB));
         } else if (strcmp(argv[i], "ex") == 0) {
-            tell(flock(fd, LOCK_EX | LOCK_NB));
+            print_result(flock(fd, LOCK_EX | LOCK_NB));
         } else if (strcmp(argv[i], "wait-ex") == 0) {
-            tell(flock(fd, LOCK_EX));
+            print_result(flock(fd, LOCK_EX));
         } else if (strncmp(argv[i], "say:", 4) == 0) {
             puts(argv[i] + 4);
             fflush(stdout);
@@ -138,17 +145,17 @@ int main(int argc, char **argv)
         } else if (strncmp(argv[i], "see:", 4) == 0) {
             see(fd, atol(argv[i] + 4));
         } else if (strcmp(argv[i], "write") == 0) {
-            tell(pwrite(fd, "xxx", 3, 0) == 3 ? 0 : -1);
+            print_result(pwrite(fd, "xxx", 3, 0) == 3 ? 0 : -1);
         } else if (strcmp(argv[i], "sync") == 0) {
-            tell(fsync(fd));
+            print_result(fsync(fd));
         } else if (strncmp(argv[i], "in:", 3) == 0) {
             fd = open(argv[i] + 3, O_RDWR);
         } else if (strncmp(argv[i], "closed:", 7) == 0) {
-            close_and_take(argv[1], atoi(argv[i] + 7), false, false);
+            close_and_lock(argv[1], atoi(argv[i] + 7), false, false);
         } else if (strncmp(argv[i], "ofd-closed:", 11) == 0) {
-            close_and_take(argv[1], atoi(argv[i] + 11), true, false);
+            close_and_lock(argv[1], atoi(argv[i] + 11), true, false);
         } else if (strncmp(argv[i], "dup:", 4) == 0) {
-            close_and_take(argv[1], atoi(argv[i] + 4), false, true);
+            close_and_lock(argv[1], atoi(argv[i] + 4), false, true);
         } else if (strncmp(argv[i], "alarm:", 6) == 0) {
             struct itimerval t = {.it_value = {.tv_usec = atol(argv[i] + 6) * 1000}};
             setitimer(ITIMER_REAL, &t, NULL);

@@ -1,14 +1,7 @@
 #!/bin/bash
-# locks.sh: locks on servers that have them in ways of their own, and among the processes of a mount.
+# locks.sh: locks: how servers differ, and the processes of one mount among themselves.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
-# twice [OPTIONS]: the export mounted two times, as two clients
-twice() {
-    mkdir -p "$work/mnt2"
-    attach "${1:-}"
-    attach "${1:-}" "$work/mnt2"
-}
 other() { "$TOOLS/locker" "$work/mnt2/f" "$@" | tr '\n' ' '; }
 other_reader() { "$TOOLS/locker" -r "$work/mnt2/f" "$@" | tr '\n' ' '; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
@@ -32,11 +25,11 @@ on_each() {
     server=
 }
 
-# ---- who opens the file, and how ------------------------------------------
+# ---- opened to read or to write -------------------------------------------
 
 a_reader_is_first() {
-    twice
-    hold -r "$mnt/f" rd:0:10; told ok
+    attach_twice
+    hold -r "$mnt/f" rd:0:10; answers ok
     same "$(locks "$mnt/f" wr:20:10)" 'ok '
     same "$(locks "$mnt/f" wr:5:1)" 'held '
     same "$(other wr:5:1 rd:5:1)" 'held ok '
@@ -46,7 +39,7 @@ a_reader_is_first() {
 case_a_reader_is_first() { on_each a_reader_is_first; }
 
 flock_by_a_reader() {
-    twice
+    attach_twice
     exec 9< "$mnt/f"
     flock -n -x 9
     same "$(other sh)" 'held '
@@ -58,45 +51,47 @@ flock_by_a_reader() {
 }
 case_flock_by_a_reader() { on_each flock_by_a_reader; }
 
-nobody_may_write() { # then it is the lock to read that can be had, where the server wants a file open to write for the other
+# Where the server grants a write lock only to a file that is open to write, 9pfs asks for a read
+# lock.
+no_permission_to_write() {
     chmod 644 "$exp/f"
-    twice allow_other
-    hold_as 1 -r "$mnt/f" ex; told ok
+    attach_twice allow_other
+    hold_as 1 -r "$mnt/f" ex; answers ok
     same "$(as 1 "$TOOLS/locker" -r "$mnt/f" sh ex | tr '\n' ' ')" 'held held '
     same "$(other_reader sh)" "$([ "$server" = diod ] && echo held || echo ok) "
     same "$(other ex)" 'held '
     release
     wait_until 10 free_for "$work/mnt2/f" ex
 }
-case_nobody_may_write() { on_each nobody_may_write; }
+case_no_permission_to_write() { on_each no_permission_to_write; }
 
-another_user_may_write() { # who has it open, too
+another_user_may_write() { # and has the file open as well
     chmod 644 "$exp/f"
-    twice allow_other
+    attach_twice allow_other
     exec 8< "$mnt/f"
-    cp "$TOOLS/locker" "$work/locker" # where anybody may read it
-    as 1 flock -n -x "$mnt/f" "$work/locker" -r "$work/mnt2/f" sh > "$work/said"
-    same "$(cat "$work/said")" held
+    cp "$TOOLS/locker" "$work/locker" # where user 1 may read it
+    as 1 flock -n -x "$mnt/f" "$work/locker" -r "$work/mnt2/f" sh > "$work/answer"
+    same "$(cat "$work/answer")" held
     exec 8<&-
 }
 case_another_user_may_write() { on_each another_user_may_write; }
 
-who_may_write_comes_later() { # what the reader has is kept meanwhile
+a_writer_opens_second() { # the lock of the reader stays
     chmod 644 "$exp/f"
-    twice allow_other
-    hold_as 1 -r "$mnt/f" rd:0:10; told ok
+    attach_twice allow_other
+    hold_as 1 -r "$mnt/f" rd:0:10; answers ok
     same "$(locks "$mnt/f" wr:20:10 say:next wr:5:1)" 'ok next held '
     same "$(other wr:5:1 rd:5:1)" 'held ok '
     release
     wait_until 10 free_for "$work/mnt2/f" wr:0:0
 }
-case_who_may_write_comes_later() { on_each who_may_write_comes_later; }
+case_a_writer_opens_second() { on_each a_writer_opens_second; }
 
-case_a_writer_beside_a_reader() { # what both have is kept from others, and what one gives back is free
+case_a_writer_beside_a_reader() { # both have locks; the end of one releases its own
     serve PORT "$exp"
     : > "$exp/f"
-    twice
-    hold -r "$mnt/f" rd:0:10; told ok
+    attach_twice
+    hold -r "$mnt/f" rd:0:10; answers ok
     coproc WRITER { exec "$TOOLS/locker" "$mnt/f" wr:20:10 read; }
     local l; read -r -t 20 l <&"${WRITER[0]}"; same "$l" ok
     same "$(other rd:5:1 wr:5:1 rd:25:1 wr:15:1)" 'ok held held ok '
@@ -107,13 +102,13 @@ case_a_writer_beside_a_reader() { # what both have is kept from others, and what
     wait_until 10 free_for "$work/mnt2/f" wr:0:0
 }
 
-# ---- servers that make who asks wait --------------------------------------
+# ---- servers that answer late, or never -----------------------------------
 
 sqlite_works() {
     timeout -s KILL 100 sqlite3 "$mnt/db" 'create table t(i); insert into t values (1), (2);' 'insert into t values (3);'
     same "$(timeout -s KILL 100 sqlite3 "$mnt/db" 'select sum(i) from t; pragma integrity_check;')" "$(printf '6\nok')"
 }
-case_a_server_that_waits_until_a_lock_is_free() { # hugelgupf/p9
+case_a_blocking_server() { # hugelgupf/p9: Tlock is answered when the lock is free
     local quirk
     for quirk in blocking-locks stubborn-locks; do
         serve -o $quirk PORT "$exp"
@@ -125,13 +120,13 @@ case_a_server_that_waits_until_a_lock_is_free() { # hugelgupf/p9
     done
 }
 
-case_such_a_server_has_it_for_another() {
+case_a_blocking_server_with_another_client() {
     local quirk pid
     for quirk in blocking-locks stubborn-locks; do
         serve -o $quirk PORT "$exp"
         : > "$exp/f"
-        twice
-        hold "$work/mnt2/f" ex; told ok
+        attach_twice
+        hold "$work/mnt2/f" ex; answers ok
         "$TOOLS/locker" "$mnt/f" wait-ex > "$work/killed" &
         pid=$!
         "$TOOLS/locker" "$mnt/f" wait-wr:0:1 > "$work/waited" &
@@ -141,14 +136,14 @@ case_such_a_server_has_it_for_another() {
         same "$(cat "$work/waited" "$work/killed")" ''
         release
         wait_until 20 grep -q ok "$work/waited"
-        wait_until 20 free_for "$work/mnt2/f" ex # nothing is left behind
+        wait_until 20 free_for "$work/mnt2/f" ex # no lock remains
         wait_until 20 free_for "$mnt/f" ex
         unmount_all
         stop
     done
 }
 
-case_a_lock_that_is_never_answered() {
+case_a_lock_without_an_answer() {
     local pid
     serve -f 'Tlock ignore' PORT "$exp"
     : > "$exp/f"
@@ -160,23 +155,23 @@ case_a_lock_that_is_never_answered() {
     wait_until 20 gone $pid
     same "$(cat "$mnt/f")" ''
     detach
-    wait_until 20 test -z "$(daemon_of "$mnt")"
+    wait_until 20 prints '' daemon_of "$mnt"
 }
 
-case_an_unlocking_that_is_never_answered() { # who is killed goes, and so does the mount
+case_an_unlock_without_an_answer() { # a killed process ends, and so does the mount
     serve -f 'Tlock first=2 count=1 silent' PORT "$exp"
     : > "$exp/f"
     attach
-    hold "$mnt/f" wr:0:1; told ok
+    hold "$mnt/f" wr:0:1; answers ok
     kill -KILL "$holder_pid"
     wait_until 20 gone "$holder_pid"
-    same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" wr:0:1)" held # nobody knows whether it is free
+    same "$(timeout -s KILL 60 "$TOOLS/locker" "$mnt/f" wr:0:1)" held # it may still be locked on the server
     same "$(cat "$mnt/f")" ''
     detach
-    wait_until 20 test -z "$(daemon_of "$mnt")"
+    wait_until 20 prints '' daemon_of "$mnt"
 }
 
-case_a_query_that_is_never_answered() {
+case_a_query_without_an_answer() {
     serve -f 'Tgetlock ignore' PORT "$exp"
     : > "$exp/f"
     attach
@@ -185,7 +180,7 @@ case_a_query_that_is_never_answered() {
 
 # ---- closed descriptors ---------------------------------------------------
 
-case_what_is_closed_is_free() { # the kernel does not wait for a RELEASE
+case_close_releases_locks() { # although the kernel does not wait for RELEASE
     : > "$exp/f"
     local how
     serve PORT "$exp"
@@ -196,7 +191,7 @@ case_what_is_closed_is_free() { # the kernel does not wait for a RELEASE
     done
 }
 
-case_what_is_closed_while_much_is_asked() {
+case_close_releases_locks_under_load() {
     : > "$exp/f"
     serve PORT "$exp"
     attach
@@ -211,7 +206,7 @@ case_what_is_closed_while_much_is_asked() {
     rm "$work/enough"
 }
 
-case_a_copy_that_is_closed_lets_nothing_go() { # as flock(1) does it
+case_close_of_a_duplicate_releases_nothing() { # as flock(1) does it
     : > "$exp/f"
     serve PORT "$exp"
     attach
@@ -227,7 +222,7 @@ case_a_copy_that_is_closed_lets_nothing_go() { # as flock(1) does it
 
 # ---- cycles ---------------------------------------------------------------
 
-# ring FILE...: of as many processes each has a byte in his file, and waits for that of the next
+# ring FILE...: a process for each file locks a byte in it, then waits for the byte of the next one
 ring() {
     local i n=$# files=("$@") go=() fd pids=()
     for i in $(seq 0 $((n - 1))); do
@@ -248,7 +243,7 @@ ring() {
     same "$(cat "$work"/ring* | sort | uniq -c | tr -s ' \n' ' ')" " 1 Resource deadlock avoided $((2 * n - 1)) ok "
     rm "$work"/go* "$work"/ring*
 }
-case_cycles() { # one of them is told, and all others go on when he has ended
+case_cycles() { # one process gets EDEADLK; the others get their locks after it has ended
     serve PORT "$exp"
     : > "$exp/f"
     : > "$exp/g"
@@ -264,7 +259,7 @@ waits_for_mount() { grep -q 'fuse\|folio\|request_wait' "/proc/$1/wchan"; }
 ended() { timeout 20 tail --pid="$1" -f /dev/null; }
 
 declare -A pid input
-# begin NAME WORDS...: a locker that says what it does in $work/NAME.out, and goes on (go NAME) where it reads
+# begin NAME WORDS...: a locker with its output in $work/NAME.out; go NAME ends its word `read`
 begin() {
     rm -f "$work/$1".{in,out}
     mkfifo "$work/$1.in"
@@ -276,10 +271,10 @@ begin() {
 }
 go() { local fd=${input[$1]}; echo >&"$fd"; exec {fd}>&-; }
 
-# What the locker `first` goes on with is asked of the mount before a page is that is not known yet: the kernel waits for that page when it is
-# to drop them all.
+# The request of the locker `first` reaches 9pfs before the kernel's read of an uncached page. The
+# kernel cannot drop all pages before it has that page: 9pfs must not wait for the drop.
 before_a_page() {
-    daemon=$(daemon_of "$mnt" 2>/dev/null) || true # the status is that of the last process it looked at
+    daemon=$(daemon_of "$mnt" 2>/dev/null) || true # the status is that of the last process examined
     kill -STOP "$daemon"
     trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
     go first
@@ -290,11 +285,11 @@ before_a_page() {
     ended ${pid[first]} && ended ${pid[reader]} || { umount -f "$mnt" || true; fail "they wait for each other"; }
     same "$(tr '\n' ' ' < "$work/reader.out")" 'ooo ooo '
 }
-one_thread() { # SERVER'S OPTIONS...
+one_thread() { # [OPTIONS OF THE SERVER...]
     serve "$@" PORT "$exp"
     head -c 30000000 /dev/zero | tr '\0' o > "$exp/f"
-    sleep 3 # so that its times tell of the next change
-    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,actimeo=60" # the reader asks for no attributes first
+    sleep 3 # a later change gives it another mtime
+    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,actimeo=60" # long: the reader fetches no attributes first
     begin reader see:0 read see:20000000
     wait_until 10 grep -q ooo "$work/reader.out"
 }
@@ -308,7 +303,7 @@ case_one_thread_gets_a_lock() {
     same "$(tr '\n' ' ' < "$work/first.out")" 'ooo ok new '
 }
 
-case_one_thread_tells_of_a_failed_write() {
+case_one_thread_reports_a_write_error() {
     one_thread -o fail-write=1
     begin first write see:100 read sync see:0
     wait_until 10 grep -q ooo "$work/first.out"

@@ -1,6 +1,6 @@
 /*
- * nomem.c: preloaded, no memory for requests of libfuse's: as long as the file that NOMEM names exists, allocations of 1 MiB and
- * little more fail.
+ * nomem.c: a malloc to preload, which has no memory for libfuse's requests: while the file that the
+ * environment variable NOMEM names exists, allocations of 1 MiB and a little more fail.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,28 +1,29 @@
 #!/bin/bash
-# peers.sh: servers that see things otherwise: about fids, about what a reply holds, about versions and words. On the test server.
+# peers.sh: habits of other servers, of fids, replies, versions and error messages. The test server
+# plays them.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
 switch=$work/switch
 on() { : > "$switch"; }
 off() { rm -f "$switch"; }
 
-# said ERROR COMMAND...: the command fails, with these words
-said() {
-    local words=$1; shift
+# fails_with ERROR COMMAND...: the command fails, and its message has this text
+fails_with() {
+    local error=$1; shift
     fails "$@" > "$work/out" 2> "$work/err"
-    grep -q "$words" "$work/err" || fail "'$words' is not said of: $* ($(cat "$work/err"))"
+    grep -q "$error" "$work/err" || fail "no message '$error' from: $* ($(cat "$work/err"))"
 }
-dir_well() { # what is there can be looked at and used
+mount_works() { # and its files are those of make_dir
     same "$(cat "$mnt/d/f")" content
     same "$(ls "$mnt/d")" f
     echo new > "$mnt/new"
     rm "$mnt/new"
 }
-begin_dir() { mkdir -p "$exp/d"; echo content > "$exp/d/f"; }
+make_dir() { mkdir -p "$exp/d"; echo content > "$exp/d/f"; }
 
 # ---- fids ----
 
-case_a_connection_that_is_the_only_one() { # is not put at risk by a question that need not be asked
+case_a_single_connection() { # negotiation sends nothing optional that might end it
     serve -v 0 -r plain -o one-version PORT "$exp"
     echo x > "$exp/f"
     exec 7<> "/dev/tcp/127.0.0.1/$port"
@@ -35,41 +36,41 @@ case_a_connection_that_is_the_only_one() { # is not put at risk by a question th
 
 case_short_walks_that_bind() { # docker/go-p9p, styx
     local d
-    begin_dir
+    make_dir
     for d in L u 0; do
         serve -v $d -f "Twalk bind" PORT "$exp"
         attach entry_timeout=0,attr_timeout=0,negative_timeout=0
         for i in 1 2 3 4 5; do
-            said 'No such file' stat "$mnt/missing$i"
-            said 'No such file' cat "$mnt/d/missing$i"
+            fails_with 'No such file' stat "$mnt/missing$i"
+            fails_with 'No such file' cat "$mnt/d/missing$i"
         done
-        dir_well
+        mount_works
         umount "$mnt"
         stop
     done
 }
 
-case_numbers_that_are_refused() { # the server has made the fid, and says that it had it already
-    begin_dir
-    local said
-    for said in 'late=9' 'late=5' 'late=22' 'late=16'; do
-        serve -v L -f "Twalk name=d count=1 $said" -f "Twalk name=f count=1 $said" PORT "$exp"
+case_fids_that_are_refused() { # the server creates the fid, and answers that it exists
+    make_dir
+    local how
+    for how in 'late=9' 'late=5' 'late=22' 'late=16'; do
+        serve -v L -f "Twalk name=d count=1 $how" -f "Twalk name=f count=1 $how" PORT "$exp"
         attach
-        dir_well
+        mount_works
         umount "$mnt"
         stop
     done
-    for said in 'duplicate_fid' 'fid_7_already_in_use'; do
-        serve -v u -f "Twalk name=d count=1 late=5 text=$said" -f "Twalk name=f count=1 late=5 text=$said" PORT "$exp"
+    for how in 'duplicate_fid' 'fid_7_already_in_use'; do
+        serve -v u -f "Twalk name=d count=1 late=5 text=$how" -f "Twalk name=f count=1 late=5 text=$how" PORT "$exp"
         attach
-        dir_well
+        mount_works
         umount "$mnt"
         stop
     done
 }
 
-case_all_files_are_open() { # by one process: others go on
-    begin_dir
+case_one_process_uses_up_the_fids() { # others can use the mount, but for open
+    make_dir
     seq 100 | sed "s|^|$exp/o|" | xargs touch
     setfattr -n user.a -v value "$exp/d/f"
     serve PORT "$exp"
@@ -80,9 +81,9 @@ case_all_files_are_open() { # by one process: others go on
         grep -q 'Too many open files in system' "$work/err"
         [ $n -ge 32 ] || fail "only $n of 64 fids for files"
         [ $n -lt 64 ] || fail "$n files were opened"
-        said 'Too many open files in system' dd if="$mnt/d/f" # nor by another
-        said 'Too many open files in system' touch "$mnt/d/made"
-        [ ! -e "$exp/d/made" ] || fail "it was made, and then not opened"
+        fails_with 'Too many open files in system' dd if="$mnt/d/f" # by another program
+        fails_with 'Too many open files in system' touch "$mnt/d/made"
+        [ ! -e "$exp/d/made" ] || fail "it was created, and then not opened"
         stat "$mnt/d/f" "$mnt"/o* > "$work/out"
         same "$(wc -l < <(grep File: "$work/out"))" 101
         same "$(ls "$mnt/d")" f
@@ -91,12 +92,12 @@ case_all_files_are_open() { # by one process: others go on
         mv "$mnt/e" "$mnt/d/e"
         rmdir "$mnt/d/e"
     )
-    wait_until 10 cat "$mnt/d/f" # once all are closed
+    wait_until 10 cat "$mnt/d/f" # when all are closed
     umount "$mnt"
     stop
 }
 
-case_clunks_that_are_not_answered() { # who waits for a fid can be killed
+case_clunks_without_an_answer() { # a process that waits for a fid can be killed
     seq 200 | sed "s|^|$exp/f|" | xargs touch
     serve -v 0 -f "Tclunk ignore" PORT "$exp"
     attach max_fids=64
@@ -110,13 +111,13 @@ case_clunks_that_are_not_answered() { # who waits for a fid can be killed
     stop
 }
 
-case_another_qid_of_the_root() { # libixp: Rattach's is not that of Rstat
-    begin_dir
+case_two_qids_of_the_root() { # libixp: Rattach and Rstat differ
+    make_dir
     local d
     for d in L u; do
         serve -v $d -o other-root PORT "$exp"
         attach allow_other,access=user
-        dir_well
+        mount_works
         setpriv --reuid 1 --regid 1 --clear-groups ls "$mnt" > "$work/out"
         grep -qx d "$work/out"
         same "$(stat -c %i "$mnt")" "$(stat -c %i "$exp")"
@@ -127,22 +128,22 @@ case_another_qid_of_the_root() { # libixp: Rattach's is not that of Rstat
 
 # ---- replies ----
 
-case_malformed_replies() { # each fails its request, and no other
-    begin_dir
+case_malformed_replies() { # each fails its request alone
+    make_dir
     serve -f "Tgetattr when=$switch count=2 malform" PORT "$exp"
     attach attr_timeout=0
     on
-    said 'Protocol error' stat "$mnt/d/f"
+    fails_with 'Protocol error' stat "$mnt/d/f"
     off
-    dir_well
+    mount_works
     umount "$mnt"
     stop
     serve -v u -f "Tstat when=$switch count=2 malform" PORT "$exp"
     attach attr_timeout=0,entry_timeout=0
     on
-    said 'Protocol error' stat "$mnt/d/f"
+    fails_with 'Protocol error' stat "$mnt/d/f"
     off
-    dir_well
+    mount_works
     umount "$mnt"
     stop
     local type
@@ -153,16 +154,16 @@ case_malformed_replies() { # each fails its request, and no other
         on
         { cat "$mnt/d/f"; ls "$mnt/d"; } > "$work/out" 2> "$work/err" || true
         { dd of="$mnt/before" conv=fsync <<< x; dd of="$mnt/made" <<< y; mkdir "$mnt/made.d"; } 2>> "$work/err" || true
-        grep -q 'Protocol error' "$work/err" || fail "nothing came of a malformed answer to $type: $(cat "$work/err")"
+        grep -q 'Protocol error' "$work/err" || fail "no error for a malformed reply to $type: $(cat "$work/err")"
         off
         rm -rf "$mnt"/made*
-        dir_well
+        mount_works
         umount "$mnt"
         stop
     done
 }
 
-case_listings_longer_than_asked_for() { # lib9p fills the message
+case_listings_longer_than_count() { # lib9p fills the message
     seq -f 'some-file-with-a-name-%g' 400 | sed "s|^|$exp/|" | xargs touch
     local d msize
     for d in L u 0; do
@@ -176,7 +177,7 @@ case_listings_longer_than_asked_for() { # lib9p fills the message
             stop
         done
     done
-    serve -m 200000 -f "Treaddir fill" PORT "$exp" # and far longer
+    serve -m 200000 -f "Treaddir fill" PORT "$exp" # far longer
     seq -f 'another-file-with-a-name-%g' 3000 | sed "s|^|$exp/|" | xargs touch
     attach
     same "$(ls "$mnt" | sort -u | wc -l)" 3400
@@ -184,13 +185,13 @@ case_listings_longer_than_asked_for() { # lib9p fills the message
     stop
 }
 
-case_more_data_than_asked_for() {
+case_data_longer_than_count() {
     head -c 20000 /dev/urandom > "$exp/big"
     echo content > "$exp/small"
     serve -m 8192 -f "Tread when=$switch fill" PORT "$exp"
     attach
     on
-    said 'Protocol error' cmp "$mnt/big" "$exp/big"
+    fails_with 'Protocol error' cmp "$mnt/big" "$exp/big"
     same "$(cat "$mnt/small")" content
     off
     cmp "$mnt/big" "$exp/big"
@@ -198,18 +199,18 @@ case_more_data_than_asked_for() {
     stop
     serve -f "Twrite count=1 more=1" PORT "$exp"
     attach
-    said 'Protocol error' dd if="$exp/big" of="$mnt/copy" conv=fsync
+    fails_with 'Protocol error' dd if="$exp/big" of="$mnt/copy" conv=fsync
     cp "$exp/big" "$mnt/copy"
     cmp "$exp/big" "$exp/copy"
     umount "$mnt"
     stop
 }
 
-case_names_without_end() { # none of which a directory can have
-    begin_dir
+case_endless_invalid_names() { # none of which a directory can have
+    make_dir
     serve -f "Treaddir unfit" PORT "$exp"
     attach
-    said 'Protocol error' timeout 60 ls "$mnt"
+    fails_with 'Protocol error' timeout 60 ls "$mnt"
     same "$(cat "$mnt/d/f")" content
     umount "$mnt"
     stop
@@ -222,7 +223,7 @@ case_names_without_end() { # none of which a directory can have
     stop
 }
 
-case_a_message_for_each_byte() { # iounit 1
+case_iounit_of_one_byte() { # a message for each byte
     head -c 30000 /dev/urandom > "$work/data"
     cp "$work/data" "$exp/read"
     serve -f "Tlopen iounit=1" -f "Tlcreate iounit=1" PORT "$exp"
@@ -234,20 +235,20 @@ case_a_message_for_each_byte() { # iounit 1
     stop
 }
 
-# ---- versions, words ----
+# ---- versions, error messages ----
 
-# speaks DIALECT: mounts in the foreground, to see what the log says
+# speaks DIALECT: mounts in the foreground, whose log names the dialect
 speaks() {
     echo content > "$exp/file"
-    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/said" &
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/messages" &
     wait_until 30 mountpoint -q "$mnt"
-    wait_until 5 grep -q ": $1, msize" "$work/said"
+    wait_until 5 grep -q ": $1, msize" "$work/messages"
     same "$(cat "$mnt/file")" content
     umount "$mnt"
     wait $!
 }
 
-case_plain_is_not_the_last_word() { # both go9p
+case_a_plain_answer_is_not_final() { # both go9p: a server of 9P2000.u answers 9P2000
     serve -v u -r plain PORT "$exp"
     speaks 9P2000.u
     stop
@@ -262,37 +263,37 @@ case_plain_is_not_the_last_word() { # both go9p
 case_silence_to_an_unknown_version() { # knusbaum/go9p
     serve -v u -r silent PORT "$exp"
     speaks 9P2000.u
-    said 'does not answer' "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L"
+    fails_with 'does not answer' "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L"
     stop
 }
 
-case_words_that_nobody_knows() { # what is missing can be made
-    begin_dir
+case_unknown_error_messages() { # a missing file can be created
+    make_dir
     local text
     for text in nothing_like_that ''; do
         serve -v u -f "Twalk name=new count=3 error=5 text=$text" PORT "$exp"
         attach
-        said 'No such file' cat "$mnt/new"
+        fails_with 'No such file' cat "$mnt/new"
         echo made > "$mnt/new"
         same "$(cat "$exp/new")" made
-        dir_well
+        mount_works
         umount "$mnt"
         stop
     done
     serve -v u -f "Twalk name=a error=5 text=no_such_path" -f "Topen error=5 text=permission_denied" PORT "$exp"
     attach
-    said 'No such file' cat "$mnt/a"
-    said 'Permission denied' cat "$mnt/d/f"
+    fails_with 'No such file' cat "$mnt/a"
+    fails_with 'Permission denied' cat "$mnt/d/f"
     umount "$mnt"
     stop
 }
 
-case_links_that_are_none() { # lib9p's .u makes an empty file
+case_links_that_are_no_links() { # lib9p's .u creates an empty file
     serve -v u -o no-links PORT "$exp"
     attach
     echo content > "$mnt/f"
-    said 'not permitted' ln "$mnt/f" "$mnt/h"
-    [ ! -e "$exp/h" ] || fail "what was made instead is still there"
+    fails_with 'not permitted' ln "$mnt/f" "$mnt/h"
+    [ ! -e "$exp/h" ] || fail "the file that the server created instead is still there"
     same "$(cat "$exp/f")" content
     same "$(ls "$mnt")" f
     umount "$mnt"
@@ -306,21 +307,21 @@ case_links_that_are_none() { # lib9p's .u makes an empty file
     stop
 }
 
-case_errors_of_the_kernels_own() {
-    begin_dir
+case_kernel_internal_errors() {
+    make_dir
     local n
     for n in 4 512 513 514 516 530; do
         serve -f "Tgetattr when=$switch error=$n" -f "Tread when=$switch error=$n" PORT "$exp"
         attach attr_timeout=0
         on
-        said 'Input/output error' stat "$mnt/d/f"
+        fails_with 'Input/output error' stat "$mnt/d/f"
         off
         umount "$mnt"
         attach
         stat "$mnt/d/f" > "$work/out"
         exec 9< "$mnt/d/f"
         on
-        said 'Input/output error' timeout 20 cat <&9
+        fails_with 'Input/output error' timeout 20 cat <&9
         off
         exec 9<&-
         umount "$mnt"

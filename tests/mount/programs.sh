@@ -1,5 +1,5 @@
-# programs.sh: demanding programs on a mount. Sourced, after lib.sh, by a file for each server. HEAVY_SECONDS is how
-# long each of those that run for a time does.
+# programs.sh: demanding programs on a mount. Sourced after lib.sh by the script for a server.
+# HEAVY_SECONDS is the running time of each program that takes one.
 
 : "${HEAVY_SECONDS:=10}"
 
@@ -9,7 +9,7 @@ run_stress_ng() {
         --rename 2 --link 2 --symlink 2 --flock 2 --lockf 2 --fcntl 2 --dir 2 --dir-dirs 256 --chmod 2 --utime 2 \
         --mmap 2 --mmap-file --mmap-bytes 16m
 }
-run_bonnie() { bonnie++ -d "$1" -u root -s 64 -r 32 -n 2 -q -f; } # not byte by byte
+run_bonnie() { bonnie++ -d "$1" -u root -s 64 -r 32 -n 2 -q -f; } # -f: not byte by byte
 run_fio() {
     local engine
     for engine in psync 'psync --direct=1' mmap; do
@@ -20,7 +20,7 @@ run_fio() {
     done
 }
 
-case_heavy_programs_at_once() {
+case_heavy_programs_in_parallel() {
     attach
     local p pids=() failed=''
     for p in dbench stress_ng bonnie fio; do
@@ -40,11 +40,11 @@ case_sqlite_two_writers() {
     attach
     local mode
     for mode in wal delete; do
-        sqlite3 "$mnt/$mode.db" "pragma journal_mode = $mode; create table t(who, i);" > /dev/null
-        for who in 1 2; do
+        sqlite3 "$mnt/$mode.db" "pragma journal_mode = $mode; create table t(writer, i);" > /dev/null
+        for writer in 1 2; do
             for i in $(seq 40); do
                 echo ".timeout 60000"
-                echo "insert into t values($who, $i);"
+                echo "insert into t values($writer, $i);"
             done | sqlite3 "$mnt/$mode.db" &
         done
         wait
@@ -52,10 +52,8 @@ case_sqlite_two_writers() {
     done
 }
 
-case_ping_pong() { # what one mount closes the other opens
-    mkdir -p "$work/mnt2"
-    attach
-    attach '' "$work/mnt2"
+case_ping_pong() { # one client opens the file that the other has closed
+    attach_twice
     local i a=$mnt b=$work/mnt2 c
     local rounds=1000; [ -z "${SANITIZED:-}" ] || rounds=200
     for i in $(seq $rounds); do
@@ -67,11 +65,10 @@ case_ping_pong() { # what one mount closes the other opens
         mv "$b/new" "$b/g"
         same "$(cat "$a/g")" "$i"
         rm "$a/g"
-        ! cat "$b/g" 2>/dev/null || fail "round $i: a file that is gone was opened"
+        ! cat "$b/g" 2>/dev/null || fail "round $i: a removed file was opened"
         c=$a a=$b b=$c
     done
-    umount "$work/mnt2"
-    rmdir "$work/mnt2"
+    detach_second
 }
 
 case_build_gives_the_same_objects() {
@@ -80,7 +77,7 @@ case_build_gives_the_same_objects() {
     (cd "$SRCDIR" && tar c src include) | tee >(tar x -C "$work/disk") | tar x -C "$mnt"
     local d
     for d in "$work/disk" "$mnt"; do
-        (cd "$d" && printf '%s\n' src/wire/*.c src/session/session.c src/cache/inode.c src/client/client.c src/client/io.c src/client/fid.c |
+        (cd "$d" && printf '%s\n' src/wire/*.c src/session/*.c src/client/*.c |
             xargs -P4 -I{} gcc -D_GNU_SOURCE -O2 -Iinclude -Isrc -c {} -o {}.o)
     done
     for o in "$work"/disk/src/*/*.o; do cmp "$o" "$mnt/${o#"$work/disk/"}"; done
@@ -96,7 +93,7 @@ case_postgres() {
     chown postgres:postgres "$mnt/db" "$work/run"
     cd /
     postgres "$bin/initdb" -D "$mnt/db" > /dev/null
-    start() { # as our child, so that it is known to be gone after the kill
+    start() { # as a child of this shell, which waits for its end after the kill
         (exec setpriv --reuid=postgres --regid=postgres --init-groups "$bin/postgres" -D "$mnt/db" \
             -c listen_addresses= -k "$work/run") >> "$work/run/log" 2>&1 &
         postmaster=$!
@@ -111,10 +108,10 @@ case_postgres() {
     postgres "$bin/pgbench" -n -c 4 -T 60 bench > /dev/null 2>&1 &
     sleep 3
     kill -KILL $postmaster
-    wait || true # for both
+    wait || true # for the server and pgbench
     sleep 1      # its own children notice
     start
-    # The balances of pgbench agree, and every index with its table.
+    # The balances of pgbench agree, and every index matches its table.
     same "$(postgres psql -qAt bench -c "select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history),
         (select sum(bbalance) from pgbench_branches) = (select sum(tbalance) from pgbench_tellers)")" 't|t'
     postgres psql -q bench -c 'create extension amcheck' -c "select count(bt_index_check(c.oid, true)) from pg_class c

@@ -1,17 +1,19 @@
 /*
- * relay.c: stands between a 9P client and a server, delays what passes, and counts.
+ * relay.c: passes messages between a 9P client and a server, delays them, and counts round trips.
  *
  *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]
  *
- * CONTROL-PORT 0: what passes is not 9P, and not counted.
+ * CONTROL-PORT 0: the data are not 9P, and not counted.
  *
- * Any number of messages may be under way: each arrives half the round trip after it was sent, later if the line is full.
- * Who connects to CONTROL-PORT is told, in a line, what has passed since he was told last:
+ * Any number of messages may be in flight: each arrives half the round trip time after it was sent,
+ * or when the line has had time to send it. A connection to CONTROL-PORT receives a line with what
+ * has passed since the connection before it:
  *
  *   rounds N Twalk N Tlopen N ...
  *
- * Rounds are the longest chain of requests each of which was sent after the answer to the one before it had arrived:
- * the round trips that somebody had to wait for. What nobody waits for (Tclunk, Tflush) is counted, but makes no round.
+ * Rounds are the longest chain of requests each of which was sent after the reply to the one before
+ * had arrived: the round trips that the client has waited for. Tclunk and Tflush, for which it does
+ * not wait, are counted, but make no round.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,19 +45,19 @@ struct line {
     pthread_mutex_t mtx; /* guards the queue */
     pthread_cond_t more;
     struct chunk *first, **last;
-    uint64_t free_at; /* when the line has sent all that it has */
+    uint64_t free_at; /* when all bytes so far are sent */
     uint8_t head[P9_HDRSZ];
-    size_t nhead, skip; /* of the message that passes */
+    size_t nhead, skip; /* bytes of the current message: read of its head, left of its body */
 };
 
 struct link {
     struct line up, down;
-    uint32_t depth[65536]; /* by tag: of the request under way */
+    uint32_t depth[65536]; /* by tag: of the request in flight, its place in the longest chain */
 };
 
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the counts and depths */
 static unsigned long counts[256];
-static uint32_t arrived, rounds; /* the deepest answer that has arrived; the deepest request */
+static uint32_t arrived, rounds; /* the deepest reply that has arrived; the deepest request */
 static bool counting;
 static uint64_t one_way, per_second;
 
@@ -106,7 +108,7 @@ static void pass(struct line *l, const uint8_t *p, size_t n)
     }
 }
 
-static void tell(int fd)
+static void report(int fd)
 {
     char text[4096];
 
@@ -125,7 +127,7 @@ static void tell(int fd)
 
 /* ---- passing on --------------------------------------------------------- */
 
-static void *take_in(void *arg)
+static void *receive(void *arg)
 {
     struct line *l = arg;
     ssize_t n = 1;
@@ -159,7 +161,7 @@ static void wait_until(uint64_t due)
         ;
 }
 
-static void *give_out(void *arg)
+static void *deliver(void *arg)
 {
     struct line *l = arg;
 
@@ -199,7 +201,7 @@ static void start(struct line *l, struct link *link, int from, int to, bool requ
     l->last = &l->first;
     pthread_mutex_init(&l->mtx, NULL);
     pthread_cond_init(&l->more, NULL);
-    if (pthread_create(&in, NULL, take_in, l) != 0 || pthread_create(&out, NULL, give_out, l) != 0)
+    if (pthread_create(&in, NULL, receive, l) != 0 || pthread_create(&out, NULL, deliver, l) != 0)
         exit(1);
     pthread_detach(in);
     pthread_detach(out);
@@ -226,7 +228,7 @@ static void *control_main(void *arg)
     int s = *(int *)arg;
 
     for (int c; (c = accept(s, NULL, NULL)) >= 0; close(c))
-        tell(c);
+        report(c);
     return NULL;
 }
 
@@ -243,8 +245,8 @@ int main(int argc, char **argv)
     per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     signal(SIGPIPE, SIG_IGN);
     counting = atoi(argv[2]) != 0;
-    int told = counting ? endpoint(argv[2], true) : -1, s = endpoint(argv[1], true);
-    if (counting && pthread_create(&control, NULL, control_main, &told) != 0)
+    int control_fd = counting ? endpoint(argv[2], true) : -1, s = endpoint(argv[1], true);
+    if (counting && pthread_create(&control, NULL, control_main, &control_fd) != 0)
         return 1;
     for (int c; (c = accept(s, NULL, NULL)) >= 0;) {
         struct link *link = calloc(1, sizeof *link);

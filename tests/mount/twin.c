@@ -1,38 +1,39 @@
 /*
- * twin.c: does the same random things in two directories and fails where they answer differently.
+ * twin.c: makes the same random system calls in two directories, and fails where the results
+ * differ.
  *
  *   twin MOUNTED LOCAL SEED STEPS [WITHOUT...]
  *
- * Each step is one system call on a small set of names and open files, as one of three users; its result, its errno,
- * and the attributes of what it touched are compared. WITHOUT leaves out what a server is known not to do:
- * "special" (devices, fifos and sockets), "links", "symlinks", "users" (all as root), "modes", "times",
- * "symlink-times", "touch" (times by who may only write), "ftruncate" (by who may not write to the path),
- * "devices", "nlink", "rename-across" (directories),
- * "directory-files" (attributes by an open directory whose path is out of bounds).
+ * Each step is one system call on a small set of names and open files, as one of three users. It
+ * compares the result, errno, and the attributes of the files concerned. WITHOUT excludes what the
+ * server cannot do: "special" (devices, fifos and sockets), "links", "symlinks", "users" (all
+ * steps as root), "modes", "times", "symlink-times", "touch" (setting times by a user who may only
+ * write), "ftruncate" (by a user who may not write to the path), "devices", "nlink",
+ * "rename-across" (directories), "directory-files" (attributes of an open directory whose path is
+ * not accessible).
  */
-#include <dirent.h>
+#include "mount/twin.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { NAMES = 14, FILES = 5, HISTORY = 3000, TEXT = 300, CHUNK = 9000 };
+enum { NAMES = 14, FILES = 5, HISTORY = 3000, TEXT = 300 };
 
 static const char *const names[NAMES] = {"a",     "b", "c",   "d",   "d/a",   "d/b", "d/d",
                                          "d/d/a", "e", "e/a", "e/d", "e/d/b", "a/b", "d/d/b/c"};
 
 static int root[2];         /* the two directories */
 static int files[FILES][2]; /* open in both, or -1 */
-static uid_t opener[FILES]; /* who opened them: a server does what it does by a descriptor as he */
+static uid_t opener[FILES]; /* a server works on a fid as the user that opened it */
 static char history[HISTORY][TEXT];
 static unsigned long step_no;
 static uint64_t state;
@@ -44,7 +45,7 @@ static unsigned pick(unsigned n)
     return (unsigned)(state >> 33) % n;
 }
 
-static bool lacks(const char *what)
+bool lacks(const char *what)
 {
     for (char **w = without; *w != NULL; w++)
         if (strcmp(*w, what) == 0)
@@ -90,7 +91,7 @@ static void compare_stats(const char *name, const struct stat st[2])
     compare("device", name, (long)st[0].st_rdev, (long)st[1].st_rdev);
     if (!S_ISDIR(st[0].st_mode))
         compare("size", name, st[0].st_size, st[1].st_size);
-    /* A time that was set is the same; one that the clock gave is near. */
+    /* Only times that were set are equal, not those of the clock. */
     if (!lacks("times") && !S_ISDIR(st[0].st_mode) && (st[0].st_mtime < 1000000 || st[1].st_mtime < 1000000))
         compare("mtime", name, st[0].st_mtime, st[1].st_mtime);
 }
@@ -119,145 +120,7 @@ static void compare_file(const int fd[2])
     compare_stats("an open file", st);
 }
 
-static void list(int at, const char *name, char *out, size_t n)
-{
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY);
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *e;
-    char seen[26] = "";
-
-    snprintf(out, n, "errno %d", errno);
-    if (d == NULL)
-        return;
-    while ((e = readdir(d)) != NULL)
-        if (e->d_name[1] == 0 && e->d_name[0] >= 'a' && e->d_name[0] <= 'z')
-            seen[e->d_name[0] - 'a'] = (char)(e->d_type == DT_UNKNOWN ? '?' : 'A' + e->d_type);
-    closedir(d);
-    for (size_t i = 0; i < sizeof seen && 2 * i + 2 < n; i++) {
-        out[2 * i] = seen[i] ? (char)('a' + i) : '-';
-        out[2 * i + 1] = seen[i] ? seen[i] : '-';
-        out[2 * i + 2] = 0;
-    }
-}
-
 /* ---- one step ----------------------------------------------------------- */
-
-struct step {
-    unsigned kind, file, flags, length;
-    const char *name, *other;
-    mode_t mode;
-    uid_t uid;
-    gid_t gid;
-    off_t offset;
-    int fd; /* what open gave */
-    char data[CHUNK];
-};
-
-static long keep(struct step *s, int fd)
-{
-    s->fd = fd;
-    return fd >= 0 ? 0 : -1;
-}
-
-static long do_write(const struct step *s, int at, int fd)
-{
-    char data[CHUNK];
-
-    (void)at;
-    memset(data, 'a' + (int)(s->offset % 26), s->length);
-    if (s->flags & 1)
-        return write(fd, data, s->length);
-    return pwrite(fd, data, s->length, s->offset);
-}
-
-static long do_times(struct step *s, int at, int fd)
-{
-    static const long choices[] = {0, UTIME_NOW, UTIME_OMIT, 123456789};
-    struct timespec ts[2] = {{s->offset, choices[s->flags % 4]}, {s->offset, choices[s->flags / 4 % 4]}};
-
-    if (lacks("touch") && (s->flags % 4 == 1 || s->flags / 4 % 4 == 1 || (s->flags & 16)))
-        return 0;
-    if (lacks("symlink-times") && (s->kind != 0 || fd < 0) && readlinkat(at, s->name, s->data, 1) >= 0)
-        return 0;
-    if (s->kind == 0 && fd >= 0)
-        return futimens(fd, ts);
-    return utimensat(at, s->name, s->flags & 16 ? NULL : ts, AT_SYMLINK_NOFOLLOW);
-}
-
-static const int open_flags[] = {
-    0, O_TRUNC, O_APPEND, O_EXCL | O_CREAT, O_CREAT, O_CREAT | O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_CREAT | O_APPEND};
-
-static long run(struct step *s, int at, int fd)
-{
-    switch (s->kind) {
-    case 0:
-    case 1:
-        return do_times(s, at, fd);
-    case 2:
-        return mkdirat(at, s->name, s->mode);
-    case 3:
-        return unlinkat(at, s->name, 0);
-    case 4:
-        return unlinkat(at, s->name, AT_REMOVEDIR);
-    case 5:
-    case 6:
-        return renameat(at, s->name, at, s->other);
-    case 7:
-        return linkat(at, s->name, at, s->other, 0);
-    case 8:
-        return symlinkat(s->other, at, s->name);
-    case 9:
-        return mknodat(at, s->name,
-                       (s->flags & 1                        ? S_IFIFO
-                        : s->flags & 2 && !lacks("devices") ? S_IFCHR
-                        : s->flags & 4                      ? S_IFSOCK
-                                                            : S_IFREG) |
-                           s->mode,
-                       s->flags & 2 && !lacks("devices") ? makedev(30, 200) : 0);
-    case 10:
-        return fchmodat(at, s->name, s->mode, 0);
-    case 11:
-        return fchownat(at, s->name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW);
-    case 12:
-        return faccessat(at, s->name, (int)s->flags & 7, AT_EACCESS);
-    case 13:
-        return readlinkat(at, s->name, s->data, sizeof s->data);
-    case 14:
-        list(at, s->name, s->data, sizeof s->data);
-        return 0;
-    case 15:
-    case 16:
-    case 17:
-    case 18:
-        return keep(s, openat(at, s->name, (int)(s->flags % 3) | open_flags[s->length % 9] | O_NONBLOCK, s->mode));
-    case 19:
-    case 20:
-        return do_write(s, at, fd);
-    case 21:
-        return pread(fd, s->data, s->length, s->offset);
-    case 22:
-        return read(fd, s->data, s->length);
-    case 23:
-        return ftruncate(fd, s->offset);
-    case 24:
-        return fchmod(fd, s->mode);
-    case 25:
-        return fchown(fd, s->uid, s->gid);
-    case 26:
-        return lseek(fd, s->offset, SEEK_SET);
-    case 27:
-        return fsync(fd) == 0 ? 0 : errno == EINVAL ? 0 : -1; /* a fifo or a directory by some servers */
-    default:
-        return 0;
-    }
-}
-
-enum { KINDS = 28, FIRST_OF_FILE = 19 };
-static const char *const kind_names[KINDS] = {
-    "futimens", "utimens", "mkdir",  "unlink",    "rmdir",  "rename", "rename", "link",  "symlink", "mknod",
-    "chmod",    "chown",   "access", "readlink",  "list",   "open",   "open",   "open",  "open",    "write",
-    "pwrite",   "pread",   "read",   "ftruncate", "fchmod", "fchown", "lseek",  "fsync",
-};
 
 static bool same_directory(const char *a, const char *b)
 {
@@ -305,7 +168,7 @@ static void choose(struct step *s)
     s->offset = pick(3) ? pick(30) : pick(20000);
 }
 
-/* The kernel opens a fifo by itself: the file system does not know that its name must be kept. */
+/* The kernel opens a fifo by itself: the filesystem cannot know that it needs a silly rename. */
 static bool is_fifo(int fd)
 {
     struct stat st;
@@ -313,7 +176,7 @@ static bool is_fifo(int fd)
     return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* A directory that is gone has only its attributes left. */
+/* A removed directory has nothing but its attributes. */
 static bool out_of_reach(int fd)
 {
     struct stat st;
@@ -321,18 +184,18 @@ static bool out_of_reach(int fd)
     return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_nlink == 0 || lacks("directory-files"));
 }
 
-static void take_files(struct step s[2], uid_t uid)
+static void store_files(struct step s[2], uid_t uid)
 {
     bool fifo = is_fifo(s[1].fd);
 
     for (int i = 0; i < 2; i++) {
-        int *kept = &files[s[0].file][i];
+        int *slot = &files[s[0].file][i];
         if (fifo) {
             close(s[i].fd);
             continue;
         }
-        close(*kept);
-        *kept = s[i].fd;
+        close(*slot);
+        *slot = s[i].fd;
     }
     if (!fifo)
         opener[s[0].file] = uid;
@@ -372,7 +235,7 @@ static void step(void)
         differ("what is read", s[0].name, 0, 1);
     }
     if (s[0].kind >= 15 && s[0].kind <= 18 && rc[0] == 0)
-        take_files(s, uid);
+        store_files(s, uid);
     compare_file(files[s[0].file]);
     compare_name(s[0].name);
     if (s[0].kind >= 5 && s[0].kind <= 7)

@@ -1,8 +1,8 @@
 #!/bin/bash
-# writes.sh: what becomes of writes that the program was told are done, and the server cannot do.
+# writes.sh: write-behind: data that write(2) has accepted, and the errors of the server after that.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-case_a_full_disk() { # its errors reach cp; what fits is stored, before and after
+case_a_full_disk() { # cp gets the error; data that fits is stored, before and after
     mkdir "$exp/small"
     mount -t tmpfs -o size=1m none "$exp/small"
     port=$(free_port)
@@ -19,7 +19,7 @@ case_a_full_disk() { # its errors reach cp; what fits is stored, before and afte
     fails dd if="$work/large" of="$mnt/large" bs=1M conv=fsync 2> "$work/err"
     grep -q 'No space left on device' "$work/err"
     cmp "$mnt/before" "$work/fits"
-    cmp "$mnt/large" "$exp/small/large" # no page is left that the server has not
+    cmp "$mnt/large" "$exp/small/large" # the page cache has nothing that the server lacks
     rm "$mnt/large"
     cp "$work/fits" "$mnt/after"
     cmp "$exp/small/after" "$work/fits"
@@ -28,13 +28,13 @@ case_a_full_disk() { # its errors reach cp; what fits is stored, before and afte
     umount "$exp/small"
 }
 
-case_an_error_is_told_once() {
+case_an_error_is_reported_once() {
     local k
     for k in 1 2 7; do
         serve -o fail-write=$k PORT "$exp"
         attach
-        "$TOOLS/calls" error_told_once "$mnt" > told
-        same "$(cat told)" 1
+        "$TOOLS/calls" error_reported_once "$mnt" > reports
+        same "$(cat reports)" 1
         echo good > "$mnt/after"
         same "$(cat "$exp/after")" good
         umount "$mnt"
@@ -42,7 +42,7 @@ case_an_error_is_told_once() {
     done
 }
 
-case_who_asks_sees_what_was_written() { # by any name of the file, before anything is closed
+case_stat_and_read_include_dirty_data() { # by any name of the file, before it is closed
     serve PORT "$exp"
     attach
     exec 5> "$mnt/f"
@@ -62,7 +62,7 @@ case_who_asks_sees_what_was_written() { # by any name of the file, before anythi
     stop
 }
 
-case_writes_that_wait() { # what is written with O_SYNC, appended, or with writebehind=0 is there when write(2) returns
+case_writes_that_wait() { # with O_SYNC, O_APPEND and writebehind=0, the server has the data when write(2) returns
     serve PORT "$exp"
     attach
     dd if=/dev/zero of="$mnt/sync" bs=1000 count=1 oflag=sync 2>/dev/null
@@ -79,7 +79,7 @@ case_writes_that_wait() { # what is written with O_SYNC, appended, or with write
     stop
 }
 
-case_the_mount_ends_with_writes_under_way() { # SIGTERM waits for them
+case_the_mount_ends_with_writes_in_flight() { # SIGTERM waits for them
     serve PORT "$exp"
     attach
     local writer pid=$(daemon_of "$mnt")

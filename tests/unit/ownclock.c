@@ -1,5 +1,5 @@
 /*
- * ownclock.c: see ownclock.h.
+ * ownclock.c: a clock that only the test moves: see ownclock.h.
  */
 #include "unit/ownclock.h"
 
@@ -7,7 +7,7 @@
 
 enum { DAY = 86400 };
 
-static _Atomic uint64_t now_us = (uint64_t)DAY * 1000000; /* long after what is said to have been long ago */
+static _Atomic uint64_t now_us = (uint64_t)DAY * 1000000; /* tests need times long ago */
 
 void clock_pass(uint64_t us)
 {

@@ -1,5 +1,6 @@
 /*
- * ownclock.h: a clock that stands still until the test, or its server, moves it. It takes the place of the real one where it is linked in.
+ * ownclock.h: a clock that stands still until the test, or its server, moves it. A test that links
+ * it in has it instead of base/clock.c.
  */
 #ifndef OWNCLOCK_H
 #define OWNCLOCK_H

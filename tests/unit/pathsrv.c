@@ -1,5 +1,5 @@
 /*
- * pathsrv.c: see pathsrv.h.
+ * pathsrv.c: a 9P server that knows files by path, for tests: see pathsrv.h.
  */
 #include "unit/pathsrv.h"
 
@@ -202,7 +202,7 @@ static void read_data(struct srv *s, const struct p9_fcall *t, struct p9_fcall *
 
 static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, uint8_t *data)
 {
-    uint32_t num = t->Tclunk.fid, ecode = 0; /* every request here but version and flush starts with its fid */
+    uint32_t num = t->Tclunk.fid, ecode = 0; /* first in all but Tversion and Tflush */
 
     s->counts[t->type]++;
     if (t->type != P9_Tversion && t->type != P9_Tattach && (num >= SRV_FIDS || s->fids[num] == NULL))

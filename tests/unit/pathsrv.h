@@ -1,6 +1,6 @@
 /*
- * pathsrv.h: a server for the tests of the client and the cache: a thread on a socketpair that
- * knows files by path, as diod does: a fid is a path, and means whatever has that path now.
+ * pathsrv.h: a 9P server for the tests of the client and the cache: a thread on a socketpair. As
+ * for diod, a fid is a path, and stands for the file that has that path now.
  */
 #ifndef PATHSRV_H
 #define PATHSRV_H
@@ -20,46 +20,46 @@ struct srv_file {
 };
 
 struct srv {
-    pthread_mutex_t mtx; /* guards all below: tests look and change while it runs */
+    pthread_mutex_t mtx; /* guards all below: tests read and change it meanwhile */
     struct srv_file files[SRV_FILES];
     unsigned nfiles;
     char *fids[SRV_FIDS]; /* the path, or NULL */
     unsigned live, most_live, highest;
-    uint32_t fid_limit;   /* numbers from here on are refused with ERANGE; 0: none are */
-    uint32_t limit_ecode; /* instead of that */
+    uint32_t fid_limit;   /* fids from here on are refused with ERANGE; 0: none */
+    uint32_t limit_ecode; /* the error instead of ERANGE, unless 0 */
     unsigned counts[256]; /* messages by type */
     unsigned bad;         /* requests that break the protocol's rules */
-    uint32_t short_by;    /* each Rread and Rwrite stops this short of what it could, once */
-    uint32_t say_more;    /* the next Rwrite has so many more than were written */
+    uint32_t short_by;    /* the next Rread or Rwrite has so many bytes fewer than it could */
+    uint32_t say_more;    /* the next Rwrite has so many bytes more than were written */
     uint32_t read_size;   /* bytes in every file: byte i is i * 7 */
     uint32_t iounit;
-    bool endless;            /* directories, when they are read, begin anew again and again */
-    uint32_t known_ecode;    /* what a newfid that is there already is refused with; 0: that is bad */
-    bool binds_short;        /* a walk that ends short makes newfid all the same */
-    bool mute_clunk;         /* Tclunk is neither done nor answered */
+    bool endless;            /* every Treaddir reads the directory from its start */
+    uint32_t known_ecode;    /* the error for a newfid that exists; 0: EBADF, and bad */
+    bool binds_short;        /* a walk that ends short creates newfid */
+    bool mute_clunk;         /* Tclunk has no effect and no reply */
     uint8_t spoil;           /* the next reply to a request of this type lacks its last byte */
     unsigned clunk_wait_ms;  /* the client's, at srv_start */
-    unsigned takes_us;       /* pass before each answer, by the test's clock */
-    unsigned refuse_getattr; /* so many are answered EBADF, as if the walk before were not done yet */
-    int fail_write;          /* this Twrite from now (1: the next) is answered ENOSPC */
-    int fail_read;           /* the same of Tread: EIO */
+    unsigned takes_us;       /* pass on the test's clock before each reply */
+    unsigned refuse_getattr; /* so many fail with EBADF, as before the end of the walk */
+    int fail_write;          /* this Twrite from now (1: the next) fails with ENOSPC */
+    int fail_read;           /* the same of Tread, with EIO */
     uint8_t written[1 << 20];
     int fd;
     pthread_t thread;
 };
 
-/* Starts the server and a client on it, attached. */
+/* Starts the server, and a client that has attached. */
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root);
-/* Waits until the server has heard of the end of every fid: before p9_client_stop, which does not wait for long. */
+/* Waits until the server has no fid: before p9_client_stop, which does not wait for long. */
 void srv_settle(struct srv *s, struct p9_client *c);
 /* After p9_client_stop. */
 void srv_stop(struct srv *s);
 
-uint64_t srv_add(struct srv *s, const char *path, bool is_dir); /* its inode number */
+uint64_t srv_add(struct srv *s, const char *path, bool is_dir); /* returns its qid.path */
 void srv_rename(struct srv *s, const char *from, const char *to);
 void srv_remove(struct srv *s, const char *path);
-unsigned srv_count(struct srv *s, enum p9_type type); /* since the last time */
+unsigned srv_count(struct srv *s, enum p9_type type); /* since the last call */
 unsigned srv_live(struct srv *s);
-void srv_know(struct srv *s, uint32_t fid); /* as if it had been walked to */
+void srv_know(struct srv *s, uint32_t fid); /* creates the fid, for the root */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * test.h: cmocka with what it wants included before it.
+ * test.h: cmocka, with the headers that it needs before it.
  */
 #ifndef TEST_H
 #define TEST_H

@@ -157,7 +157,8 @@ static void what_changes_is_forgotten(void **state)
     end(&w);
 }
 
-/* An open was told what another client did, after these were asked for: they are older than what the kernel knows. */
+/* An open was told what another client did, after these were asked for: they are older than what
+ * the kernel knows. */
 static void what_was_told_since_is_not_taken_back(void **state)
 {
     struct world w = begin(LONG);

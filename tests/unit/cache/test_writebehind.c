@@ -1,5 +1,6 @@
 /*
- * test_writebehind.c: writes that are answered before they are acknowledged. Holding the server's lock stops the server.
+ * test_writebehind.c: writes that are answered before they are acknowledged. Holding the server's
+ * lock stops the server.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /*
- * test_loop.c: the threads that answer the kernel, with a libfuse of this file's: requests are numbers in a queue.
+ * test_loop.c: the threads that answer the kernel, with a libfuse of this file's: requests are
+ * numbers in a queue.
  */
 #include "fuse/loop.h"
 
