@@ -1,5 +1,6 @@
 /*
- * listed.h: a cache with lookahead over a server with a directory of files, for the tests of lookahead.
+ * listed.h: a cache with lookahead over a server with a directory of files, for the tests of
+ * lookahead.
  */
 #ifndef LISTED_H
 #define LISTED_H
