@@ -1,11 +1,11 @@
 /*
- * bdi.h: how far the kernel reads ahead on the mount.
+ * bdi.h: the kernel's read-ahead on the mount.
  */
 #ifndef BDI_H
 #define BDI_H
 
-/* Lets the kernel read ahead so many KiB in files of the file system mounted at mountpoint (a
- * real path), where we may: only root can. Without effect otherwise, and with 0. */
+/* Sets the kernel's read-ahead, in KiB, for the file system mounted at mountpoint (a real path).
+ * Only root may: otherwise, and with 0, it has no effect. */
 void bdi_set_readahead(const char *mountpoint, unsigned kib);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * close.c: errors of Tclunk that close(2) should tell of.
+ * close.c: errors of Tclunk that close(2) should return.
  *
- * A synthetic file may do what it was told only when it is clunked, and fail then. The kernel asks
- * twice: FLUSH at each close of a descriptor, whose answer the program gets, and RELEASE after the
- * last one, whose answer nobody gets. So if such a file was written, FLUSH looks whether any
- * process still has a descriptor of it; if none has, it is clunked then.
+ * A synthetic file may carry out what was written to it only at the clunk, and fail then. The
+ * kernel sends two requests: FLUSH at each close of a descriptor, whose result the program gets,
+ * and RELEASE after the last close, whose result no program gets. So if such a file was written,
+ * FLUSH checks whether any process still has a descriptor of it; if none has, FLUSH clunks it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,8 +25,8 @@ static bool ends_in(const char *path, size_t n, const char *name)
     return n > len && path[n - len - 1] == '/' && memcmp(path + n - len, name, len) == 0;
 }
 
-/* /proc says which inode a descriptor is of without asking the file system it is on, which is
- * us. */
+/* /proc gives the inode of a descriptor without a request to the file system, which is this
+ * process. */
 static bool is_of_inode(int process, const char *fd, uint64_t ino)
 {
     char path[32 + NAME_MAX], line[128];
@@ -68,7 +68,7 @@ static bool process_has(int proc, const char *pid, const char *name, uint64_t in
     return has;
 }
 
-/* Whether some process has a descriptor of the file; true if that cannot be told. */
+/* Whether any process has a descriptor of the file; true if that is unknown. */
 static bool is_still_open(const char *name, uint64_t ino)
 {
     DIR *d = opendir("/proc");
@@ -96,6 +96,6 @@ int close_written(struct op *op, struct file *f)
     struct p9_fid *fid = cache_detach_handle(cache, &f->handle);
     if (atomic_load(&fid->refs) == 1)
         return p9_fid_clunk(&op->scope, fid);
-    p9_fid_put(fid); /* someone asks by it just now */
+    p9_fid_put(fid); /* another operation uses the fid: its last put clunks it */
     return 0;
 }

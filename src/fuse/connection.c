@@ -1,9 +1,9 @@
 /*
- * connection.c: whether there are requests of the kernel's that no operation has begun for.
+ * connection.c: whether the kernel has requests that no operation has begun for.
  *
- * The kernel counts those that are not answered (the connection's file `waiting` in fusectl), and
- * we those that have begun and are not answered. If there are as many, then all have begun. fusectl
- * may not be mounted here: root can have one to himself.
+ * The kernel counts the requests without an answer (the connection's file `waiting` in fusectl),
+ * and this process those that have begun and have no answer. If the numbers are equal, all have
+ * begun. fusectl may not be mounted: root can open an instance of it that is mounted nowhere.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,10 @@
 #include "fuse/mountinfo.h"
 
 struct connection {
-    int dir; /* the connection's in fusectl; -1: not to be had */
+    int dir; /* the connection's directory in fusectl; -1: none */
 };
 
-/* The top of fusectl, mounted nowhere; -1 if that cannot be. */
+/* The top directory of a fusectl that is mounted nowhere; -1 if it cannot be opened. */
 static int own_fusectl(void)
 {
     int top = -1;
@@ -53,7 +53,7 @@ static int find_connection(const char *mountpoint)
     unsigned minor;
     bool alone;
 
-    /* Of several mounts one upon the other ours may be any. */
+    /* Of several mounts stacked on one mountpoint, any may be this one. */
     if (!mount_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
         return -1;
     int top = open("/sys/fs/fuse/connections", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -86,7 +86,7 @@ void connection_free(struct fs *fs)
     fs->connection = NULL;
 }
 
-/* -1 if the kernel does not say. */
+/* The kernel's number of requests without an answer; -1 if it is unknown. */
 static long long unanswered(const struct fs *fs)
 {
     const struct connection *c = fs->connection;
@@ -103,8 +103,8 @@ static long long unanswered(const struct fs *fs)
     return atoll(text);
 }
 
-/* What has begun is counted before the kernel's number is read, and what is answered after it:
- * so too few are known at worst. */
+/* `begun` is read before the kernel's number, and `answered` after it: at worst the difference is
+ * too small, and the result UNREAD_SOME. */
 enum unread unread_requests(struct fs *fs)
 {
     uint64_t begun = atomic_load(&fs->begun);

@@ -1,18 +1,19 @@
 /*
- * connection.h: what the kernel says of the mount's connection.
+ * connection.h: the state of the mount's FUSE connection in the kernel, from fusectl.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
 #include "fuse/fs.h"
 
-/* Whether there are requests of the kernel's that no operation has begun for. */
+/* Whether the kernel has requests that no operation has begun for. UNREAD_UNKNOWN: without
+ * fusectl. */
 enum unread { UNREAD_NONE, UNREAD_SOME, UNREAD_UNKNOWN };
 
 enum unread unread_requests(struct fs *fs);
-/* Once the mount is there. */
+/* Opens the connection's directory in fusectl. Called once the file system is mounted. */
 void connection_find(struct fs *fs);
-/* Ends the connection for the kernel: what waits in it is answered. Where that cannot be,
+/* Aborts the connection: the kernel fails the requests that wait in it. Without fusectl it does
  * nothing. */
 void connection_abort(struct fs *fs);
 void connection_free(struct fs *fs);

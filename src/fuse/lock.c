@@ -1,14 +1,14 @@
 /*
  * lock.c: callbacks on locks: fcntl(2) ranges, of processes and of open files, and flock(2).
  *
- * The processes of this mount are kept apart here (locks.h), other clients by the server
- * (lock_server.c).
+ * This file resolves conflicts among the processes of this mount (locks.h); the server resolves
+ * those with other clients (lock_server.c).
  *
- * The kernel gives back what a process had when it closes a descriptor (FLUSH), and waits for that.
- * What belongs to an open file, as of flock(2), goes with its RELEASE, which nobody waits for: it
- * may be on its way when the same program asks for the lock by another descriptor. So a lock by a
- * file of which a descriptor was closed is in the way for sure only when the kernel has no request
- * left that we do not know (connection.c).
+ * The kernel releases the locks of a process when it closes a descriptor (FLUSH), and waits for the
+ * answer. The locks of an open file, as of flock(2), end with its RELEASE, which no process waits
+ * for: it may be in flight when the same program requests the lock through another descriptor. So a
+ * lock through a file of which a descriptor was closed is a certain conflict only when the kernel
+ * has no request left that no operation has begun for (connection.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,48 +22,48 @@
 #include "fuse/lock_impl.h"
 
 enum {
-    UNSURE_MS = 200, /* a kernel that is never without requests is not waited for longer, */
-    BLIND_MS = 20,   /* nor one that does not say */
-    GIVING_S = 5,    /* how long a lock waits for an unlocking that the server has not answered */
+    UNSURE_MS = 200,   /* the longest wait until the kernel has no unread requests, */
+    UNKNOWN_MS = 20,   /* and where the kernel does not say whether it has any */
+    UNLOCK_WAIT_S = 5, /* how long a lock waits for an unlock that the server has not answered */
 };
 
-/* ---- taking ------------------------------------------------------------- */
+/* ---- setting ------------------------------------------------------------ */
 
-enum in_the_way { FREE, PERHAPS, TAKEN };
+enum conflict { NO_CONFLICT, CONFLICT_UNSURE, CONFLICT_CERTAIN };
 
-/* Called with the lock. */
-static enum in_the_way what_is_in_the_way(const struct lock_range *list, const struct lock_range *want)
+/* Called with locks->mtx. */
+static enum conflict find_conflict(const struct lock_range *list, const struct lock_range *want)
 {
-    enum in_the_way found = FREE;
+    enum conflict found = NO_CONFLICT;
 
     for (const struct lock_range *r = locks_conflict(list, want); r != NULL; r = locks_conflict(r->next, want)) {
         const struct file *f = r->via;
         if (!atomic_load(&f->closed_once))
-            return TAKEN;
-        found = PERHAPS;
+            return CONFLICT_CERTAIN;
+        found = CONFLICT_UNSURE;
     }
     return found;
 }
 
-/* 0 if nothing here is in the way; EAGAIN, with a->unsure if that is not certain. Called with
- * the lock, which is given up for a moment. */
-static int free_here(struct lock_ask *a, struct lock_range *const *list)
+/* 0 if no lock of this mount conflicts; else -EAGAIN, with a->unsure if the conflict is not
+ * certain. Called with locks->mtx, which is released in between. */
+static int check_local(struct lock_ask *a, struct lock_range *const *list)
 {
     struct fs *fs = a->op.fs;
-    enum in_the_way found = what_is_in_the_way(*list, &a->want);
+    enum conflict found = find_conflict(*list, &a->want);
     uint64_t now = clock_ms();
 
     a->unsure = false;
-    if (found != PERHAPS || a->wait)
-        return found == FREE ? 0 : -EAGAIN;
+    if (found != CONFLICT_UNSURE || a->wait)
+        return found == NO_CONFLICT ? 0 : -EAGAIN;
     pthread_mutex_unlock(&fs->locks->mtx);
     enum unread unread = unread_requests(fs);
     pthread_mutex_lock(&fs->locks->mtx);
-    found = what_is_in_the_way(*list, &a->want);
+    found = find_conflict(*list, &a->want);
     if (a->unsure_ms == 0)
-        a->unsure_ms = now + (unread == UNREAD_UNKNOWN ? BLIND_MS : UNSURE_MS);
-    a->unsure = found == PERHAPS && unread != UNREAD_NONE && now < a->unsure_ms;
-    return found == FREE ? 0 : -EAGAIN;
+        a->unsure_ms = now + (unread == UNREAD_UNKNOWN ? UNKNOWN_MS : UNSURE_MS);
+    a->unsure = found == CONFLICT_UNSURE && unread != UNREAD_NONE && now < a->unsure_ms;
+    return found == NO_CONFLICT ? 0 : -EAGAIN;
 }
 
 static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
@@ -72,20 +72,20 @@ static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
         .op = &a->op, .locks = a->op.fs->locks, .inode = a->f->handle.inode, .fl = fl, .f = a->f, .patient = a->wait};
 }
 
-/* A file's last unlocking may be on its way to the server. Called with the lock. */
-static void wait_for_giving(struct lock_ask *a, struct file_locks *fl)
+/* The file's last unlock may be in flight: waits for its answer. Called with locks->mtx. */
+static void wait_for_unlock(struct lock_ask *a, struct file_locks *fl)
 {
     struct locks *q = a->op.fs->locks;
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += GIVING_S;
+    until.tv_sec += UNLOCK_WAIT_S;
     while (fl->overdue && fl->overdue_gives && !a->queued && !atomic_load(&a->op.scope.interrupted))
         if (pthread_cond_timedwait(&q->settled, &q->mtx, &until) != 0)
             break;
 }
 
-/* The lock, or the unlocking, without waiting for who has it. */
+/* Locks or unlocks, without waiting for a conflicting lock to go. */
 static int set(struct lock_ask *a, struct file_locks *fl)
 {
     struct locking k = locking_of(a, fl);
@@ -96,8 +96,8 @@ static int set(struct lock_ask *a, struct file_locks *fl)
     if (rc != 0)
         return rc;
     if (want->type != LK_NONE) {
-        wait_for_giving(a, fl);
-        rc = free_here(a, list);
+        wait_for_unlock(a, fl);
+        rc = check_local(a, list);
         if (rc == 0)
             rc = lock_raise(&k, want);
     }
@@ -109,17 +109,17 @@ static int set(struct lock_ask *a, struct file_locks *fl)
     }
     int lowered = lock_lower(&k, want->start, want->end);
     fl->owed = fl->owed || (lowered != 0 && !fl->overdue);
-    if (rc == 0 && want->type != LK_WRITE) /* something may have become free */
+    if (rc == 0 && want->type != LK_WRITE) /* part of the range may be free */
         lock_wake(k.locks);
     lock_end(&k);
     if (rc == 0 && want->type == LK_NONE)
-        rc = lowered == -ETIMEDOUT ? 0 : lowered; /* it is on its way */
+        rc = lowered == -ETIMEDOUT ? 0 : lowered; /* the unlock is in flight */
     return rc;
 }
 
-/* ---- asking ------------------------------------------------------------- */
+/* ---- querying ----------------------------------------------------------- */
 
-static void found_here(struct flock *found, const struct lock_range *r)
+static void fill_local(struct flock *found, const struct lock_range *r)
 {
     found->l_type = r->type == LK_READ ? F_RDLCK : F_WRLCK;
     found->l_start = (off_t)r->start;
@@ -127,12 +127,12 @@ static void found_here(struct flock *found, const struct lock_range *r)
     found->l_pid = r->pid;
 }
 
-static void found_there(struct flock *found, const struct p9_lock_held *held)
+static void fill_remote(struct flock *found, const struct p9_lock_held *held)
 {
     found->l_type = held->type == P9_LOCK_RDLCK ? F_RDLCK : F_WRLCK;
     found->l_start = (off_t)held->start;
     found->l_len = (off_t)held->length;
-    found->l_pid = 0; /* of another client: no process here */
+    found->l_pid = 0; /* the lock is another client's: no process here has it */
 }
 
 static int query(struct lock_ask *a, struct file_locks *fl)
@@ -145,15 +145,15 @@ static int query(struct lock_ask *a, struct file_locks *fl)
     if (rc != 0)
         return rc;
     a->found.l_type = F_UNLCK;
-    if (free_here(a, &fl->posix) != 0) {
-        found_here(&a->found, locks_conflict(fl->posix, &a->want));
+    if (check_local(a, &fl->posix) != 0) {
+        fill_local(&a->found, locks_conflict(fl->posix, &a->want));
         rc = a->unsure ? -EAGAIN : 0;
     } else if (p9_may_lock(fs->client) && !atomic_load(&fs->no_locks) && !fl->overdue) {
         rc = lock_ask_other(&k, &a->want, &held);
     }
     lock_end(&k);
     if (rc == 0 && held.type != P9_LOCK_UNLCK)
-        found_there(&a->found, &held);
+        fill_remote(&a->found, &held);
     return rc == -EOPNOTSUPP ? 0 : rc == -ETIMEDOUT ? -ENOLCK : rc;
 }
 
@@ -164,13 +164,14 @@ int lock_try(struct lock_ask *a)
     return fl == NULL ? -ENOMEM : a->query ? query(a, fl) : set(a, fl);
 }
 
-/* ---- giving back at a close --------------------------------------------- */
+/* ---- releasing at a close ----------------------------------------------- */
 
-static void settle(struct op *op, struct inode *inode, struct file_locks *fl)
+/* Unlocks on the server what no process here needs any more. */
+static void unlock_owed(struct op *op, struct inode *inode, struct file_locks *fl)
 {
     struct locking k = {.op = op, .locks = op->fs->locks, .inode = inode, .fl = fl};
 
-    if (lock_begin(&k, true) == 0) /* else who has the file gives it back */
+    if (lock_begin(&k, true) == 0) /* else the operation that has the file busy unlocks */
         lock_end(&k);
 }
 
@@ -189,7 +190,7 @@ void locks_closed(struct op *op, struct file *f, uint64_t owner)
         lock_wake(q);
     pthread_mutex_unlock(&q->mtx);
     if (any)
-        settle(op, f->handle.inode, fl);
+        unlock_owed(op, f->handle.inode, fl);
 }
 
 void locks_let_go(struct fs *fs, struct file *f)
@@ -217,7 +218,7 @@ void locks_released(struct op *op, struct file *f)
     bool owed = fl->owed;
     pthread_mutex_unlock(&op->fs->locks->mtx);
     if (owed)
-        settle(op, f->handle.inode, fl);
+        unlock_owed(op, f->handle.inode, fl);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */
@@ -233,19 +234,19 @@ static void reply(struct lock_ask *a, int rc)
     free(a);
 }
 
-static void dropped(struct notice *n, bool waits)
+static void on_dropped(struct notice *n, bool waits)
 {
     struct lock_ask *a = (struct lock_ask *)((char *)n - offsetof(struct lock_ask, notice));
 
     if (waits)
         reply(a, 0);
-    else /* killed: the lock goes when its files are closed */
+    else /* the process is killed: closing its files releases the lock */
         free(a);
 }
 
-/* What others wrote until they gave their lock back is to be seen: what was read before is kept
- * only if the file is the same. */
-static bool is_as_it_was(struct lock_ask *a)
+/* Acquiring a lock revalidates cached data, as other clients may have written before they released
+ * theirs. True if the file is unchanged, so that its cached data stay valid. */
+static bool is_unchanged(struct lock_ask *a)
 {
     struct fs *fs = a->op.fs;
     struct inode *inode = a->f->handle.inode;
@@ -260,11 +261,11 @@ static bool is_as_it_was(struct lock_ask *a)
 
 void lock_done(struct lock_ask *a, int rc)
 {
-    if (rc != 0 || a->query || !a->gained || is_as_it_was(a)) {
+    if (rc != 0 || a->query || !a->gained || is_unchanged(a)) {
         reply(a, rc);
         return;
     }
-    a->notice = (struct notice){.op = &a->op, .inode = a->f->handle.inode, .pages = true, .then = dropped};
+    a->notice = (struct notice){.op = &a->op, .inode = a->f->handle.inode, .pages = true, .then = on_dropped};
     notify_then(&a->notice);
 }
 
@@ -295,7 +296,7 @@ static struct lock_ask *ask_begin(fuse_req_t req, struct fuse_file_info *fi, con
     a->want.owner = fi->lock_owner;
     a->want.via = a->f;
     a->want.pid = fuse_req_ctx(req)->pid;
-    atomic_store(&a->f->closed_once, false); /* it is open now */
+    atomic_store(&a->f->closed_once, false); /* the file is open now */
     return a;
 }
 
@@ -307,7 +308,8 @@ static void set_lock(fuse_req_t req, struct fuse_file_info *fi, const struct loc
         return;
     a->flock = flock;
     a->wait = a->op.any_signal = wait;
-    int rc = op_settle(&a->op, a->f->handle.inode); /* who gets the lock next is to see what was written under it */
+    /* Dirty data reach the server before the lock changes: the next holder sees them. */
+    int rc = op_settle(&a->op, a->f->handle.inode);
     answer(a, rc == 0 ? lock_try(a) : rc);
 }
 
@@ -316,7 +318,7 @@ static enum lock_type type_of(short l_type)
     return l_type == F_UNLCK ? LK_NONE : l_type == F_RDLCK ? LK_READ : LK_WRITE;
 }
 
-/* The kernel's ranges start at l_start and have l_len bytes, or go to the end for 0. */
+/* A kernel's range starts at l_start and has l_len bytes; 0 means up to the end of the file. */
 static struct lock_range range_of(const struct flock *lock)
 {
     return (struct lock_range){.start = (uint64_t)lock->l_start,

@@ -1,22 +1,23 @@
 /*
- * lock.h: locks, for those who open, close and interrupt.
+ * lock.h: locks, for the callbacks that close files and for interrupted operations.
  */
 #ifndef LOCK_H
 #define LOCK_H
 
 #include "fuse/file.h"
 
-/* A descriptor of the file was closed by `owner`: what is his is given back. */
+/* FLUSH: `owner` has closed a descriptor of the file. Releases the owner's locks. */
 void locks_closed(struct op *op, struct file *f, uint64_t owner);
-/* The last one was: what was taken by it is free here. Before the operation counts as begun. */
+/* RELEASE: frees, on this mount, the locks that were acquired through `f`. Called before the
+ * operation counts as begun. */
 void locks_let_go(struct fs *fs, struct file *f);
-/* And on the server. */
+/* RELEASE: unlocks on the server what locks_let_go has freed. */
 void locks_released(struct op *op, struct file *f);
-/* An operation is interrupted: if it waits here it ends. */
+/* Wakes the operations that wait here; an interrupted one ends. */
 void locks_interrupt(struct fs *fs);
 
-/* Starts and ends the thread that those who wait for a lock are left to. 0 or -errno. Answers of
- * the server may come until the client is stopped: locks_free_all is for after that. */
+/* Start and stop the thread that retries waiting lock requests. locks_start returns 0 or -errno.
+ * The server may answer until the client is stopped: locks_free_all is called after that. */
 int locks_start(struct fs *fs);
 void locks_stop(struct fs *fs);
 void locks_free_all(struct fs *fs);

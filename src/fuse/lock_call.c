@@ -1,10 +1,10 @@
 /*
- * lock_call.c: one request for a lock, and its answer, which may come late.
+ * lock_call.c: one Tlock or Tgetlock, and its answer, which may be overdue.
  *
- * No request is waited for without end. A server that answers a lock only when it is free
- * (hugelgupf/p9) is taken for one that says that another has it, and locks no ranges. The request
- * is flushed; if it cannot be it is left alone (`overdue`), and what it brings is noted when it
- * comes.
+ * No wait for an answer is unlimited. A server that answers a lock only once it is free
+ * (hugelgupf/p9) counts as one that reports a conflict and does not lock ranges. The request is
+ * flushed; if the flush fails, the request stays in flight (`overdue`), and the thread of
+ * lock_wait.c records its result when the answer arrives.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "fuse/lock_server.h"
 
 enum {
-    ANSWER_MS = 5000, /* a server that locks does so at once: so long at most it is waited for, */
-    FLUSH_MS = 1000,  /* and so long after a flush, or by who is being killed */
+    ANSWER_MS = 5000, /* the longest wait for an answer: a server that locks answers at once */
+    FLUSH_MS = 1000,  /* the longest wait after a flush, or after an interrupt */
 };
 
 /* ---- one request -------------------------------------------------------- */
@@ -23,10 +23,10 @@ struct lock_call {
     struct p9_locking l;
     struct locks *locks;
     struct p9_scope scope;
-    struct lock_range range; /* what the server holds when it has said yes, */
-    struct inode *inode;     /* of this file; NULL: that is not noted */
+    struct lock_range range; /* what the server holds after a success, */
+    struct inode *inode;     /* of this file; NULL: the result is not recorded */
     struct file_locks *fl;
-    bool done, left;
+    bool done, abandoned; /* abandoned: no operation waits for it */
     struct lock_call *next;
 };
 
@@ -48,11 +48,11 @@ static void call_done(struct p9_locking *l)
     struct locks *q = c->locks;
 
     pthread_mutex_lock(&q->mtx);
-    bool over = c->left && q->over;
+    bool over = c->abandoned && q->over;
     c->done = true;
-    if (c->left)
+    if (c->abandoned)
         LL_DELETE(q->left, c);
-    if (c->left && !over) {
+    if (c->abandoned && !over) {
         LL_PREPEND(q->returned, c);
         lock_wake(q);
     }
@@ -67,7 +67,7 @@ bool lock_interrupted(const struct op *op)
     return op != NULL && atomic_load(&op->scope.interrupted);
 }
 
-/* Until it is answered, or so long, or the operation is interrupted (op may be NULL). */
+/* Waits for the answer, for `ms` at most, or until op (may be NULL) is interrupted. */
 static void call_wait(struct lock_call *c, const struct op *op, unsigned ms)
 {
     struct timespec until;
@@ -79,17 +79,17 @@ static void call_wait(struct lock_call *c, const struct op *op, unsigned ms)
             break;
 }
 
-/* Nobody waits for it any more: the file takes no other request until it is answered. */
-static int call_leave(struct locking *k, struct lock_call *c)
+/* Stops waiting for the answer: the file takes no other request until it arrives. */
+static int call_abandon(struct locking *k, struct lock_call *c)
 {
-    c->left = true;
+    c->abandoned = true;
     LL_PREPEND(k->locks->left, c);
     if (c->inode != NULL) {
         cache_ref(k->op->fs->cache, c->inode);
         c->fl->overdue = true;
         c->fl->overdue_gives = c->range.type == LK_NONE;
     }
-    /* Whether it is free by now is not known: nobody is to have it on the strength of what was. */
+    /* Whether the range is unlocked by now is unknown: no process may rely on the old lock. */
     if (c->inode != NULL && c->range.type == LK_NONE && locks_set(&c->fl->server, &c->range) != 0)
         locks_free(&c->fl->server);
     return lock_interrupted(k->op) ? -EINTR : -ETIMEDOUT;
@@ -105,14 +105,14 @@ static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held 
     return rc == -EINTR && !lock_interrupted(k->op) ? -ETIMEDOUT : rc;
 }
 
-/* Sends it and waits, with the lock, which is given up meanwhile. What is given back is not
- * flushed, also if who does so is being killed. */
+/* Sends the request and waits. Called with locks->mtx, which is released meanwhile. An unlock is
+ * not flushed, even if the process that unlocks is being killed. */
 static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
 {
-    bool gives = c->l.type == P9_LOCK_UNLCK;
+    bool unlocks = c->l.type == P9_LOCK_UNLCK;
 
     c->locks = k->locks;
-    c->l.scope = gives ? NULL : &c->scope;
+    c->l.scope = unlocks ? NULL : &c->scope;
     c->l.done = call_done;
     c->l.arg = c;
     pthread_mutex_unlock(&k->locks->mtx);
@@ -121,13 +121,13 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     call_wait(c, k->op, ANSWER_MS);
     if (!c->done && !lock_interrupted(k->op))
         atomic_store(&k->op->fs->lock_waits, true);
-    if (!c->done && (gives || !k->patient || lock_interrupted(k->op))) {
+    if (!c->done && (unlocks || !k->patient || lock_interrupted(k->op))) {
         pthread_mutex_unlock(&k->locks->mtx);
         p9_interrupt(p9_client_session(k->op->fs->client), &c->scope);
         pthread_mutex_lock(&k->locks->mtx);
         call_wait(c, NULL, FLUSH_MS);
     }
-    return c->done ? call_end(k, c, held) : call_leave(k, c);
+    return c->done ? call_end(k, c, held) : call_abandon(k, c);
 }
 
 static uint64_t length_of(uint64_t start, uint64_t end)
@@ -155,7 +155,8 @@ int lock_send(struct locking *k, struct p9_fid *fid, uint32_t owner, const struc
 
 int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_lock_held *held)
 {
-    struct p9_fid *fid = k->fl->fid != NULL ? k->fl->fid : k->f->handle.fid; /* ours are not in our way */
+    /* Through the locks' own fid, this mount's locks do not conflict. */
+    struct p9_fid *fid = k->fl->fid != NULL ? k->fl->fid : k->f->handle.fid;
     struct lock_call *c = fid != NULL ? calloc(1, sizeof *c) : NULL;
 
     if (c == NULL)
@@ -168,7 +169,7 @@ int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_l
     return call(k, c, held);
 }
 
-/* ---- answers that come late --------------------------------------------- */
+/* ---- overdue answers ---------------------------------------------------- */
 
 void lock_note_returned(struct fs *fs)
 {
@@ -179,7 +180,7 @@ void lock_note_returned(struct fs *fs)
         if (c->inode == NULL || !c->fl->overdue)
             continue;
         if (c->l.rc == 0 && locks_set(&c->fl->server, &c->range) != 0)
-            continue; /* for lack of memory: the next time */
+            continue; /* out of memory: the next pass tries again */
         c->fl->gained = c->fl->gained || (c->l.rc == 0 && c->range.type != LK_NONE);
         c->fl->overdue = false;
         c->fl->owed = true;
@@ -188,7 +189,7 @@ void lock_note_returned(struct fs *fs)
     pthread_mutex_unlock(&q->mtx);
 }
 
-/* One that is noted; NULL if there is none. */
+/* Removes one whose result is recorded from the list; NULL if there is none. */
 static struct lock_call *next_returned(struct locks *q)
 {
     struct lock_call *c;

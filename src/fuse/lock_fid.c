@@ -1,11 +1,11 @@
 /*
  * lock_fid.c: the fid of a file's locks.
  *
- * The locks of a file have a fid of their own, open to read and write if any of its users may: a
- * server locks as its own system does, which wants a file that is open to write for a lock to
- * write. It is clunked when nothing is held, as there are servers that do not unlock otherwise
- * (hugelgupf/p9); where it was seen that the server does, the fid of an open file serves as well,
- * if that can write.
+ * The locks of a file have a fid of their own, open for reading and writing if any of its users may
+ * open it so: a server locks by its own system's rules, which require a file open for writing for a
+ * write lock. The fid is clunked when the server holds no lock, as some servers do not unlock
+ * otherwise (hugelgupf/p9). Once the server is known to unlock, the fid of an open file serves as
+ * well, if it can write.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static int open_as(struct locking *k, struct user *user, int flags, struct p9_fi
     return rc;
 }
 
-/* By who asks, or another who has the file open. */
+/* Opens as the user who requests the lock, or as another user who has the file open. */
 static int open_to_write(struct locking *k, struct p9_fid **fid)
 {
     struct user *first = k->f->handle.user, *user = NULL;
@@ -47,8 +47,8 @@ static int open_to_write(struct locking *k, struct p9_fid **fid)
     return rc;
 }
 
-/* Whether it was seen that what is given back is free before the fid is clunked: by try_ranges,
- * on a server that answers at once. */
+/* Whether the server is known to unlock before the fid is clunked: try_ranges has seen it, and the
+ * server answers at once. */
 static bool unlocks(const struct fs *fs)
 {
     return atomic_load(&fs->lock_ranges) != 0 && !atomic_load(&fs->lock_waits);
@@ -60,14 +60,15 @@ int lock_make_fid(struct locking *k)
     struct p9_fid *fid = NULL;
     int rc = 0;
 
-    if (unlocks(k->op->fs) && (h->flags & O_ACCMODE) == O_RDWR && h->fid != NULL) /* no other would be better */
+    /* An open file's fid that reads and writes is as good as a new one. */
+    if (unlocks(k->op->fs) && (h->flags & O_ACCMODE) == O_RDWR && h->fid != NULL)
         fid = p9_fid_get(h->fid);
     else
         rc = open_to_write(k, &fid);
     k->fl->fid_writes = rc == 0;
     if (rc != 0 && rc != -EINTR)
         rc = open_as(k, h->user, h->flags & O_ACCMODE, &fid);
-    if (rc != 0 && rc != -EINTR && h->fid != NULL) { /* it has no name any more, or may not be opened again */
+    if (rc != 0 && rc != -EINTR && h->fid != NULL) { /* it has no name, or may not be reopened */
         fid = p9_fid_get(h->fid);
         rc = 0;
     }
@@ -91,7 +92,7 @@ int lock_better_fid(struct locking *k)
     }
     k->fl->fid = fid;
     k->fl->fid_writes = true;
-    if (atomic_load(&old->refs) > 1) { /* an open file's: it stays */
+    if (atomic_load(&old->refs) > 1) { /* an open file uses it: it is not clunked */
         lock_send(k, old, 0, &(struct lock_range){.end = LK_TO_END}, false);
         p9_fid_put(old);
         return 0;

@@ -1,5 +1,5 @@
 /*
- * lock_ranges.c: whether the server locks ranges, or whole files.
+ * lock_ranges.c: finds out whether the server locks ranges or whole files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@ static enum lock_type other_type(enum lock_type type)
     return type == LK_WRITE ? LK_READ : LK_WRITE;
 }
 
-/* Whether a byte of ours is still kept from another owner. */
-static bool still_held(struct locking *k, struct p9_fid *fid, const struct lock_range *ours)
+/* Whether the server still refuses the first byte of this mount's lock to another owner. */
+static bool still_excludes(struct locking *k, struct p9_fid *fid, const struct lock_range *ours)
 {
     const struct lock_range theirs = one_byte(ours->start, other_type(ours->type));
     const struct lock_range none = one_byte(ours->start, LK_NONE);
@@ -28,14 +28,15 @@ static bool still_held(struct locking *k, struct p9_fid *fid, const struct lock_
     return rc == -EAGAIN;
 }
 
-static bool says_whole_files(int rc)
+static bool means_whole_files(int rc)
 {
     return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ENOLCK || rc == -EINVAL;
 }
 
-/* Tries by another fid whether a byte far from ours can be locked: a server of files refuses
- * (diod 1.0.24), or does not answer (hugelgupf/p9). Then by ours, and gives it back: nfs-ganesha
- * 4.3 takes that for giving back all. 1, -1, or 0 if it could not be tried. */
+/* Locks a byte far from the lock held, first through another fid: a server that locks whole files
+ * refuses (diod 1.0.24), or does not answer (hugelgupf/p9). Then locks and unlocks it through the
+ * locks' fid: nfs-ganesha 4.3 unlocks the whole file at that. 1: ranges; -1: whole files; 0: the
+ * attempt failed. */
 static int try_ranges(struct locking *k, struct p9_fid *fid)
 {
     const uint64_t probe_at = k->locks->probe_at;
@@ -44,15 +45,16 @@ static int try_ranges(struct locking *k, struct p9_fid *fid)
     int rc = lock_send(k, fid, 0, &theirs, false);
 
     if (rc != 0)
-        return says_whole_files(rc) ? -1 : 0;
+        return means_whole_files(rc) ? -1 : 0;
     lock_send(k, fid, 0, &none, false);
     rc = lock_on_server(k, ours, probe_at, probe_at);
     if (rc != 0)
-        return says_whole_files(rc) ? -1 : 0;
+        return means_whole_files(rc) ? -1 : 0;
     lock_on_server(k, LK_NONE, probe_at, probe_at);
-    if (still_held(k, fid, k->fl->server))
+    if (still_excludes(k, fid, k->fl->server))
         return 1;
-    for (const struct lock_range *r = k->fl->server; r != NULL; r = r->next) /* taken again at once */
+    /* The locks are gone on the server: it gets them again at once. */
+    for (const struct lock_range *r = k->fl->server; r != NULL; r = r->next)
         lock_send(k, k->fl->fid, 0, r, true);
     return -1;
 }
@@ -60,8 +62,8 @@ static int try_ranges(struct locking *k, struct p9_fid *fid)
 bool lock_has_ranges(struct locking *k)
 {
     struct fs *fs = k->op->fs;
-    struct use u = {.cache = fs->cache,
-                    .inode = k->inode}; /* by who has it open: to attach would be to ask the server */
+    /* As a user who has the file open: an attach would cost a round trip. */
+    struct use u = {.cache = fs->cache, .inode = k->inode};
     int known = atomic_load(&fs->lock_ranges);
 
     if (known != 0 || atomic_load(&fs->no_locks))

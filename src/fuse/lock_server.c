@@ -1,16 +1,16 @@
 /*
- * lock_server.c: what the server holds of a file's locks.
+ * lock_server.c: the locks that the server holds for a file.
  *
- * It is told the strongest lock that any process here has on each byte, as one owner's, so that it
- * keeps other clients away. So it also works with a server that locks whole files by fid (diod
- * 1.0.24): there the lock is given back only when none is left.
+ * For each byte the server gets the strongest lock that any process here has, under one owner, so
+ * that it excludes other clients. This also works with a server that locks whole files by fid (diod
+ * 1.0.24): there the lock is released only when no process has one.
  */
 #include <errno.h>
 
 #include "fuse/lock_server.h"
 #include "base/log.h"
 
-/* ---- what the server holds; with the lock, which is given up meanwhile -- */
+/* ---- one range; called with locks->mtx, which is released meanwhile ----- */
 
 static void note_no_locks(struct fs *fs)
 {
@@ -18,7 +18,7 @@ static void note_no_locks(struct fs *fs)
         log_info("the server has no locks: they hold among the processes of this mount only");
 }
 
-static int note(struct locking *k, const struct lock_range *range, int rc)
+static int record(struct locking *k, const struct lock_range *range, int rc)
 {
     if (rc == -EOPNOTSUPP) {
         note_no_locks(k->op->fs);
@@ -35,18 +35,18 @@ int lock_on_server(struct locking *k, enum lock_type type, uint64_t start, uint6
 
     if (k->fl->overdue)
         return -EAGAIN;
-    return note(k, &range, atomic_load(&k->op->fs->no_locks) ? 0 : lock_send(k, k->fl->fid, 0, &range, true));
+    return record(k, &range, atomic_load(&k->op->fs->no_locks) ? 0 : lock_send(k, k->fl->fid, 0, &range, true));
 }
 
-/* What a server may say to a lock that the fid is not open for. */
+/* Errors that a server may give for a lock that the fid is not open for. */
 static bool is_refusal(int rc)
 {
     return rc == -EBADF || rc == -ENOLCK || rc == -EACCES || rc == -EPERM || rc == -EINVAL || rc == -EROFS;
 }
 
-/* Where nobody may write what can be had is the lock to read (or the other way round); those
- * here are kept apart anyway. */
-static int take(struct locking *k, enum lock_type type, uint64_t start, uint64_t end)
+/* Locks a range on the server. Where no user may write, only a read lock is possible (or the other
+ * way round); conflicts among the processes here are resolved locally anyway. */
+static int acquire(struct locking *k, enum lock_type type, uint64_t start, uint64_t end)
 {
     struct fs *fs = k->op->fs;
 
@@ -81,7 +81,7 @@ static enum lock_type needed_in_all(const struct file_locks *fl)
     return a > b ? a : b;
 }
 
-/* The strongest lock that any process here has on the byte `at`; *end as in locks_at. */
+/* The strongest lock that any process here has on byte `at`; *end as in locks_at. */
 static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
     enum lock_type a = locks_at(fl->posix, at, end), b = locks_at(fl->flock, at, end);
@@ -89,32 +89,32 @@ static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64
     return a > b ? a : b;
 }
 
-/* ---- more and less ------------------------------------------------------ */
+/* ---- raising and lowering ----------------------------------------------- */
 
 int lock_raise(struct locking *k, const struct lock_range *want)
 {
     enum lock_type type = want->type, held = lock_strongest(k->fl->server);
     int rc = 0;
 
-    if (held > type && !lock_has_ranges(k)) /* a weaker one would replace it */
+    if (held > type && !lock_has_ranges(k)) /* a weaker lock would replace the held one */
         type = held;
     for (uint64_t at = want->start, end = want->end; rc == 0; at = end + 1) {
         end = want->end;
         if (locks_at(k->fl->server, at, &end) < type)
-            rc = take(k, type, at, end);
+            rc = acquire(k, type, at, end);
         if (end == want->end)
             break;
     }
     return rc;
 }
 
-static int give_all(struct locking *k)
+static int release_all(struct locking *k)
 {
     int rc = k->fl->server != NULL ? lock_on_server(k, LK_NONE, 0, LK_TO_END) : 0;
 
-    bool goes =
-        k->fl->fid == NULL || atomic_load(&k->fl->fid->refs) == 1; /* with the fid, which is not an open file's */
-    if (!k->fl->overdue && (rc == 0 || goes))
+    /* The clunk of a fid that no open file uses releases the locks as well. */
+    bool clunk_unlocks = k->fl->fid == NULL || atomic_load(&k->fl->fid->refs) == 1;
+    if (!k->fl->overdue && (rc == 0 || clunk_unlocks))
         locks_free(&k->fl->server);
     return rc;
 }
@@ -125,12 +125,12 @@ int lock_lower(struct locking *k, uint64_t start, uint64_t last)
     int rc = 0;
 
     if (needed == LK_NONE)
-        return give_all(k);
+        return release_all(k);
     for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
         end = last;
         enum lock_type want = needed_at(k->fl, at, &end);
         if (want < locks_at(k->fl->server, at, &end)) {
-            if (!lock_has_ranges(k)) /* all or nothing */
+            if (!lock_has_ranges(k)) /* the whole file at once */
                 return needed < lock_strongest(k->fl->server) ? lock_on_server(k, needed, 0, LK_TO_END) : 0;
             rc = lock_on_server(k, want, at, end);
         }
@@ -140,7 +140,7 @@ int lock_lower(struct locking *k, uint64_t start, uint64_t last)
     return rc;
 }
 
-/* ---- the file to oneself ------------------------------------------------ */
+/* ---- exclusive use of the file ------------------------------------------ */
 
 int lock_begin(struct locking *k, bool wait)
 {
@@ -169,7 +169,7 @@ void lock_end(struct locking *k)
     while (fl->owed && !fl->overdue) {
         fl->owed = false;
         if (lock_lower(k, 0, LK_TO_END) != 0 && !fl->overdue) {
-            fl->owed = true; /* for who changes something next */
+            fl->owed = true; /* the next change of the file's locks retries */
             break;
         }
     }

@@ -1,9 +1,10 @@
 /*
- * lock_wait.c: those who wait for a lock.
+ * lock_wait.c: the lock requests that wait.
  *
- * They are left to one thread, which tries again when a lock of this mount goes, and at growing
- * intervals of at most a second for those of other clients: no thread of the kernel's requests is
- * held. Who waits is answered by whoever interrupts him; who is being tried, by the thread.
+ * One thread retries them: when a lock of this mount is released, and, for the locks of other
+ * clients, at growing intervals of at most a second. So a waiting request occupies no thread that
+ * answers the kernel. The interrupt callback answers a request that waits; the thread answers one
+ * while it tries it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "fuse/lock_impl.h"
 #include "base/thread.h"
 
-#define PROBES 1000000007u /* bytes, of which each mount tries one */
+#define PROBES 1000000007u /* bytes, of which each mount probes one */
 
 enum { UNSURE_WAIT_MS = 1, FIRST_WAIT_MS = 10, LAST_WAIT_MS = 1000 };
 
@@ -34,8 +35,8 @@ void locks_interrupt(struct fs *fs)
 
 /* ---- cycles ------------------------------------------------------------- */
 
-/* Adds to the end of the list those who wait and have something that `a` waits for. False:
- * `owner` has. */
+/* Appends the waiting requests whose owners have a lock that conflicts with `a`. False: `owner` has
+ * such a lock. */
 static bool reach(struct fs *fs, struct lock_ask *a, struct lock_ask **last, uint64_t owner)
 {
     const struct file_locks *fl = cache_locks(fs->cache, a->f->handle.inode, false);
@@ -58,27 +59,28 @@ static bool reach(struct fs *fs, struct lock_ask *a, struct lock_ask **last, uin
     return true;
 }
 
-/* Whether who has what `a` wants waits, in the end, for what a's owner has. As on a local disk
- * that is looked for among fcntl(2)'s locks, when someone begins to wait. Called with the lock. */
+/* Whether the owner of a lock that `a` waits for waits in turn, directly or through others, for a
+ * lock of a's owner. As on a local file system, the search covers fcntl(2) locks only, and happens
+ * when a wait begins. Called with locks->mtx. */
 static bool closes_a_cycle(struct fs *fs, struct lock_ask *a)
 {
     struct lock_ask *last = a, *other;
-    bool sound = true;
+    bool acyclic = true;
 
     DL_FOREACH(fs->locks->asks, other)
     {
         other->is_reached = false;
     }
     a->reached = NULL;
-    for (struct lock_ask *at = a; at != NULL && sound; at = at->reached)
-        sound = reach(fs, at, &last, a->want.owner);
-    return !sound;
+    for (struct lock_ask *at = a; at != NULL && acyclic; at = at->reached)
+        acyclic = reach(fs, at, &last, a->want.owner);
+    return !acyclic;
 }
 
 /* ---- the queue ---------------------------------------------------------- */
 
-/* Not so if it is being tried: then that ends by it. */
-static bool take_waiting(struct locks *q, struct lock_ask *a)
+/* Removes a request that waits from the queue. False if an attempt is under way, which ends it. */
+static bool dequeue_waiting(struct locks *q, struct lock_ask *a)
 {
     pthread_mutex_lock(&q->mtx);
     bool waits = a->waits;
@@ -95,7 +97,7 @@ static void on_interrupt(fuse_req_t req, void *arg)
     (void)req;
     if (!op_should_end(&a->op))
         return;
-    if (!take_waiting(a->op.fs->locks, a)) {
+    if (!dequeue_waiting(a->op.fs->locks, a)) {
         op_interrupt(&a->op);
         return;
     }
@@ -126,7 +128,8 @@ void lock_wait(struct lock_ask *a)
         lock_done(a, rc);
 }
 
-/* Tries one, which goes or stays. Called with the lock, which is given up meanwhile. */
+/* Tries one request, which is answered or stays queued. Called with locks->mtx, which is released
+ * meanwhile. */
 static void try_again(struct locks *q, struct lock_ask *a)
 {
     bool stop = q->stop;
@@ -147,7 +150,7 @@ static void try_again(struct locks *q, struct lock_ask *a)
     pthread_mutex_lock(&q->mtx);
 }
 
-/* Any may have gone while another was tried. */
+/* Starts over after each attempt: any request may have been answered during it. */
 static void try_all(struct locks *q)
 {
     struct lock_ask *a;
@@ -170,7 +173,7 @@ static bool some_unsure(const struct locks *q)
     return a != NULL;
 }
 
-/* Waits for a reason to try again. Called with the lock. */
+/* Waits until the next pass is due. Called with locks->mtx. */
 static void queue_sleep(struct locks *q, unsigned *ms)
 {
     struct timespec until;

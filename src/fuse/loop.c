@@ -1,10 +1,9 @@
 /*
- * loop.c: the threads that answer the kernel: each takes a request, and answers it before it takes
- * another. While one is answered there is another that waits for the next, as far as there may be
- * so many.
+ * loop.c: the threads that answer the kernel. Each receives a request, and answers it before it
+ * receives another. While threads answer, another one waits for the next request, up to the limit.
  *
- * libfuse has such a loop, which ends the mount when a thread's buffer cannot be had. Here that
- * thread is done without, unless no other waits for requests: then it tries again after a while.
+ * libfuse's own loop ends the mount when it cannot allocate a thread's buffer. Here that thread
+ * ends, unless no other thread waits for requests: then it retries after a pause.
  */
 #include "fuse/loop.h"
 
@@ -24,7 +23,7 @@
 
 #include "base/log.h"
 
-enum { WITHOUT_MEMORY_MS = 500 };
+enum { NO_MEMORY_PAUSE_MS = 500 };
 
 struct loop {
     struct fuse_session *se;
@@ -32,22 +31,22 @@ struct loop {
     int ended;           /* eventfd: readable once the loop is over */
     pthread_mutex_t mtx; /* guards all below */
     struct worker *workers;
-    unsigned threads, waiting; /* waiting: for a request */
-    bool answered;             /* some request was */
-    bool over;                 /* no thread starts or leaves any more */
+    unsigned threads, waiting; /* waiting: threads that wait for a request */
+    bool answered;             /* a request has been received */
+    bool over;                 /* no thread starts or ends by itself any more */
     int error;
 };
 
 struct worker {
     struct loop *loop;
     pthread_t thread;
-    struct fuse_buf buf; /* libfuse makes it at the first request, and it stays */
+    struct fuse_buf buf; /* libfuse allocates it at the first request; later ones reuse it */
     struct worker *prev, *next;
 };
 
 static void *worker_main(void *worker);
 
-/* Called with the lock. */
+/* Called with l->mtx. 0 or -errno. */
 static int start_worker(struct loop *l)
 {
     struct worker *w = calloc(1, sizeof *w);
@@ -85,7 +84,7 @@ static void end_loop(struct loop *l, int err)
         return; /* cannot happen: the counter is far from full */
 }
 
-/* The kernel sends these in numbers, and they take no time. */
+/* The kernel sends FORGETs in large numbers, and they need no time: no thread starts for them. */
 static bool is_forget(const struct fuse_buf *buf)
 {
     const struct fuse_in_header *in = buf->mem;
@@ -112,30 +111,30 @@ static void answer(struct worker *w)
 
 static void pause_without_memory(void)
 {
-    const struct timespec ts = {.tv_nsec = WITHOUT_MEMORY_MS * 1000000L};
+    const struct timespec ts = {.tv_nsec = NO_MEMORY_PAUSE_MS * 1000000L};
 
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
     nanosleep(&ts, NULL);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 }
 
-/* Whether it could: others wait for requests. */
-static bool leave(struct worker *w)
+/* Ends the thread if others wait for requests; true if it did: the worker is freed. */
+static bool end_if_spare(struct worker *w)
 {
     struct loop *l = w->loop;
 
     pthread_mutex_lock(&l->mtx);
-    bool leaves = l->waiting > 1 && !l->over;
-    if (leaves) {
+    bool ends = l->waiting > 1 && !l->over;
+    if (ends) {
         DL_DELETE(l->workers, w);
         l->threads--;
         l->waiting--;
         pthread_detach(w->thread);
     }
     pthread_mutex_unlock(&l->mtx);
-    if (leaves)
+    if (ends)
         worker_free(w);
-    return leaves;
+    return ends;
 }
 
 static bool has_answered(struct loop *l)
@@ -146,19 +145,19 @@ static bool has_answered(struct loop *l)
     return answered;
 }
 
-/* There was no memory to receive a request. Whether the thread is to go on. As long as it waits
- * here no other is started. */
-static bool goes_on_without(struct worker *w)
+/* After a lack of memory to receive a request: whether the thread is to retry. No other thread
+ * starts while it pauses here. */
+static bool retries_without_memory(struct worker *w)
 {
     if (!has_answered(w->loop)) {
         end_loop(w->loop, -ENOMEM);
         return false;
     }
     pause_without_memory();
-    return !leave(w);
+    return !end_if_spare(w);
 }
 
-/* A request, into the worker's buffer: the one place where a thread can be cancelled. */
+/* Receives a request into the worker's buffer. Threads can be cancelled here and in the pause. */
 static int receive(struct worker *w)
 {
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
@@ -178,7 +177,7 @@ static void *worker_main(void *worker)
         if (n > 0) {
             answer(w);
         } else if (n == -ENOMEM) {
-            if (!goes_on_without(w))
+            if (!retries_without_memory(w))
                 return NULL;
         } else if (n != -EINTR) {
             end_loop(l, n);
@@ -189,7 +188,7 @@ static void *worker_main(void *worker)
     return NULL;
 }
 
-/* Signals that end the session come to this thread alone, and only while it waits here: none is
+/* Signals that end the session reach this thread alone, and only while it waits here: none is
  * missed. */
 static void wait_for_end(struct loop *l, const sigset_t *open)
 {

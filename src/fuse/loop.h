@@ -8,8 +8,8 @@
 #include <fuse_lowlevel.h>
 
 /* Answers requests with up to max threads until the mount or the session ends. 0, or -errno if
- * something else ended it. The first thread has its memory before anything is answered; another
- * that cannot have it is done without. */
+ * something else ended it. The first thread must get its memory before the first answer; any later
+ * thread that gets none ends. */
 int loop_run(struct fuse_session *se, unsigned max);
 
 #endif

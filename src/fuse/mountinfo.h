@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* The device of what is mounted there last, "MAJOR:MINOR"; alone: nothing else is. Asks nothing
- * of the file system itself. */
+/* The device of the file system mounted last on mountpoint, as "MAJOR:MINOR"; alone: no other is
+ * mounted there. False if none is. Sends no request to the file system itself. */
 bool mount_device(const char *mountpoint, char device[32], bool *alone);
 
 /* Undoes mountinfo's escapes (\040 for a space) in place. */

@@ -1,10 +1,11 @@
 /*
- * notify.c: what the kernel is told of its own accord: to drop what it has of a file.
+ * notify.c: invalidation of the kernel's caches of a file.
  *
- * To drop pages the kernel waits until they are not being read or written any more: for answers of
- * ours. So it is told by threads of their own, for which nobody waits: what is to be answered only
- * when nothing old can be read any more is answered by them. What pages wait for, a READ or a
- * WRITE, is never answered so. Attributes alone wait for nothing, and have a thread for themselves.
+ * Before it drops pages, the kernel waits until no READ or WRITE of them is in flight: for answers
+ * of this process. So threads of their own invalidate, and no other thread waits for them: an
+ * answer that must not arrive before all stale data are dropped is sent by them. The answer to a
+ * READ or a WRITE, which pages wait for, never is. Dropping attributes alone waits for nothing, and
+ * has a thread to itself.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -18,9 +19,9 @@
 struct lane {
     struct fs *fs;
     pthread_t thread;
-    pthread_mutex_t mtx; /* guards all below, and of every notice what is said to be the notifier's */
+    pthread_mutex_t mtx; /* guards all below, and the private members of every notice */
     pthread_cond_t changed;
-    struct notice *notices; /* the first first */
+    struct notice *notices; /* the oldest first */
     bool all, stale, stop;
 };
 
@@ -32,15 +33,15 @@ struct notifier {
 
 /* ---- the threads -------------------------------------------------------- */
 
-static void tell(struct fs *fs, struct inode *inode, bool pages)
+static void invalidate(struct fs *fs, struct inode *inode, bool pages)
 {
     fuse_lowlevel_notify_inval_inode(fs->se, ino_of(fs, inode), pages ? 0 : -1, 0);
 }
 
-static void tell_and_answer(struct lane *l, struct notice *n)
+static void invalidate_and_answer(struct lane *l, struct notice *n)
 {
     if (n->inode != NULL)
-        tell(l->fs, n->inode, n->pages);
+        invalidate(l->fs, n->inode, n->pages);
     pthread_mutex_lock(&l->mtx);
     bool waits = !n->answered;
     n->answered = true;
@@ -48,26 +49,26 @@ static void tell_and_answer(struct lane *l, struct notice *n)
     n->then(n, waits);
 }
 
-static void tell_stale(struct fs *fs)
+static void invalidate_stale(struct fs *fs)
 {
     struct inode *inode;
 
     while ((inode = cache_next_stale(fs->cache)) != NULL) {
-        tell(fs, inode, true);
+        invalidate(fs, inode, true);
         cache_forget(fs->cache, inode, 1);
     }
 }
 
-static void tell_all(struct fs *fs)
+static void invalidate_all(struct fs *fs)
 {
     struct inode *inode = NULL;
 
     while ((inode = cache_next(fs->cache, inode)) != NULL)
-        tell(fs, inode, true);
+        invalidate(fs, inode, true);
 }
 
-/* Called with the lock, which is given up meanwhile. */
-static void work(struct lane *l)
+/* Called with l->mtx, which is released meanwhile. */
+static void lane_work(struct lane *l)
 {
     struct notice *n = l->notices;
     bool all = l->all, stale = l->stale || (n != NULL && n->inode == NULL);
@@ -77,11 +78,11 @@ static void work(struct lane *l)
     l->all = l->stale = false;
     pthread_mutex_unlock(&l->mtx);
     if (stale)
-        tell_stale(l->fs);
+        invalidate_stale(l->fs);
     if (all)
-        tell_all(l->fs);
+        invalidate_all(l->fs);
     if (n != NULL)
-        tell_and_answer(l, n);
+        invalidate_and_answer(l, n);
     pthread_mutex_lock(&l->mtx);
 }
 
@@ -92,7 +93,7 @@ static void *lane_main(void *arg)
     pthread_mutex_lock(&l->mtx);
     while (!l->stop || l->notices != NULL) {
         if (l->notices != NULL || l->all || l->stale)
-            work(l);
+            lane_work(l);
         else
             pthread_cond_wait(&l->changed, &l->mtx);
     }
@@ -100,14 +101,14 @@ static void *lane_main(void *arg)
     return NULL;
 }
 
-/* ---- what is to be told ------------------------------------------------- */
+/* ---- the queue ---------------------------------------------------------- */
 
 static struct lane *lane_of(const struct notice *n)
 {
     return &n->op->fs->notifier->lanes[n->inode != NULL && !n->pages ? ATTRIBUTES : PAGES];
 }
 
-/* Called with the lock: when it is given up the notice may be gone. */
+/* Called with the lane's mutex: once it is released, the notice may be freed. */
 static void answer_interrupted(struct notice *n)
 {
     if (!n->answered)
@@ -130,8 +131,8 @@ static void on_interrupt(fuse_req_t req, void *arg)
     pthread_mutex_unlock(&l->mtx);
 }
 
-/* libfuse calls on_interrupt at once for a request that was interrupted before, and needs the
- * request when that returns. */
+/* libfuse calls on_interrupt at once for a request that is interrupted already, and needs the
+ * request after that returns: `entering` delays the answer until then. */
 void notify_then(struct notice *n)
 {
     struct lane *l = lane_of(n);
@@ -152,7 +153,7 @@ static void wake(struct fs *fs, bool all)
 {
     struct lane *l = fs->notifier != NULL ? &fs->notifier->lanes[PAGES] : NULL;
 
-    if (l == NULL) /* the mount is over */
+    if (l == NULL) /* unmounted */
         return;
     pthread_mutex_lock(&l->mtx);
     l->all = l->all || all;
@@ -171,15 +172,15 @@ void notify_stale(struct fs *fs)
     wake(fs, false);
 }
 
-struct late {
+struct deferred {
     struct notice notice;
     struct op op;
     struct answer answer;
 };
 
-static void reply_late(struct notice *n, bool waits)
+static void reply_deferred(struct notice *n, bool waits)
 {
-    struct late *l = (struct late *)((char *)n - offsetof(struct late, notice));
+    struct deferred *l = (struct deferred *)((char *)n - offsetof(struct deferred, notice));
 
     if (waits && l->answer.sent != NULL)
         l->answer.sent(&l->op, l->answer.sent_arg);
@@ -189,7 +190,7 @@ static void reply_late(struct notice *n, bool waits)
 
 void op_answer_dropped(struct op *op, struct inode *inode, bool pages, const struct answer *a)
 {
-    struct late *l = calloc(1, sizeof *l);
+    struct deferred *l = calloc(1, sizeof *l);
 
     if (l == NULL) {
         notify_all(op->fs);
@@ -200,7 +201,7 @@ void op_answer_dropped(struct op *op, struct inode *inode, bool pages, const str
     }
     l->op = *op;
     l->answer = *a;
-    l->notice = (struct notice){.op = &l->op, .inode = inode, .pages = pages, .then = reply_late};
+    l->notice = (struct notice){.op = &l->op, .inode = inode, .pages = pages, .then = reply_deferred};
     notify_then(&l->notice);
 }
 
@@ -245,7 +246,7 @@ void notifier_stop(struct fs *fs)
 
     if (nf == NULL)
         return;
-    connection_abort(fs); /* one may wait for a page whose READ nobody takes any more */
+    connection_abort(fs); /* a thread may wait for a page whose READ no thread receives any more */
     for (int i = 0; i < LANES; i++)
         lane_stop(&nf->lanes[i]);
     fs->notifier = NULL;

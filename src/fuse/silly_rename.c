@@ -1,10 +1,10 @@
 /*
- * silly_rename.c: files that lose their name while they are open.
+ * silly_rename.c: silly rename, for files that are unlinked while they are open.
  *
- * POSIX keeps such a file until its last close. A server that goes by path in all it does on a fid
- * but reading and writing (diod 1.0.24, lib9p) no longer finds it to stat or truncate. There the
- * file gets a hidden name before it would lose its last one, as NFS clients do, which is removed at
- * the last close. Which kind the server is is tried out once, on a file of our own.
+ * POSIX preserves such a file until its last close. A server that resolves a fid by path for all
+ * operations but reading and writing (diod 1.0.24, lib9p) cannot stat or truncate it any more.
+ * There the file gets a hidden name before its last name is removed, as with NFS clients; the last
+ * close removes the hidden name. A file made for the purpose shows once which kind the server is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +14,14 @@
 #include "fuse/silly_rename.h"
 #include "fuse/user.h"
 
-/* Whether a file made in dir, opened and unlinked can still be asked for its attributes: 1, -1,
- * or 0 if that could not be tried. */
+/* Makes, opens and unlinks a file in dir. 1 if the server still returns its attributes, -1 if not,
+ * 0 if the attempt failed. */
 static int try_unlinked(struct p9_fid *dir)
 {
     char name[P9_HIDDEN_BYTES];
     struct p9_fid *fid;
     struct p9_attr before, after;
-    int kept = 0;
+    int result = 0;
 
     p9_hidden_name(name);
     if (p9_walk(NULL, dir, 0, NULL, &fid) != 0)
@@ -30,10 +30,10 @@ static int try_unlinked(struct p9_fid *dir)
         bool there = p9_getattr(NULL, fid, &before) == 0;
         bool gone = p9_unlink(NULL, dir, name, false) == 0;
         if (there && gone)
-            kept = p9_getattr(NULL, fid, &after) == 0 && qid_same_file(&before.qid, &after.qid) ? 1 : -1;
+            result = p9_getattr(NULL, fid, &after) == 0 && qid_same_file(&before.qid, &after.qid) ? 1 : -1;
     }
     p9_fid_put(fid);
-    return kept;
+    return result;
 }
 
 static int keeps_unlinked(struct fs *fs, struct p9_fid *dir)
@@ -66,12 +66,12 @@ int hide_if_open(struct op *op, struct inode *dir, struct p9_fid *dirfid, const 
 
     if (inode == NULL)
         return 0;
-    if (keeps_unlinked(op->fs, dirfid) > 0) { /* its open fids stay good, but nothing can be walked from them */
+    if (keeps_unlinked(op->fs, dirfid) > 0) { /* open fids stay valid, but cannot be walked from */
         cache_want_fid(cache, inode, op_user(op), dirfid, name, cache_renames(cache));
         return 0;
     }
     p9_hidden_name(hidden);
-    if (replaced) { /* the name must not be missing for a moment: a second one is made */
+    if (replaced) { /* the name must exist at all times: the file gets a second one */
         struct use u = op_use(op, inode);
         do {
             rc = use_begin(&op->scope, &u);

@@ -1,14 +1,14 @@
 /*
  * xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
- * A server that does not have the messages is asked once: ENOSYS makes the kernel answer EOPNOTSUPP
- * itself. An attribute of size 0 is on the wire the removal, and sets an empty value on those
- * servers alone that look at its flags.
+ * A server without the messages gets one request: ENOSYS makes the kernel answer EOPNOTSUPP itself
+ * from then on. On the wire, an attribute of size 0 means its removal; only servers that check the
+ * flags set an empty value instead.
  *
- * The kernel asks for security.capability before each write, chown and truncation, to remove it;
- * that costs nothing while it is known that there is none. FUSE_HANDLE_KILLPRIV_V2 would spare the
- * question, but then nobody removed it, nor set-user-id bits, where the server takes us for root,
- * or is no Linux.
+ * The kernel requests security.capability before each write, chown and truncation, to remove it;
+ * that costs no round trip while the file is known to have none. FUSE_HANDLE_KILLPRIV_V2 would
+ * avoid the request, but then neither the capability nor set-user-id bits would be removed where
+ * the server treats this client as root, or does not run Linux.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ static ssize_t get(struct op *op, struct inode *inode, const char *name, void *b
     ssize_t n;
     int rc;
 
-    if (writer != NULL) /* he may have become somebody else since */
+    if (writer != NULL) /* the process may have changed its user id since it opened the file */
         u.user = writer;
     do {
         rc = use_begin(&op->scope, &u);
@@ -47,7 +47,7 @@ static ssize_t get(struct op *op, struct inode *inode, const char *name, void *b
     return n;
 }
 
-/* What was said of that name, and of others, is so for a while, and will be asked of the other
+/* Caches which of the names the file lacks, and makes lookahead request the name for the other
  * files in the directory. */
 static void note_answer(struct op *op, struct inode *inode, unsigned number, ssize_t n, const struct p9_xattrs_too *too,
                         uint64_t version)
@@ -63,7 +63,7 @@ static void note_answer(struct op *op, struct inode *inode, unsigned number, ssi
         lookahead_wants(cache, parent, op_user(op), (inode->qid.type & P9_QTDIR) != 0, number);
 }
 
-/* number: ahead's, of that name, or -1. */
+/* number: lookahead's number of that name, or -1. */
 static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size, int number)
 {
     struct op op;
@@ -78,13 +78,13 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     if (number >= 0)
         lookahead_xattrs_too(op.fs->cache, (inode->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
     ssize_t n = buf != NULL ? get(&op, inode, name, buf, size, &too) : -ENOMEM;
-    /* Not this name, or none at all? */
+    /* Does the server reject this name, or all attributes? */
     if (n == -EOPNOTSUPP && get(&op, inode, "", NULL, 0, NULL) == -EOPNOTSUPP)
         n = -ENOSYS;
     if (is_capability(name))
         cache_cap_answered(op.fs->cache, inode, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
-    bool written = is_capability(name) &&
-                   cache_writing_user(op.fs->cache, inode) != NULL; /* the kernel's question, of this file alone */
+    /* The kernel requests the capability of a file being written, and of no other file. */
+    bool written = is_capability(name) && cache_writing_user(op.fs->cache, inode) != NULL;
     if (number >= 0 && !written)
         note_answer(&op, inode, (unsigned)number, n, &too, version);
     if (n < 0) {
@@ -119,7 +119,7 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     get_and_reply(req, ino, "", size, -1);
 }
 
-/* XATTR_CREATE and XATTR_REPLACE, which not every server heeds. 0 or -errno. */
+/* Checks XATTR_CREATE and XATTR_REPLACE, which some servers ignore. 0 or -errno. */
 static int check_flags(struct op *op, struct inode *inode, const char *name, int flags)
 {
     if (flags == 0)
@@ -130,7 +130,7 @@ static int check_flags(struct op *op, struct inode *inode, const char *name, int
     return n < 0 ? (int)n : 0;
 }
 
-/* value NULL: removes it. */
+/* value NULL: removes the attribute. 0 or -errno. */
 static int change_as(struct op *op, struct inode *inode, struct user *user, const char *name, const char *value,
                      size_t size, int flags)
 {
@@ -149,8 +149,8 @@ static int change_as(struct op *op, struct inode *inode, struct user *user, cons
     return rc;
 }
 
-/* Whether that is such a server: tried once, on an attribute of our own of the same kind. 1; 0;
- * or -errno if it could not be tried. */
+/* Sets an empty attribute of the same namespace under a name of this program's own. 1 if the server
+ * has set it; 0 if not; or -errno if the attempt failed. */
 static int try_empty(struct op *op, struct inode *inode, const char *name)
 {
     char own[64];
@@ -164,12 +164,12 @@ static int try_empty(struct op *op, struct inode *inode, const char *name)
     ssize_t n = get(op, inode, own, NULL, 0, NULL);
     if (n == 0)
         change_as(op, inode, user, own, NULL, 0, 0);
-    if (n == -ENODATA && rc != 0 && rc != -ENODATA) /* neither was it set, nor taken for a removal */
+    if (n == -ENODATA && rc != 0 && rc != -ENODATA) /* neither set nor removed */
         return rc;
     return n == 0 ? 1 : n == -ENODATA ? 0 : (int)n;
 }
 
-/* 0 if it is, or -errno. */
+/* Whether the server sets empty values, which is tried once. 0 if it does, or -errno. */
 static int check_empty(struct op *op, struct inode *inode, const char *name)
 {
     int known = atomic_load(&op->fs->empty_xattrs);
@@ -184,9 +184,9 @@ static int check_empty(struct op *op, struct inode *inode, const char *name)
     return known > 0 ? 0 : -EOPNOTSUPP;
 }
 
-/* Whoever writes to a file takes its capability, and asks us to do so, where only root may
- * change it otherwise: the kernel has seen to that. */
-static bool takes_capability(struct op *op, const char *name, const char *value)
+/* A write removes the file's capability: the kernel sends the removal as the user who writes
+ * although only root may change the attribute otherwise. The kernel has checked that. */
+static bool removes_capability(struct op *op, const char *name, const char *value)
 {
     return value == NULL && is_capability(name) && op->fs->access == ACCESS_USER;
 }
@@ -196,26 +196,26 @@ static bool is_access_acl(const char *name)
     return strcmp(name, "system.posix_acl_access") == 0;
 }
 
-/* Who is not in the file's group loses its set-group-id bit by giving it an ACL. Where all act
- * by one attach the server does not know who it was. */
-static bool may_take_sgid(struct op *op, const char *name, const char *value)
+/* A user outside the file's group who sets an ACL clears the file's set-group-id bit. Where all
+ * users share one attach, the server does not know which user it is. */
+static bool may_clear_sgid(struct op *op, const char *name, const char *value)
 {
     return value != NULL && op->fs->access == ACCESS_CLIENT && fuse_req_ctx(op->req)->uid != 0 && is_access_acl(name);
 }
 
-static int take_sgid(struct op *op, struct inode *inode)
+static int clear_sgid(struct op *op, struct inode *inode)
 {
     struct p9_attr attr;
 
-    op->scope.interrupted = false; /* the ACL is set */
+    op->scope.interrupted = false; /* the ACL is set: the rest must follow */
     int rc = inode_getattr(op, inode, &attr);
     if (rc != 0 || !(attr.mode & S_ISGID) || in_group(op->req, attr.gid))
         return rc;
     return set_mode_as_mounter(op, inode, attr.mode & 07777 & ~(mode_t)S_ISGID);
 }
 
-static int change_and_tell(struct op *op, struct inode *inode, const char *name, const char *value, size_t size,
-                           int flags)
+static int change_and_expire(struct op *op, struct inode *inode, const char *name, const char *value, size_t size,
+                             int flags)
 {
     struct cache *cache = op->fs->cache;
 
@@ -223,12 +223,12 @@ static int change_and_tell(struct op *op, struct inode *inode, const char *name,
     if (is_capability(name))
         cache_cap_setting(cache, inode);
     int rc = change_as(op, inode, op_user(op), name, value, size, flags);
-    if ((rc == -EPERM || rc == -EACCES) && takes_capability(op, name, value))
+    if ((rc == -EPERM || rc == -EACCES) && removes_capability(op, name, value))
         rc = change_as(op, inode, cache->users, name, value, size, flags);
     if (is_capability(name))
         cache_cap_setting(cache, inode);
-    if (rc == 0 && may_take_sgid(op, name, value))
-        rc = take_sgid(op, inode);
+    if (rc == 0 && may_clear_sgid(op, name, value))
+        rc = clear_sgid(op, inode);
     cache_changing(cache, inode);
     return rc;
 }
@@ -244,10 +244,11 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
     if (rc == 0 && value != NULL && size == 0)
         rc = check_empty(&op, inode, name);
     if (rc == 0 && size == 0)
-        flags &= ~XATTR_REPLACE; /* it would be the removal */
+        flags &= ~XATTR_REPLACE; /* with it, the message would mean the removal */
     if (rc == 0)
-        rc = change_and_tell(&op, inode, name, value, size, flags);
-    if (is_access_acl(name)) /* it is the mode, too, and the kernel does not ask for that anew unless it knows ACLs */
+        rc = change_and_expire(&op, inode, name, value, size, flags);
+    /* The ACL sets the mode too, and a kernel that does not know ACLs does not request it again. */
+    if (is_access_acl(name))
         op_answer_dropped(&op, inode, false, &(struct answer){.kind = ANSWER_ERR, .rc = rc});
     else
         op_reply_err(&op, rc);
