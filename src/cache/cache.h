@@ -99,6 +99,7 @@ struct inode {
     bool is_stale;          /* in cache->stale */
     uint32_t space;         /* which st_ino it is of: 0, or that of a place */
 
+    uint64_t fetched_until; /* the name that was fetched holds until then */
     struct dentry *fetched; /* the name that is DENTRY_FETCHED, and the LRU of those */
     struct inode *prev_fetched, *next_fetched;
 
@@ -198,8 +199,6 @@ bool cache_qid(struct cache *c, struct inode *parent, const char *name, struct p
 /* The directory that a directory is in, with one reference, and its name there; NULL if it has
  * none. */
 struct inode *cache_above(struct cache *c, struct inode *dir, char *name);
-/* The directory of one of its names, good to compare with; NULL if it has none. */
-const struct inode *cache_parent(struct cache *c, struct inode *inode);
 /* One of its names, into P9_MAXNAME bytes and a terminator. False if it has none that is seen. */
 bool cache_name(struct cache *c, const struct inode *inode, char *name);
 /* The path of one of its names below the root, without a slash in front. The caller frees it. NULL

@@ -127,7 +127,7 @@ bool dentry_is_listed(struct cache *c, const struct inode *parent, const char *n
 {
     const struct dentry *d = find_alike(c, parent, name, strlen(name));
 
-    while (d != NULL && !d->listed)
+    while (d != NULL && !d->listed && d->inode == NULL)
         d = d->alike;
     return d != NULL;
 }
@@ -301,12 +301,6 @@ struct inode *cache_above(struct cache *c, struct inode *dir, char *name)
         strcpy(name, dir->names->name);
     }
     return above;
-}
-
-const struct inode *cache_parent(struct cache *c, struct inode *inode)
-{
-    LOCKED(c);
-    return inode->names != NULL ? inode->names->parent : NULL;
 }
 
 bool cache_name(struct cache *c, const struct inode *inode, char *name)

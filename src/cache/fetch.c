@@ -115,7 +115,7 @@ static void choose(struct cache *c, struct listing *l, struct dentry *wanted, bo
     uint64_t now = clock_ms();
 
     for (struct dentry *d = wanted; d != NULL && b->n < size; d = sorted ? d->next_sorted : d->next) {
-        if (d->state == DENTRY_FETCHED && d->inode->attr_until != 0 && d->inode->attr_until <= now)
+        if (d->state == DENTRY_FETCHED && d->inode->fetched_until <= now)
             lookahead_drop(c, d, DENTRY_LISTED);
         if (d->state == DENTRY_LISTED && (!only_dirs || d->is_dir))
             batch_add(b, l, d, dirfid, d->is_dir && l->opened > 0);
@@ -190,6 +190,8 @@ static struct inode *inode_for(struct cache *c, struct dentry *d, const struct p
 
     if (!S_ISDIR(attr->mode) && attr->nlink >= 2)
         return NULL;
+    if (inode == NULL && d->parent->names_version > asked)
+        return NULL;
     if (inode == NULL) {
         inode = inode_new(c, attr, space);
         if (inode != NULL)
@@ -215,8 +217,10 @@ static struct inode *store(struct cache *c, struct listing *l, struct dentry *d,
     }
     if (inode_set_attr(c, inode, &f->attr) && inode->nlookup > 0)
         inode->outdated = true;
-    inode->attr_until = q->ms + la->lifetime_ms;
-    inode_set_lacks(inode, f->lacks, inode->attr_until);
+    inode->fetched_until = q->ms + la->lifetime_ms;
+    if (inode->attr_until < inode->fetched_until)
+        inode->attr_until = inode->fetched_until;
+    inode_set_lacks(inode, f->lacks, inode->fetched_until);
     if (inode->confirmed_ms < q->ms)
         inode->confirmed_ms = q->ms;
     fid_cache(c, inode, l->user, f->fid, q->by->walked);
@@ -307,7 +311,7 @@ void lookahead_fetch(struct cache *c, const struct asker *by, struct listing *l,
     bool only_dirs = wants_only_dirs(l, wanted);
 
     if (b == NULL) {
-        wanted->state = DENTRY_UNKNOWN;
+        lookahead_drop(c, wanted, DENTRY_UNKNOWN);
         return;
     }
     choose(c, l, wanted, only_dirs, by->dirfid, b);

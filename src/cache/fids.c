@@ -166,8 +166,9 @@ static struct p9_fid *if_same_file(struct p9_scope *sc, struct p9_fid *fid, cons
 
 struct p9_fid *cache_handle_fid(struct p9_scope *sc, struct cache *c, const struct handle *h, bool stays)
 {
-    LOCKED(c);
+    pthread_mutex_lock(&c->mtx);
     struct p9_fid *fid = h->fid != NULL ? p9_fid_get(h->fid) : NULL;
+    pthread_mutex_unlock(&c->mtx);
     return stays || p9_fids_follow(c->client) ? fid : if_same_file(sc, fid, h->inode);
 }
 

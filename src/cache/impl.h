@@ -23,7 +23,7 @@ static inline void cache_unlock(struct cache **c)
 struct dentry *dentry_find(struct cache *c, const struct inode *parent, const char *name);
 /* The one that is there, or a new one, DENTRY_UNKNOWN; NULL without memory. */
 struct dentry *dentry_get(struct cache *c, struct inode *parent, const char *name, size_t len);
-/* Whether the directory's listing has the name, or one that differs from it in case alone. */
+/* Whether a listing or a lookup showed the name, or one that differs from it in case alone. */
 bool dentry_is_listed(struct cache *c, const struct inode *parent, const char *name);
 /* The name leads to the inode, which counts as changed. */
 void dentry_attach(struct cache *c, struct dentry *d, struct inode *inode);

@@ -108,8 +108,8 @@ void inode_release(struct cache *c, struct inode *inode)
             if (parent != NULL) /* a file with several names: rare */
                 inode_release(c, parent);
             parent = inode->names->parent;
-            if (inode->changed) /* no answer to a question asked before that may be believed */
-                parent->names_version = c->version;
+            if (inode->changed && parent->names_version < inode->version) /* answers asked before are old */
+                parent->names_version = inode->version;
             dentry_detach(c, inode->names);
         }
         identity_unindex(c, inode);

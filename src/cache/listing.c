@@ -89,7 +89,7 @@ void lookahead_expire(struct cache *c, uint64_t now)
 {
     struct lookahead *la = c->lookahead;
 
-    while (la->fetched != NULL && la->fetched->attr_until <= now) {
+    while (la->fetched != NULL && la->fetched->fetched_until <= now) {
         struct dentry *d = la->fetched->fetched;
         d->parent->listing->expired = true;
         lookahead_drop(c, d, DENTRY_LISTED);

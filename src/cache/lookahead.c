@@ -42,6 +42,14 @@ static void wait_a_little(struct cache *c)
     pthread_cond_timedwait(&c->lookahead->arrived, &c->mtx, &until);
 }
 
+/* How long the name and the attributes that were fetched hold, milliseconds. */
+static unsigned fetched_left(const struct inode *inode, uint64_t now)
+{
+    uint64_t until = inode->fetched_until < inode->attr_until ? inode->fetched_until : inode->attr_until;
+
+    return until > now ? (unsigned)(until - now) : 0;
+}
+
 /* Answers a lookup with what was fetched, if that still holds. */
 static bool take(struct cache *c, const struct asker *by, struct listing *l, struct dentry *d,
                  struct lookahead_found *found)
@@ -51,13 +59,12 @@ static bool take(struct cache *c, const struct asker *by, struct listing *l, str
     listing_used(c, l);
     if (d->state != DENTRY_FETCHED)
         return false;
-    if (d->inode->attr_until <= now) {
+    if (fetched_left(d->inode, now) == 0) {
         lookahead_drop(c, d, DENTRY_UNKNOWN);
         return false;
     }
     struct inode *inode = d->inode;
-    *found =
-        (struct lookahead_found){.inode = inode, .attr = inode->attr, .left_ms = (unsigned)(inode->attr_until - now)};
+    *found = (struct lookahead_found){.inode = inode, .attr = inode->attr, .left_ms = fetched_left(inode, now)};
     inode->nlookup++;
     lookahead_use(c, d);
     inode_announce(c, inode, &found->attr);
@@ -79,7 +86,7 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
     struct dentry *d = listing_find(c, l, name);
     if (d != NULL) {
         note_order(l, d);
-        if (d->state == DENTRY_FETCHED && d->inode->attr_until != 0 && d->inode->attr_until <= now) {
+        if (d->state == DENTRY_FETCHED && d->inode->fetched_until <= now) {
             lookahead_drop(c, d, DENTRY_LISTED);
             l->expired = true;
         }
@@ -102,7 +109,7 @@ bool lookahead_take(struct cache *c, const struct use *u, const char *name, stru
     LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
-    bool there = d != NULL && d->state == DENTRY_FETCHED && d->inode->attr_until > clock_ms();
+    bool there = d != NULL && d->state == DENTRY_FETCHED && fetched_left(d->inode, clock_ms()) > 0;
     if (there) {
         note_order(l, d);
         there = take(c, &by, l, d, found);
@@ -121,8 +128,11 @@ void lookahead_missed(struct cache *c, const struct use *u, const char *name)
 {
     LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
-    const struct job job = {
-        .run = listing_refresh, .dir = u->inode, .listing = l != NULL ? l->number : 0, .fid = u->fid};
+    const struct job job = {.run = listing_refresh,
+                            .dir = u->inode,
+                            .listing = l != NULL ? l->number : 0,
+                            .fid = u->fid,
+                            .walked = u->walked};
     if (l != NULL && listing_find(c, l, name) == NULL && is_worth_refreshing(c, l) && background_do(c, &job)) {
         l->refreshing = true;
         l->denied = false;

@@ -86,7 +86,7 @@ void lookahead_preopen_end(struct cache *c, struct user *user, struct preopen *p
 int lookahead_xattr(struct cache *c, const char *name);
 /* What is usually asked for together with that: others, by their numbers. */
 void lookahead_xattrs_too(const struct cache *c, bool of_dir, unsigned number, const char *names[P9_XATTRS]);
-/* That was asked of a file in dir: it is fetched with the others there. */
-void lookahead_wants(struct cache *c, const struct inode *dir, struct user *user, bool of_dir, unsigned number);
+/* That was asked of the inode: it is fetched with the others in the same directory. */
+void lookahead_wants(struct cache *c, const struct inode *inode, struct user *user, unsigned number);
 
 #endif

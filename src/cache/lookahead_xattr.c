@@ -70,10 +70,10 @@ void lookahead_xattrs_too(const struct cache *c, bool of_dir, unsigned number, c
         names[x] = x < n && x != number ? c->lookahead->xattrs[x] : NULL;
 }
 
-void lookahead_wants(struct cache *c, const struct inode *dir, struct user *user, bool of_dir, unsigned number)
+void lookahead_wants(struct cache *c, const struct inode *inode, struct user *user, unsigned number)
 {
     LOCKED(c);
-    struct listing *l = listing_of(dir, user);
+    struct listing *l = listing_of(inode->names != NULL ? inode->names->parent : NULL, user);
     if (l != NULL)
-        want(c->lookahead, l, of_dir, number);
+        want(c->lookahead, l, (inode->qid.type & P9_QTDIR) != 0, number);
 }

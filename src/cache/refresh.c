@@ -75,7 +75,7 @@ void listing_refresh(struct cache *c, const struct job *job)
     struct listing *l = listing_by_number(job->dir, job->listing);
     if (l != NULL) {
         l->refreshing = false;
-        if (whole)
+        if (whole && fid_is_good(c, job->dir, job->fid, job->walked))
             l->asked_ms = began;
     }
 }

@@ -53,14 +53,12 @@ static void note_answer(struct op *op, struct inode *inode, unsigned number, ssi
                         uint64_t version)
 {
     struct cache *cache = op->fs->cache;
-    const struct inode *parent = cache_parent(cache, inode);
     int lacks[P9_XATTRS];
 
     memcpy(lacks, too->lacks, sizeof lacks);
     lacks[number] = n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0;
     cache_set_lacks(cache, inode, lacks, version);
-    if (parent != NULL)
-        lookahead_wants(cache, parent, op_user(op), (inode->qid.type & P9_QTDIR) != 0, number);
+    lookahead_wants(cache, inode, op_user(op), number);
 }
 
 /* number: lookahead's number of that name, or -1. */

@@ -162,7 +162,7 @@ static void age(struct world *w)
 {
     pthread_mutex_lock(&w->cache->mtx);
     for (struct inode *i = w->cache->lookahead->fetched; i != NULL; i = i->next_fetched)
-        i->attr_until = 1;
+        i->fetched_until = 1;
     pthread_mutex_unlock(&w->cache->mtx);
 }
 
