@@ -109,7 +109,7 @@ int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char
 
 /* Whether what is asked ahead may tell what dir/name is; what has been written to it and not
  * sent is known here alone. */
-static bool may_look_ahead(struct op *op, struct inode *dir, const char *name, bool *known)
+static bool may_use_fetched(struct op *op, struct inode *dir, const char *name, bool *known)
 {
     struct p9_qid qid;
 
@@ -125,7 +125,7 @@ int enter_fetched(struct op *op, const struct use *u, const char *name, enum ask
     bool known;
     int rc = 0;
 
-    if (!may_look_ahead(op, u->inode, name, &known))
+    if (!may_use_fetched(op, u->inode, name, &known))
         return -EAGAIN;
     bool may_ask = ask == ASK_ANY || (ask == ASK_NEW && !known);
     if (may_ask ? !lookahead_look(cache, &op->scope, u, name, &found) : !lookahead_take(cache, u, name, &found))

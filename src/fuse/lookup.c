@@ -9,7 +9,8 @@
 
 /* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there
  * is none: -ENOENT. -EAGAIN: ask. */
-static int look_ahead(struct op *op, struct inode *dir, const char *name, struct inode **inode, struct p9_attr *attr)
+static int lookup_fetched(struct op *op, struct inode *dir, const char *name, struct inode **inode,
+                          struct p9_attr *attr)
 {
     struct use u = op_use(op, dir);
 
@@ -49,7 +50,7 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     op_begin(&op, req);
     int rc = check_name(name);
     if (rc == 0)
-        rc = look_ahead(&op, inode_of(op.fs, parent), name, &inode, &attr);
+        rc = lookup_fetched(&op, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == -EAGAIN)
         rc = enter_name(&op, &op.scope, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == 0)

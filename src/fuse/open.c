@@ -89,7 +89,7 @@ static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_
     if (f->handle.flags & O_TRUNC)
         return -EAGAIN;
     o->flags = f->handle.flags;
-    if (reads && op->fs->timer != NULL) {
+    if (reads && op->fs->idle_timer != NULL) {
         choose_next(op, u->inode, &next);
         memcpy(o->too, next.fids, sizeof o->too);
         o->ntoo = next.n;
@@ -100,7 +100,7 @@ static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_
     memcpy(next.fids, o->too, sizeof next.fids);
     if (next.n > 0) {
         lookahead_preopen_end(op->fs->cache, u->user, &next);
-        timer_arm(op->fs->timer, cache_idle_open_ms(op->fs->cache));
+        timer_arm(op->fs->idle_timer, cache_idle_open_ms(op->fs->cache));
     }
     return rc;
 }

@@ -68,7 +68,7 @@ bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const
     struct fs *fs = op->fs;
 
     f->direct = is_synthetic(op->fs, f, attr);
-    fi->direct_io = f->direct || fs->passes_cache;
+    fi->direct_io = f->direct || fs->bypasses_cache;
     fi->keep_cache = cache_same_content(fs->cache, f->handle.inode, attr, fs->ignores_version, fs->loose);
     f->opened = *attr;
     f->writer.inode = f->handle.inode;

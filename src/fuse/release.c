@@ -20,16 +20,16 @@ static void keep_open(struct op *op, struct file *f)
     struct fs *fs = op->fs;
     struct handle *h = &f->handle;
 
-    if (fs->timer == NULL || f->direct || h->fid == NULL || h->user == NULL || !cache_reads_only(h->flags) ||
+    if (fs->idle_timer == NULL || f->direct || h->fid == NULL || h->user == NULL || !cache_reads_only(h->flags) ||
         cache_locks(fs->cache, h->inode, false) != NULL || inode_version(fs->cache, h->inode) != f->version)
         return;
     cache_keep_open(fs->cache, h->inode, h->user, p9_fid_get(h->fid), h->walked, &f->opened);
-    timer_arm(fs->timer, cache_idle_open_ms(fs->cache));
+    timer_arm(fs->idle_timer, cache_idle_open_ms(fs->cache));
 }
 
-void close_kept(struct op *op, struct inode *dir, const char *name)
+void close_idle(struct op *op, struct inode *dir, const char *name)
 {
-    if (op->fs->timer == NULL)
+    if (op->fs->idle_timer == NULL)
         return;
     cache_close_idle(op->fs->cache, dir, name);
 }
@@ -64,14 +64,14 @@ void drop_file(struct op *op, struct file *f)
 }
 
 /* What was written to it came to nothing, rc, and no program may know. 0: nothing did. */
-static void log_lost(struct fs *fs, const struct file *f, int rc)
+static void log_failed_write(struct fs *fs, const struct file *f, int rc)
 {
     if (rc == 0)
         return;
     char *path = cache_path(fs->cache, f->handle.inode);
     log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
     free(path);
-    atomic_store(&fs->lost, true);
+    atomic_store(&fs->write_lost_silently, true);
 }
 
 void close_all(struct fs *fs)
@@ -81,7 +81,7 @@ void close_all(struct fs *fs)
     while ((h = cache_some_handle(fs->cache)) != NULL) {
         struct file *f = (struct file *)h; /* its first member */
         readahead_close(f->readahead);
-        log_lost(fs, f, writebehind_error(fs->writebehind, &f->writer));
+        log_failed_write(fs, f, writebehind_error(fs->writebehind, &f->writer));
         cache_drop_handle(fs->cache, h);
         free(f);
     }
@@ -97,7 +97,7 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op.user = file_of(fi)->handle.user; /* the kernel does not say who closes */
     writebehind_settle(op.fs->writebehind, NULL,
                        &file_of(fi)->handle.inode->qid); /* what an interrupted FLUSH has left */
-    log_lost(op.fs, file_of(fi), writebehind_unreported(op.fs->writebehind, &file_of(fi)->writer));
+    log_failed_write(op.fs, file_of(fi), writebehind_unreported(op.fs->writebehind, &file_of(fi)->writer));
     drop_file(&op, file_of(fi));
     op_reply_err(&op, 0);
 }

@@ -22,7 +22,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     u.in_dir = true;
     do {
         rc = use_begin(&op.scope, &u);
-        close_kept(&op, dir, name);
+        close_idle(&op, dir, name);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
         do {

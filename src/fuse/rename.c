@@ -110,8 +110,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         rc = use_begin(&op.scope, &from);
         if (rc == 0)
             rc = use_begin(&op.scope, &to);
-        close_kept(&op, olddir, name);
-        close_kept(&op, newdir, newname);
+        close_idle(&op, olddir, name);
+        close_idle(&op, newdir, newname);
         if (rc == 0) {
             const struct rename_end p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
             rc = flags & RENAME_NOREPLACE ? rename_new(&op, &p, &q) : rename_over(&op, &p, &q);
