@@ -7,8 +7,8 @@
 #include "fuse/callbacks.h"
 #include "fuse/enter.h"
 
-/* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there
- * is none: -ENOENT. -EAGAIN: ask. */
+/* Looks the name up in what lookahead has fetched since the directory was listed. 0: *inode is
+ * valid; -ENOENT: there is no such name; -EAGAIN: ask the server. */
 static int lookup_fetched(struct op *op, struct inode *dir, const char *name, struct inode **inode,
                           struct p9_attr *attr)
 {
@@ -17,7 +17,7 @@ static int lookup_fetched(struct op *op, struct inode *dir, const char *name, st
     if (op->fs->cache->lookahead == NULL)
         return -EAGAIN;
     if (lookahead_absent(op->fs->cache, dir, u.user, name)) {
-        op->attr_ms = UINT_MAX; /* it is not new */
+        op->attr_ms = UINT_MAX; /* no negative entry: the listing is not new */
         return -ENOENT;
     }
     if (use_begin(&op->scope, &u) != 0)
