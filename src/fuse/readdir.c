@@ -122,8 +122,8 @@ static size_t add(struct op *op, const struct stream *s, char *buf, size_t size,
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
 
-/* Fills buf[size] with entries from position `at`; plus NULL: names only. Returns the bytes used, or
- * -errno if there are no entries. */
+/* Fills buf[size] with entries from position `at`; plus NULL: names only. Returns the bytes used,
+ * or -errno if there are no entries. */
 static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, struct plus *plus)
 {
     struct p9_dirent de;
