@@ -58,13 +58,13 @@ static void set_cache(struct fs *fs, const struct options *o)
 
     l.negative = o->negative_ms >= 0 ? (unsigned)o->negative_ms : on_disk ? o->entry_ms : 0;
     cache_set_lifetimes(fs->cache, &l);
-    fs->passes_cache = o->cache == CACHE_NONE || o->directio;
+    fs->bypasses_cache = o->cache == CACHE_NONE || o->directio;
     fs->loose = o->cache == CACHE_LOOSE;
     fs->ignores_version = o->ignoreqv != 0;
-    if (o->readahead > 0 && !fs->passes_cache)
+    if (o->readahead > 0 && !fs->bypasses_cache)
         fs->readahead_pool =
             readahead_pool_new(fs->cache, (size_t)o->readahead * 1024, (size_t)o->readahead_memory * 1024);
-    if (o->writebehind > 0 && !fs->passes_cache)
+    if (o->writebehind > 0 && !fs->bypasses_cache)
         fs->writebehind = writebehind_new(fs->cache, (size_t)o->writebehind * 1024);
 }
 
@@ -101,7 +101,7 @@ static int run(struct options *o)
         mount_end_operations(&fs);
         writebehind_settle(fs.writebehind, NULL, NULL);
         close_all(&fs);
-        if (atomic_load(&fs.lost))
+        if (atomic_load(&fs.write_lost_silently))
             status = 1;
         cache_free(fs.cache);
     }

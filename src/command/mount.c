@@ -132,7 +132,7 @@ static int serve(const struct options *o, struct fs *fs)
 
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
-    bool closes_old = fs->cache->lookahead != NULL && !fs->passes_cache;
+    bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
     int status = 1;
 
     mount_options = o;
@@ -140,8 +140,8 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
         return 1;
     held_back.on = true;
     if (closes_old)
-        fs->timer = timer_new(close_old, fs);
-    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->timer == NULL))
+        fs->idle_timer = timer_new(close_old, fs);
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         status = serve(o, fs);
@@ -151,8 +151,8 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     }
     locks_stop(fs);
     notifier_stop(fs); /* after the locks: acquiring one may leave its answer to the notifier */
-    timer_free(fs->timer);
-    fs->timer = NULL;
+    timer_free(fs->idle_timer);
+    fs->idle_timer = NULL;
     fuse_remove_signal_handlers(fs->se);
     return status;
 }

@@ -1,7 +1,6 @@
 /*
- * attr.c: callbacks on attributes.
+ * attr.c: callbacks on attributes: getattr, setattr, access, statfs.
  */
-
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +16,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct op op;
     struct p9_attr attr;
 
-    (void)fi; /* a inode without a path is asked by its open files anyway */
+    (void)fi; /* an inode without a path is reached by its open files anyway */
     op_begin(&op, req);
     struct inode *inode = inode_of(op.fs, ino);
     int rc = op_settle(&op, inode);
@@ -61,9 +60,10 @@ static struct p9_setattr setattr_of(const struct stat *st, int to_set)
     return set;
 }
 
-/* A write, by whoever may write, takes a file's set-user-id and set-group-id bits; only the
- * owner and root may change its mode. So what the kernel asks for then is done as who mounted. */
-static bool takes_privileges(struct op *op, struct inode *inode, const struct p9_setattr *set)
+/* Whether the kernel is clearing set-user-id and set-group-id bits because of a write. Any user who
+ * may write clears them, but only the owner and root may change the mode: the change goes through
+ * the mounting user's attach. */
+static bool clears_privileges(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
     mode_t old = inode_facts(op->fs->cache, inode).attr.mode & 07777, privileges = S_ISUID | S_ISGID;
 
@@ -71,9 +71,10 @@ static bool takes_privileges(struct op *op, struct inode *inode, const struct p9
            (old & ~privileges) == (set->mode & ~privileges) && (set->mode & ~old) == 0;
 }
 
-/* Who sets times looks at what came of it: tar, cp. Attributes asked for beside it tell whether
- * they are those after, if the time was another one before. */
-static bool shows(struct op *op, struct inode *inode, const struct p9_setattr *set)
+/* Whether to request the attributes together with the change. Programs that set times look at the
+ * result (tar, cp). The attributes show by the time whether they are from after the change, if it
+ * was another one before. */
+static bool should_request_attr(struct op *op, struct inode *inode, const struct p9_setattr *set)
 {
     const struct p9_attr before = inode_facts(op->fs->cache, inode).attr;
 
@@ -85,9 +86,9 @@ static bool is_after(const struct inode *inode, const struct p9_setattr *set, co
     return seen->nlink > 0 && qid_same_file(&seen->qid, &inode->qid) && same_time(&seen->mtime, &set->mtime);
 }
 
-/* What was opened for writing may be truncated, whatever the path's permissions are by now. No
- * other file that has the path may be: what is done by a descriptor is done to its file or to
- * none. */
+/* Sets attributes by the open fid or by the path. A file open for writing can be truncated,
+ * whatever the permissions of the path are now. Another file that has the path now must not be: an
+ * operation on a descriptor affects its own file or none. */
 static int set_attributes(struct op *op, struct inode *inode, const struct p9_setattr *set, struct fuse_file_info *fi,
                           struct p9_attr *seen)
 {
@@ -101,16 +102,16 @@ static int set_attributes(struct op *op, struct inode *inode, const struct p9_se
         opened =
             cache_handle_fid(&op->scope, op->fs->cache, &file_of(fi)->handle, atomic_load(&op->fs->keeps_unlinked) > 0);
     if (opened == NULL)
-        return inode_setattr(op, &op->scope, inode, op_user(op), set, shows(op, inode, set) ? seen : NULL,
+        return inode_setattr(op, &op->scope, inode, op_user(op), set, should_request_attr(op, inode, set) ? seen : NULL,
                              by_file ? 0 : op->fs->cache->lifetimes.attr);
     int rc = p9_setattr(&op->scope, opened, set);
     p9_fid_put(opened);
     return rc;
 }
 
-/* What the attributes should be after a change that was done, for a kernel that is told to ask
- * before it believes them: most who change something do not ask. But it does take the size.
- * False where only the server knows. */
+/* Predicts the attributes after a successful change. The reply makes the kernel ask before it uses
+ * them, and most programs that change attributes never look at them. The kernel does use the size
+ * at once, so a change of size is not predicted. False where only the server knows the result. */
 static bool predict(struct op *op, struct inode *inode, const struct p9_setattr *set, struct p9_attr *attr)
 {
     struct inode_facts facts = inode_facts(op->fs->cache, inode);
@@ -148,7 +149,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     uint64_t version = inode_version(op.fs->cache, inode);
     if (rc == 0)
         rc = set_attributes(&op, inode, &set, fi, &seen);
-    if (rc == -EPERM && takes_privileges(&op, inode, &set)) {
+    if (rc == -EPERM && clears_privileges(&op, inode, &set)) {
         set.valid &= ~(unsigned)P9_SETATTR_MODE;
         rc = set_attributes(&op, inode, &set, fi, &seen);
         if (rc == 0)
@@ -158,30 +159,30 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
     bool alone = cache_changed(op.fs->cache, inode, &version);
     mode_t old = inode_facts(op.fs->cache, inode).attr.mode;
     bool predicted = rc == 0 && predict(&op, inode, &set, &attr);
-    bool sure = !predicted || is_after(inode, &set, &seen);
-    if (predicted && sure && alone) { /* the kernel asks again before it changes the owner */
+    bool exact = !predicted || is_after(inode, &set, &seen);
+    if (predicted && exact && alone) { /* the kernel asks again before it changes the owner */
         attr = seen;
         cache_announce_fresh(op.fs->cache, inode, &attr, version);
     } else if (predicted) {
-        attr = sure ? seen : attr;
+        attr = exact ? seen : attr;
         cache_announce(op.fs->cache, inode, &attr);
     } else if (rc == 0 && !predicted) {
         op.scope.interrupted = false;
         rc = inode_getattr(&op, inode, &attr);
     }
     if (rc == 0 && !predicted && S_ISDIR(attr.mode) &&
-        !(set.valid & P9_SETATTR_MODE)) /* a new owner takes no bits from a directory */
+        !(set.valid & P9_SETATTR_MODE)) /* a change of owner clears no mode bits of a directory */
         as_made(&op, inode, old, NO_GROUP, &attr);
     if (rc == 0)
-        op_reply_attr(&op, inode, &attr, sure ? op.fs->cache->lifetimes.attr : 0);
+        op_reply_attr(&op, inode, &attr, exact ? op.fs->cache->lifetimes.attr : 0);
     else
         op_reply_err(&op, rc);
 }
 
 /* ---- access ------------------------------------------------------------- */
 
-/* The mode bits' answer, as access(2) gives it. The server has the last word at each operation. */
-static int may(fuse_req_t req, const struct p9_attr *attr, int mask)
+/* access(2) by the mode bits. The server still checks each operation. */
+static int check_mode_bits(fuse_req_t req, const struct p9_attr *attr, int mask)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     mode_t bits = attr->mode & 7;
@@ -203,7 +204,7 @@ void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
     op_begin(&op, req);
     int rc = inode_getattr(&op, inode_of(op.fs, ino), &attr);
     if (rc == 0)
-        rc = may(req, &attr, mask);
+        rc = check_mode_bits(req, &attr, mask);
     op_reply_err(&op, rc);
 }
 

@@ -1,5 +1,5 @@
 /*
- * callbacks.h: the callbacks, by family.
+ * callbacks.h: the FUSE callbacks, by family.
  */
 #ifndef CALLBACKS_H
 #define CALLBACKS_H

@@ -1,5 +1,5 @@
 /*
- * create.c: the callback that makes a file and opens it.
+ * create.c: the callback that creates a file and opens it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 #include "fuse/opened.h"
 #include "fuse/user.h"
 
-/* A fid of the directory that the new file may become: at hand, or cloned. One for the next time
- * is asked for beside it. */
+/* A fid of the directory that Tcreate may turn into the new file: the spare one, or a clone. A
+ * spare fid for the next file is requested at the same time. */
 static int fid_to_create(struct op *op, struct use *u, struct p9_fid **fid)
 {
     struct cache *cache = op->fs->cache;
@@ -46,7 +46,7 @@ static int open_existing(struct op *op, struct p9_fid *dir, const char *name, st
     return rc;
 }
 
-/* *group: what the file should be given to. */
+/* *group: set to the group that the file must be given afterwards, if there is one. */
 static int create_in(struct op *op, struct inode *dir, const char *name, mode_t mode, struct file *f, gid_t *group)
 {
     struct use u = op_use(op, dir);
@@ -68,8 +68,8 @@ static int create_in(struct op *op, struct inode *dir, const char *name, mode_t 
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;
             p9_fid_put(fid);
         }
-        /* lib9p creates only what is not there, whatever the flags: then there is something to
-         * open. */
+        /* lib9p never opens an existing file here, whatever the flags: EEXIST means that there is
+         * a file to open. */
         if (rc == -EEXIST && !(f->handle.flags & O_EXCL)) {
             f->was_there = true;
             rc = open_existing(op, u.fid, name, f);
@@ -79,13 +79,13 @@ static int create_in(struct op *op, struct inode *dir, const char *name, mode_t 
     return rc;
 }
 
-static bool are_plain(struct op *op, const struct file *f, mode_t mode, gid_t group)
+static bool is_plain_create(struct op *op, const struct file *f, mode_t mode, gid_t group)
 {
     return is_plain_new(op, mode, group) && !f->was_there &&
            (!(f->handle.flags & O_TRUNC) || p9_open_truncates(op->fs->client));
 }
 
-/* Makes the file, and its inode. The attributes are the server's, or with *plain made up. */
+/* Creates the file and its inode. *attr: the server's attributes, or predicted ones if *plain. */
 static int create_inode(struct op *op, struct inode *dir, const char *name, mode_t mode, struct file *f,
                         struct p9_attr *attr, bool *plain)
 {
@@ -98,9 +98,9 @@ static int create_inode(struct op *op, struct inode *dir, const char *name, mode
     cache_name_changed(op->fs->cache, dir, name);
     if (rc != 0)
         return rc;
-    op->scope.interrupted = false; /* it is there now */
+    op->scope.interrupted = false; /* the file exists now */
     rc = give_to_user(op, f->handle.fid, group_for_new(op, dir));
-    *plain = rc == 0 && are_plain(op, f, mode, group);
+    *plain = rc == 0 && is_plain_create(op, f, mode, group);
     if (*plain)
         *attr = attr_of_new(op, dir, &f->handle.fid->qid, S_IFREG | mode);
     else if (rc == 0)
@@ -113,11 +113,11 @@ static int create_inode(struct op *op, struct inode *dir, const char *name, mode
         return rc;
     f->handle.inode = inode;
     f->created = true;
-    if (!f->was_there && attr->size == 0) { /* a new file has none */
+    if (!f->was_there && attr->size == 0) { /* a new file has no capability */
         struct cap_question q = cache_cap_asked(op->fs->cache, inode);
         cache_cap_answered(op->fs->cache, inode, &q, -ENODATA);
     }
-    if (!*plain && attr->size == 0) /* it was not there before */
+    if (!*plain && attr->size == 0) /* the file is new */
         as_made(op, inode, mode, group, attr);
     else if (!*plain)
         rc = truncate_opened(op, f, attr);

@@ -30,8 +30,9 @@ static int open_dir(struct op *op, struct inode *inode, struct p9_fid **fid)
     return rc;
 }
 
-/* The next of many directories that the kernel knows already: it is read, and others with it. */
-static void read_on(struct op *op, struct inode *dir)
+/* Lets lookahead read this directory, and others with it, when a program opens one after the other
+ * of many directories that the kernel knows already. */
+static void read_with_others(struct op *op, struct inode *dir)
 {
     struct cache *cache = op->fs->cache;
     char name[P9_MAXNAME + 1];
@@ -59,10 +60,10 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (s != NULL) {
         s->inode = inode;
         s->room = room;
-        s->next = UINT64_MAX; /* nowhere yet */
-        read_on(&op, inode);
+        s->next = UINT64_MAX; /* no position yet */
+        read_with_others(&op, inode);
         rc = stream_take_listing(&op, s) ? 0 : open_dir(&op, inode, &s->fid);
-        if (rc == -ESTALE && inode_facts(op.fs->cache, inode).gone) /* somebody's working directory */
+        if (rc == -ESTALE && inode_facts(op.fs->cache, inode).gone) /* a working directory */
             rc = 0;
     }
     if (rc != 0) {
@@ -92,8 +93,8 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
     op_begin(&op, req);
     struct p9_fid *fid = stream_of(fi)->fid;
     int rc = fid != NULL ? p9_fsync(&op.scope, fid, datasync != 0) : 0;
-    /* Where only files can be synced (nfs-ganesha) there is nothing to wait for, and programs
-     * that go on only after 0 (dpkg). */
-    bool has_none = rc == -EISDIR || rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENOSYS;
-    op_reply_err(&op, has_none ? 0 : rc);
+    /* Where only files can be synced (nfs-ganesha) there is nothing to wait for, and some programs
+     * continue only after 0 (dpkg). */
+    bool unsupported = rc == -EISDIR || rc == -EINVAL || rc == -EOPNOTSUPP || rc == -ENOSYS;
+    op_reply_err(&op, unsupported ? 0 : rc);
 }

@@ -1,5 +1,5 @@
 /*
- * enter.c: from names to inodes: what the server, or what was asked for ahead, says that a name is.
+ * enter.c: from names to inodes: by a walk on the server, or by what lookahead has fetched.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,8 +13,8 @@ int check_name(const char *name)
     return strlen(name) > P9_MAXNAME ? -ENAMETOOLONG : 0;
 }
 
-/* Whether dir/name is the file with this qid now. */
-static bool is_there(struct op *op, struct inode *dir, const char *name, const struct p9_qid *qid)
+/* Whether dir/name has this qid on the server now. */
+static bool has_qid(struct op *op, struct inode *dir, const char *name, const struct p9_qid *qid)
 {
     struct use u = op_use(op, dir);
     struct p9_fid *fid = NULL;
@@ -37,10 +37,11 @@ static int walk_again(struct op *op, struct inode *inode, uint64_t *clock)
     return rc;
 }
 
-/* A directory has one name. One with its qid elsewhere has been moved from there; or both are
- * there, as the server exports another device, and repeats its numbers. What is there is walked
- * to before and after the other: it may be moving just now. */
-static void look_elsewhere(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr)
+/* Resolves a directory whose qid is known under another name. A directory has one name: either it
+ * has been moved from there, or both exist, since the server exports another device and repeats
+ * its qids. The other name is walked to both before and after this one, as the directory may be
+ * moving right now. */
+static void resolve_other_place(struct op *op, struct inode *dir, const char *name, const struct p9_attr *attr)
 {
     struct cache *cache = op->fs->cache;
     struct inode *other = cache_other_place(cache, dir, name, attr);
@@ -49,7 +50,7 @@ static void look_elsewhere(struct op *op, struct inode *dir, const char *name, c
         return;
     uint64_t clock;
     int rc = walk_again(op, other, &clock);
-    if (rc == 0 && is_there(op, dir, name, &attr->qid))
+    if (rc == 0 && has_qid(op, dir, name, &attr->qid))
         rc = walk_again(op, other, &clock);
     else if (rc == 0)
         rc = -EAGAIN;
@@ -67,7 +68,7 @@ int enter_known(struct op *op, struct inode *dir, const char *name, const struct
     struct p9_attr now;
 
     if (S_ISDIR(attr->mode))
-        look_elsewhere(op, dir, name, attr);
+        resolve_other_place(op, dir, name, attr);
     struct inode *twin = cache_outdated_twin(cache, attr);
 
     if (twin != NULL) {
@@ -107,9 +108,9 @@ int enter_name(struct op *op, struct p9_scope *sc, struct inode *dir, const char
     return rc;
 }
 
-/* Whether what is asked ahead may tell what dir/name is; what has been written to it and not
- * sent is known here alone. */
-static bool may_look_ahead(struct op *op, struct inode *dir, const char *name, bool *known)
+/* Whether the attributes that lookahead fetches are valid for dir/name. They are not while the file
+ * is dirty: the server does not know its size then. */
+static bool may_use_fetched(struct op *op, struct inode *dir, const char *name, bool *known)
 {
     struct p9_qid qid;
 
@@ -125,7 +126,7 @@ int enter_fetched(struct op *op, const struct use *u, const char *name, enum ask
     bool known;
     int rc = 0;
 
-    if (!may_look_ahead(op, u->inode, name, &known))
+    if (!may_use_fetched(op, u->inode, name, &known))
         return -EAGAIN;
     bool may_ask = ask == ASK_ANY || (ask == ASK_NEW && !known);
     if (may_ask ? !lookahead_look(cache, &op->scope, u, name, &found) : !lookahead_take(cache, u, name, &found))

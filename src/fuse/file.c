@@ -1,5 +1,5 @@
 /*
- * file.c: callbacks on open files.
+ * file.c: callbacks that read, write, flush and sync open files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +11,12 @@
 #include "fuse/lock.h"
 #include "fuse/notify.h"
 
-/* ---- read: answered by the reader thread -------------------------------- */
+/* ---- read: the reader thread sends the reply ---------------------------- */
 
 struct read_op {
     struct op op;
     struct file *f;
-    struct readahead_read ahead;
+    struct readahead_read chunk;
     struct p9_io io;
     uint8_t *buf;
 };
@@ -44,7 +44,7 @@ static void read_done(struct p9_io *io)
 static void read_from_server(struct read_op *r)
 {
     struct file *f = r->f;
-    uint32_t size = r->ahead.size;
+    uint32_t size = r->chunk.size;
 
     r->buf = malloc(size);
     if (r->buf == NULL) {
@@ -54,7 +54,7 @@ static void read_from_server(struct read_op *r)
     }
     r->io = (struct p9_io){.fid = f->handle.fid,
                            .buf = r->buf,
-                           .offset = r->ahead.offset,
+                           .offset = r->chunk.offset,
                            .count = f->direct && size > f->handle.fid->iounit ? f->handle.fid->iounit : size,
                            .size = inode_facts(r->op.fs->cache, f->handle.inode).attr.size,
                            .short_ok = f->direct,
@@ -64,9 +64,9 @@ static void read_from_server(struct read_op *r)
     p9_read_start(&r->io);
 }
 
-static void prefetched(struct readahead_read *ahead, int rc)
+static void readahead_done(struct readahead_read *chunk, int rc)
 {
-    struct read_op *r = (struct read_op *)((char *)ahead - offsetof(struct read_op, ahead));
+    struct read_op *r = (struct read_op *)((char *)chunk - offsetof(struct read_op, chunk));
 
     if (rc == -EAGAIN) {
         read_from_server(r);
@@ -76,7 +76,7 @@ static void prefetched(struct readahead_read *ahead, int rc)
         op_reply_err_now(&r->op, rc);
     } else {
         op_end(&r->op);
-        fuse_reply_iov(r->op.req, ahead->iov, ahead->n);
+        fuse_reply_iov(r->op.req, chunk->iov, chunk->n);
     }
     read_end(r);
 }
@@ -98,8 +98,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     r->f = f;
     r->op.any_signal = f->direct;
     r->op.readahead = f->readahead;
-    r->ahead = (struct readahead_read){
-        .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = prefetched};
+    r->chunk = (struct readahead_read){
+        .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = readahead_done};
     int rc = op_settle(&r->op, f->handle.inode);
     if (rc != 0) {
         op_reply_err_now(&r->op, rc);
@@ -107,25 +107,25 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
         return;
     }
     uint64_t known = inode_facts(r->op.fs->cache, f->handle.inode).attr.size;
-    if ((fi->flags & O_DIRECT) || !readahead_read(f->readahead, &r->ahead, known))
+    if ((fi->flags & O_DIRECT) || !readahead_read(f->readahead, &r->chunk, known))
         read_from_server(r);
 }
 
 /* ---- write, fsync, close ------------------------------------------------ */
 
-/* Whether an answer to a write is to mean that the server has it: to append is to write where
- * the file ends for the server, and the page of a mapped file has nobody whom an error could be
- * told later. Nor is an error told by a later write, of which the kernel may make two, and a
- * short count of the second's failure: it is for close(2) and fsync(2); until then a writer that
- * had one waits. */
+/* Whether a write waits for the server's acknowledgement. An append does: the server knows where
+ * the file ends. A page of a mapped file does: no program could receive its error afterwards. A
+ * later write does not report the error of an earlier one, since the kernel may split it in two
+ * and turn the failure of the second half into a short count: close(2) and fsync(2) report it,
+ * and until then the writes of a writer with an error wait. */
 static bool waits_for_writes(struct op *op, struct file *f, const struct fuse_file_info *fi)
 {
-    return op->fs->writebehind == NULL || op->fs->passes_cache || f->direct || fi->writepage ||
+    return op->fs->writebehind == NULL || op->fs->bypasses_cache || f->direct || fi->writepage ||
            atomic_load(&f->writer.failed) ||
            ((fi->flags | f->handle.flags) & (O_APPEND | O_SYNC | O_DSYNC | O_DIRECT)) != 0;
 }
 
-/* whole: a part is no result. */
+/* whole: a partial write is not a valid result. */
 static ssize_t write_through(struct op *op, struct file *f, const char *buf, size_t size, uint64_t off, bool whole)
 {
     struct p9_io io = {.fid = f->handle.fid,
@@ -141,8 +141,8 @@ static ssize_t write_through(struct op *op, struct file *f, const char *buf, siz
     cache_changing(op->fs->cache, f->handle.inode);
     ssize_t n = p9_write_wait(&io);
     cache_changing(op->fs->cache, f->handle.inode);
-    /* write(2) may tell of a part, and of the error when the rest is written; a mapped page has
-     * only the whole. */
+    /* write(2) may report a partial write, and the error when the program writes the rest; a
+     * mapped page is written whole or not at all. */
     return n < 0 && io.finished > 0 && !whole ? (ssize_t)io.finished : n;
 }
 
@@ -178,26 +178,26 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     fuse_reply_write(req, (size_t)n);
 }
 
-/* A FLUSH, or an FSYNC, tells of a write that came to nothing when it is answered, and not if
- * its caller is killed before. */
+/* A FLUSH or FSYNC has reported a failed write once its reply is sent; if the caller is killed
+ * before that, the error remains to be reported. */
 
-static void flush_tells(struct op *op, void *f)
+static void flush_reported(struct op *op, void *f)
 {
     writebehind_reported(op->fs->writebehind, &((struct file *)f)->writer, true);
 }
 
-static void sync_tells(struct op *op, void *f)
+static void sync_reported(struct op *op, void *f)
 {
     writebehind_sync(op->fs->writebehind, &((struct file *)f)->writer);
 }
 
-/* When what was written is acknowledged, or has failed: then the kernel has pages that the
- * server has not. */
-static void reply_settled(struct op *op, struct file *f, int rc, int lost, void (*sent)(struct op *op, void *arg))
+/* Replies once all writes are acknowledged or have failed. After a failure the kernel holds pages
+ * that the server does not have, and drops them first. */
+static void reply_settled(struct op *op, struct file *f, int rc, int failed, void (*sent)(struct op *op, void *arg))
 {
-    const struct answer a = {.kind = ANSWER_ERR, .rc = lost, .sent = sent, .sent_arg = f};
+    const struct answer a = {.kind = ANSWER_ERR, .rc = failed, .sent = sent, .sent_arg = f};
 
-    if (lost != 0)
+    if (failed != 0)
         op_answer_dropped(op, f->handle.inode, true, &a);
     else
         op_reply_err(op, rc);
@@ -212,11 +212,11 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct file *f = file_of(fi);
     op.user = f->handle.user;
     int rc = op_settle(&op, f->handle.inode);
-    int lost = rc == 0 ? writebehind_error(op.fs->writebehind, &f->writer) : 0;
+    int failed = rc == 0 ? writebehind_error(op.fs->writebehind, &f->writer) : 0;
     writebehind_reported(op.fs->writebehind, &f->writer, false);
     locks_closed(&op, f, fi->lock_owner);
     int closed = close_written(&op, f);
-    reply_settled(&op, f, rc != 0 ? rc : closed, lost, lost != 0 && !op_caller_exits(&op) ? flush_tells : NULL);
+    reply_settled(&op, f, rc != 0 ? rc : closed, failed, failed != 0 && !op_caller_exits(&op) ? flush_reported : NULL);
 }
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -227,8 +227,8 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     op_begin(&op, req);
     struct file *f = file_of(fi);
     int rc = op_settle(&op, f->handle.inode);
-    int lost = rc == 0 ? writebehind_unsynced(op.fs->writebehind, &f->writer) : 0;
-    if (rc == 0 && lost == 0 && f->handle.fid != NULL)
+    int failed = rc == 0 ? writebehind_unsynced(op.fs->writebehind, &f->writer) : 0;
+    if (rc == 0 && failed == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
-    reply_settled(&op, f, rc, lost, sync_tells);
+    reply_settled(&op, f, rc, failed, sync_reported);
 }

@@ -6,18 +6,18 @@
 
 #include "fuse/op.h"
 
-/* What a file handle of the kernel's points to, for files. */
+/* An open file: the object behind the kernel's file handle. */
 struct file {
     struct handle handle;
-    bool created; /* by this open */
-    bool was_there;
-    bool direct; /* synthetic: no cache */
+    bool created;   /* by this open */
+    bool was_there; /* CREATE found an existing file */
+    bool direct;    /* a synthetic file: nothing is cached */
     atomic_bool wrote, read_start;
-    atomic_bool closed_once; /* a descriptor of it was closed: perhaps the last one */
-    struct p9_attr opened;   /* its attributes then */
-    uint64_t version;        /* inode_version() before that */
+    atomic_bool closed_once; /* a descriptor of it has been closed, perhaps the last one */
+    struct p9_attr opened;   /* its attributes at the time of the open */
+    uint64_t version;        /* inode_version() before those were requested */
     struct writer writer;
-    struct readahead *readahead; /* NULL: it is not read ahead */
+    struct readahead *readahead; /* NULL: no read-ahead */
 };
 
 static inline struct file *file_of(const struct fuse_file_info *fi)
@@ -27,19 +27,19 @@ static inline struct file *file_of(const struct fuse_file_info *fi)
 
 /* ---- close.c ------------------------------------------------------------ */
 
-/* At each close of a descriptor. 0, or what the server said when it was clunked: handle.fid is
- * NULL then. */
+/* Runs at each close of a descriptor. 0, or the server's error when the fid was clunked;
+ * handle.fid is NULL after a clunk. */
 int close_written(struct op *op, struct file *f);
 
 /* ---- release.c ---------------------------------------------------------- */
 
-/* Before dir/name is removed or replaced: nobody but who has it open keeps it open. */
-void close_kept(struct op *op, struct inode *dir, const char *name);
-/* Closes what was kept open for long, for timer_new. */
+/* Closes the idle open fids of dir/name, before the name is removed or replaced. */
+void close_idle(struct op *op, struct inode *dir, const char *name);
+/* Closes the fids that have been idle for long; a callback for timer_new. */
 unsigned close_old(void *fs);
-/* What was still open when the mount ended. No callback runs any more. */
+/* Closes the files that are still open when the mount ends. No callback runs any more. */
 void close_all(struct fs *fs);
-/* The end of an open file. */
+/* Releases and frees an open file. */
 void drop_file(struct op *op, struct file *f);
 
 #endif

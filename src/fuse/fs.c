@@ -1,5 +1,5 @@
 /*
- * fs.c: the table of callbacks, and what the kernel is asked for when it accepts the mount.
+ * fs.c: the table of callbacks, and the negotiation with the kernel when it accepts the mount.
  */
 #include "fuse/fs.h"
 #include "fuse/callbacks.h"
@@ -10,12 +10,12 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     struct fs *fs = userdata;
 
     conn->max_write = 1 << 20;
-    conn->max_readahead = UINT32_MAX; /* the device's own bound counts (readahead.c) */
+    conn->max_readahead = UINT32_MAX; /* the device's own limit applies (readahead.c) */
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     conn->time_gran = 1;
-    /* Who acts by another's attach, or as root on the server, would lose no privilege there by
-     * writing: the kernel takes them. */
+    /* A write through another user's attach, or as root on the server, clears no privileges
+     * there: the kernel clears them. */
     conn->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
     if (fs->posixacl)
         conn->want |= conn->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);

@@ -1,8 +1,8 @@
 /*
- * fs.h: a mount.
+ * fs.h: the state of a mount.
  *
- * A callback blocks its worker thread for the requests it makes, but for READ, which the
- * reader thread answers.
+ * A callback blocks its worker thread while its 9P requests are in flight; only READ does not:
+ * the reader thread answers it.
  */
 #ifndef FS_H
 #define FS_H
@@ -16,48 +16,48 @@
 #include "cache/readahead.h"
 #include "cache/fids.h"
 
-/* Whose attach an operation goes by. */
+/* The attach that an operation uses. */
 enum access {
-    ACCESS_ANY,    /* who mounted, for all */
-    ACCESS_CLIENT, /* the same, and the kernel checks the modes */
-    ACCESS_USER,   /* each local user attaches, and the server decides */
-    ACCESS_ONE,    /* who mounted, for one uid alone */
+    ACCESS_ANY,    /* the mounting user's, for all users */
+    ACCESS_CLIENT, /* the same, and the kernel checks permissions by mode */
+    ACCESS_USER,   /* each local user attaches, and the server checks permissions */
+    ACCESS_ONE,    /* the mounting user's, for one uid only */
 };
 
 struct fs {
     struct p9_client *client;
     struct cache *cache;
-    struct writebehind *writebehind;       /* NULL: every write is waited for */
-    struct readahead_pool *readahead_pool; /* NULL: nothing is read ahead here */
-    struct timer *timer;                   /* closes what is kept open without an owner; NULL: nothing is kept */
-    atomic_int read_at_once; /* whether files that are opened to read are read from their start: above 0 they are */
+    struct writebehind *writebehind;       /* NULL: every write waits for the server */
+    struct readahead_pool *readahead_pool; /* NULL: no read-ahead */
+    struct timer *idle_timer;              /* closes idle open fids; NULL: no fid stays open without an owner */
+    atomic_int read_at_once;               /* above 0: programs read the files they open from the start */
     struct fuse_session *se;
     enum access access;
     uid_t only_uid;       /* ACCESS_ONE */
-    bool loose;           /* what was read is good until a change is seen, however small */
-    bool passes_cache;    /* reads and writes go straight to the server */
-    bool ignores_version; /* qid.version says nothing */
-    bool posixacl;        /* the kernel is to check ACLs, and to leave the umask to us */
-    /* Attaches a user, with the authentication that the server wants: 0, or -errno. Blocks;
-     * several threads may call it. */
+    bool loose;           /* cached data stays valid until a change is seen, however small the change */
+    bool bypasses_cache;  /* reads and writes go straight to the server */
+    bool ignores_version; /* qid.version carries no information */
+    bool posixacl;        /* the kernel checks ACLs, and leaves the umask to this program */
+    /* Attaches a user, with the authentication that the server requires. 0 or -errno. Blocks;
+     * several threads may call it at the same time. */
     int (*attach)(struct fs *fs, struct p9_scope *sc, const char *uname, uint32_t n_uname, struct p9_fid **root);
-    const void *attach_arg;    /* the caller's */
-    atomic_int keeps_unlinked; /* whether the server can still stat a file without a name: 1, -1, 0 not known */
-    atomic_int lock_ranges;    /* whether the server locks ranges (1) or whole files (-1); 0 not known */
-    atomic_bool no_locks;      /* it does neither */
-    atomic_bool lost;          /* something that was written is, and no program was told */
-    atomic_bool no_capability; /* it has no security.capability */
-    atomic_int empty_xattrs;   /* whether an extended attribute can have an empty value: 1, -1, 0 not known */
-    atomic_bool lock_waits;    /* it was seen to answer late */
+    const void *attach_arg;          /* for attach */
+    atomic_int keeps_unlinked;       /* whether the server can stat an unlinked file: 1 yes, -1 no, 0 not known */
+    atomic_int lock_ranges;          /* the server locks ranges (1) or whole files (-1); 0 not known */
+    atomic_bool no_locks;            /* the server has no locks */
+    atomic_bool write_lost_silently; /* a write has failed, and no program received the error */
+    atomic_bool no_capability;       /* the server has no security.capability attribute */
+    atomic_int empty_xattrs;         /* whether an extended attribute can be empty: 1 yes, -1 no, 0 not known */
+    atomic_bool lock_waits;          /* the server has been seen to delay the reply to a lock request */
     struct locks *locks;
     struct notifier *notifier;
-    atomic_uint_least64_t begun, answered; /* operations so far */
+    atomic_uint_least64_t begun, answered; /* numbers of operations */
     const char *mountpoint;
-    struct connection *connection; /* what the kernel says of the mount's */
-    bool (*ready)(
-        struct fs
-            *fs); /* called once, when the kernel has accepted the mount; false, and the reason told: it is not to be */
-    bool is_ready; /* that was true */
+    struct connection *connection; /* the kernel's view of this mount's FUSE connection */
+    /* Called once, when the kernel has accepted the mount. false: the mount fails, and ready has
+     * reported why. */
+    bool (*ready)(struct fs *fs);
+    bool is_ready; /* the result of ready */
 };
 
 static inline struct inode *inode_of(struct fs *fs, fuse_ino_t ino)

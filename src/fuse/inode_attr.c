@@ -1,12 +1,12 @@
 /*
- * inode_attr.c: the attributes of an inode: asked for, set, and in the kernel's words.
+ * inode_attr.c: gets and sets the attributes of an inode, and converts them for the kernel.
  */
 #include <errno.h>
 
 #include "fuse/inode_attr.h"
 
-/* So that a number of one space is hardly ever one of another. */
-static uint64_t spread(uint64_t x)
+/* A bijective hash: a number in one space hardly ever equals one in another. */
+static uint64_t hash(uint64_t x)
 {
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
@@ -15,7 +15,7 @@ static uint64_t spread(uint64_t x)
 
 uint64_t inode_number(uint32_t space, const struct p9_qid *qid)
 {
-    uint64_t n = space == 0 ? qid->path : spread(qid->path + spread(space));
+    uint64_t n = space == 0 ? qid->path : hash(qid->path + hash(space));
 
     return n != 0 ? n : UINT64_MAX; /* 0 means "no file" to many programs */
 }
@@ -50,7 +50,7 @@ void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, 
     fill_stat(inode, attr, &e->attr);
 }
 
-/* Whether the file has a byte there: 1, 0, or -errno. */
+/* Whether the file has a byte at that offset: 1, 0, or -errno. */
 static ssize_t has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
 {
     uint8_t byte;
@@ -59,8 +59,8 @@ static ssize_t has_byte(struct op *op, struct p9_fid *fid, uint64_t at)
     return p9_read_wait(&io);
 }
 
-/* The size of a file that is at least *size long, and cannot be asked for: found by reading, in
- * steps that double and then halve. 0 or -errno: what cannot be read is not the end. */
+/* Finds the size of a file that is at least *size long and whose attributes cannot be requested: by
+ * reads at steps that double and then halve. 0 or -errno: a failed read does not mean the end. */
 static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
 {
     const uint64_t most = INT64_MAX;
@@ -75,10 +75,11 @@ static int size_by_reading(struct op *op, struct p9_fid *fid, uint64_t *size)
     return has < 0 ? (int)has : 0;
 }
 
-/* Others have replaced or removed the file, and the server no longer finds it by its path. Who
- * has it open may read on, by what was known last: with one link less, and as long as reading
- * shows it to be. */
-static int attr_of_lost(struct op *op, struct inode *inode, const struct inode_facts *facts, struct p9_attr *attr)
+/* The attributes of an open file that another client has replaced or removed, so that the server no
+ * longer finds it by its path. Programs that have it open can read on: the last known attributes
+ * hold, with one link less and the size that reads show. */
+static int attr_of_unreachable(struct op *op, struct inode *inode, const struct inode_facts *facts,
+                               struct p9_attr *attr)
 {
     struct cache *cache = op->fs->cache;
     struct p9_fid *fid = S_ISREG(facts->attr.mode) && facts->attr.size > 0 ? cache_reading_fid(cache, inode) : NULL;
@@ -112,20 +113,20 @@ int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
             rc = -ESTALE;
     } while (use_again(&u, rc));
     struct inode_facts facts = inode_facts(op->fs->cache, inode);
-    if (rc == -ESTALE && facts.gone) { /* someone's working directory, or a fifo that the kernel has open */
+    if (rc == -ESTALE && facts.gone) { /* a working directory, or a fifo that the kernel has open */
         *attr = facts.attr;
         return 0;
     }
     if ((rc == -ESTALE || rc == -ENOENT) && facts.is_open)
-        return attr_of_lost(op, inode, &facts, attr);
+        return attr_of_unreachable(op, inode, &facts, attr);
     if (rc == 0) {
         cache_confirm(op->fs->cache, inode, began);
         cache_announce(op->fs->cache, inode, attr);
     }
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
-        attr->nlink--; /* that name is ours */
+        attr->nlink--; /* the silly rename's name does not count */
     if (rc == 0 && facts.nameless && !p9_counts_links(op->fs->client))
-        attr->nlink = 0; /* a stat knows no number of links */
+        attr->nlink = 0; /* the dialect's stat carries no link count */
     return rc;
 }
 

@@ -6,18 +6,20 @@
 
 #include "fuse/op.h"
 
-/* An entry for the kernel: the inode's reference must have been counted. */
+/* Fills an entry for the kernel. The caller has counted the inode's kernel reference. */
 void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, struct fuse_entry_param *e);
 void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct stat *st);
-/* st_ino of what has this qid in a space of numbers, as a inode's. */
+/* The st_ino of a qid in the number space of an inode (inode->space). */
 uint64_t inode_number(uint32_t space, const struct p9_qid *qid);
 
-/* The attributes of a inode as they are now on the server; remembered as told. */
+/* Requests the attributes of an inode from the server, and notes that the kernel receives them. 0
+ * or -errno. */
 int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr);
-/* seen: as for p9_setattr_seen, or NULL. check_ms: as in struct use. */
+/* Sets attributes on the server. sc NULL: not interruptible. seen: as for p9_setattr_seen, or NULL.
+ * check_ms: as in struct use. 0 or -errno. */
 int inode_setattr(struct op *op, struct p9_scope *sc, struct inode *inode, struct user *user,
                   const struct p9_setattr *set, struct p9_attr *seen, unsigned check_ms);
-/* Sets inode's mode with the rights of who mounted. 0 or -errno. */
+/* Sets inode's mode through the mounting user's attach. 0 or -errno. */
 int set_mode_as_mounter(struct op *op, struct inode *inode, mode_t mode);
 
 #endif

@@ -7,16 +7,17 @@
 #include "fuse/callbacks.h"
 #include "fuse/enter.h"
 
-/* Whether the name was listed lately, and is known by now: 0, then *inode is it; or that there
- * is none: -ENOENT. -EAGAIN: ask. */
-static int look_ahead(struct op *op, struct inode *dir, const char *name, struct inode **inode, struct p9_attr *attr)
+/* Looks the name up in what lookahead has fetched since the directory was listed. 0: *inode is
+ * valid; -ENOENT: there is no such name; -EAGAIN: ask the server. */
+static int lookup_fetched(struct op *op, struct inode *dir, const char *name, struct inode **inode,
+                          struct p9_attr *attr)
 {
     struct use u = op_use(op, dir);
 
     if (op->fs->cache->lookahead == NULL)
         return -EAGAIN;
     if (lookahead_absent(op->fs->cache, dir, u.user, name)) {
-        op->attr_ms = UINT_MAX; /* it is not new */
+        op->attr_ms = UINT_MAX; /* no negative entry: the listing is not new */
         return -ENOENT;
     }
     if (use_begin(&op->scope, &u) != 0)
@@ -49,7 +50,7 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     op_begin(&op, req);
     int rc = check_name(name);
     if (rc == 0)
-        rc = look_ahead(&op, inode_of(op.fs, parent), name, &inode, &attr);
+        rc = lookup_fetched(&op, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == -EAGAIN)
         rc = enter_name(&op, &op.scope, inode_of(op.fs, parent), name, &inode, &attr);
     if (rc == 0)

@@ -1,8 +1,8 @@
 /*
- * make.c: callbacks that make names: files, directories, symlinks, links.
+ * make.c: callbacks that create names: special files, directories, symlinks, hard links.
  *
- * What changes a directory is one request that can be interrupted; once it is done, what
- * is asked in order to answer the kernel cannot: the change has happened.
+ * The one request that changes the directory can be interrupted. Once it has succeeded, the
+ * requests for the reply cannot: the change has happened.
  */
 #include <errno.h>
 
@@ -12,7 +12,7 @@
 #include "fuse/new_file.h"
 #include "fuse/user.h"
 
-/* What mkdir, mknod and symlink differ in. */
+/* The differences between mkdir, mknod and symlink. */
 struct making {
     mode_t mode;
     dev_t rdev;
@@ -80,7 +80,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
     cache_name_changed(op.fs->cache, dir, name);
     if (rc == 0)
         rc = own_made(&op, dir, name);
-    /* nfs-ganesha's Rmknod has a qid of zeros. */
+    /* nfs-ganesha's Rmknod has an all-zero qid. */
     op.attr_unsure = m.target == NULL && m.rdev == 0 && made.path != 0 && is_plain_new(&op, m.mode, group);
     if (rc == 0 && op.attr_unsure) {
         attr = attr_of_new(&op, dir, &made, m.mode);
@@ -147,10 +147,10 @@ void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
     cache_name_changed(op.fs->cache, inode_of(op.fs, newparent), newname);
     cache_changing(op.fs->cache, inode);
     if (rc == 0) {
-        op.scope.interrupted = false; /* it is done: the rest only tells */
+        op.scope.interrupted = false; /* the link exists: the rest serves the reply only */
         rc = inode_getattr(&op, inode, &attr);
     }
-    /* Its attributes as just told are how cache_enter knows the other name for the same file. */
+    /* By the attributes just noted, cache_enter recognizes the new name as one of the same file. */
     if (rc == 0)
         rc = enter_known(&op, inode_of(op.fs, newparent), newname, &attr, NULL, 0, &known);
     if (rc == 0)

@@ -1,6 +1,6 @@
 /*
- * new_file.c: what is common to making files of any kind: owner, group, mode, and the attributes
- * that come of it.
+ * new_file.c: the common part of creating files of any kind: owner, group, mode, and the resulting
+ * attributes.
  */
 #include <errno.h>
 

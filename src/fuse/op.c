@@ -1,5 +1,5 @@
 /*
- * op.c: operations under way: their beginning, interrupts, and their answers.
+ * op.c: operations in progress: their start, their interrupts and their replies.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,9 +12,9 @@
 #include "fuse/notify.h"
 #include "fuse/user.h"
 
-/* The kernel reports any signal. Only one that kills is a reason to give up an operation on a
- * file, as in NFS: then SIGKILL is pending for each thread. From another pid namespace (0) we
- * cannot tell. */
+/* The kernel reports every signal. Only a fatal one aborts an operation on a file, as in NFS:
+ * SIGKILL is then pending for each thread. A caller in another pid namespace (pid 0) cannot be
+ * examined, and counts as being killed. */
 static bool is_being_killed(pid_t pid)
 {
     char path[64], line[256];
@@ -37,7 +37,7 @@ bool op_caller_exits(struct op *op)
 {
     enum { PF_EXITING = 4 }; /* in the kernel's flags of a thread, proc(5) */
     char path[64], line[512];
-    unsigned flags = PF_EXITING; /* what cannot be asked hears nothing */
+    unsigned flags = PF_EXITING; /* a process that cannot be examined receives no reply */
 
     snprintf(path, sizeof path, "/proc/%d/stat", fuse_req_ctx(op->req)->pid);
     FILE *f = fopen(path, "re");
@@ -80,8 +80,8 @@ void op_begin(struct op *op, fuse_req_t req)
     fuse_req_interrupt_func(req, on_interrupt, op);
 }
 
-/* Before the answer: what the kernel counts is then never less than what is begun and not
- * answered. */
+/* Runs before the reply is sent: the kernel's count of requests is then never below the number
+ * of operations begun and not answered. */
 static void count_answered(struct op *op)
 {
     if (op->counted)
@@ -119,7 +119,8 @@ void op_send(struct op *op, const struct answer *a, bool waits)
         cache_forget(op->fs->cache, a->inode, 1);
 }
 
-/* Whoever is answered that something has changed does not find the old under another name. */
+/* A reply that reports a change waits until the kernel has dropped the stale data of other
+ * names: the caller does not find the old state under another name. */
 static void answer(struct op *op, const struct answer *a)
 {
     if (atomic_load(&op->fs->cache->has_stale) && op->fs->notifier != NULL)

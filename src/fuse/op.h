@@ -1,5 +1,5 @@
 /*
- * op.h: operations under way, and their answers.
+ * op.h: operations in progress, and their replies.
  *
  * A callback starts with op_begin and ends with one of the op_reply functions.
  */
@@ -8,57 +8,61 @@
 
 #include "fuse/fs.h"
 
-/* One request of the kernel's under way. */
+/* One request from the kernel that is in progress. */
 struct op {
     fuse_req_t req;
     struct fs *fs;
-    struct user *user;           /* NULL until op_user */
-    struct p9_scope scope;       /* where an interrupt goes */
-    struct readahead *readahead; /* what a read may wait for; NULL */
-    unsigned attr_ms;            /* how long the entry that is replied holds; 0: as ever */
-    bool attr_unsure;            /* its attributes are made up: the kernel is to ask before it believes them */
-    bool any_signal;             /* interrupts, not only one that kills */
-    bool counted;                /* as begun, and not as answered */
-    bool nosys_ok; /* ENOSYS may go to the kernel, which never asks such a thing again (and believes OPEN done) */
+    struct user *user;           /* the user it runs as; NULL until op_user */
+    struct p9_scope scope;       /* the 9P requests that an interrupt reaches */
+    struct readahead *readahead; /* the read-ahead that a read may wait for; or NULL */
+    unsigned attr_ms;            /* lifetime of the entry in the reply, in ms; 0: the usual lifetimes */
+    bool attr_unsure;            /* the entry's attributes are predicted: the kernel must not cache them */
+    bool any_signal;             /* every signal interrupts it, not only a fatal one */
+    bool counted;                /* fs->begun includes it, and fs->answered does not yet */
+    bool nosys_ok; /* the reply may be ENOSYS: the kernel never sends such a request again (and takes OPEN as done) */
 };
 
 void op_begin(struct op *op, fuse_req_t req);
-/* Whether a signal that came is a reason to give it up; does so. */
+/* Whether a signal that has arrived aborts the operation. */
 bool op_should_end(const struct op *op);
+/* Aborts the operation: interrupts its 9P requests and its wait for a lock. */
 void op_interrupt(struct op *op);
-/* Answers EINTR, from a function of fuse_req_interrupt_func. */
+/* Replies EINTR; for an interrupt handler (fuse_req_interrupt_func). */
 void op_reply_interrupted(struct op *op);
-/* Interrupts no longer reach the operation. Every op_reply does this first. */
+/* Stops interrupts from reaching the operation. Every op_reply function calls it first. */
 void op_end(struct op *op);
 void op_reply_err(struct op *op, int rc); /* rc: 0 or -errno */
-/* The same for a READ or a WRITE, for which pages may be waiting that the kernel is to drop. */
+/* The same without waiting for the kernel to drop stale data; for READ and WRITE, since the
+ * pages that the kernel is to drop may wait for their reply. */
 void op_reply_err_now(struct op *op, int rc);
 
-/* What an operation is answered. */
+/* The reply to an operation. */
 struct answer {
     enum { ANSWER_ERR, ANSWER_ENTRY, ANSWER_ATTR } kind;
     int rc;              /* 0 or -errno */
-    struct inode *inode; /* of an entry */
+    struct inode *inode; /* ANSWER_ENTRY: its inode */
     struct fuse_entry_param entry;
     struct stat attr;
     unsigned attr_ms;
-    void (*sent)(struct op *op, void *arg); /* called just before it is sent, if it is; may be NULL */
+    void (*sent)(struct op *op, void *arg); /* called just before the reply is sent, if it is sent; or NULL */
     void *sent_arg;
 };
 
-/* Answers; not waits: nobody is to be answered any more, and what was counted for it is not. */
+/* Sends the reply. waits false: the operation is answered already; only the reference counted
+ * for the reply is given back. */
 void op_send(struct op *op, const struct answer *a, bool waits);
-/* Answers with an entry that cache_enter gave; takes the reference back if it does not arrive. */
+/* Replies with an entry from cache_enter; gives the reference back if the reply does not
+ * arrive. */
 void op_reply_entry(struct op *op, struct inode *inode, const struct p9_attr *attr);
-/* ms: how long the kernel may believe it. */
+/* ms: how long the kernel may cache the attributes. */
 void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_attr *attr, unsigned ms);
 
-/* Whether the process that asks is ending: then what it is told nobody hears. */
+/* Whether the calling process is exiting: no program receives the reply then. */
 bool op_caller_exits(struct op *op);
-/* Waits until what was written to inode is acknowledged: before anything that is to see it. 0 or
- * -EINTR. */
+/* Waits until the server has acknowledged the write-behind data of inode, before a request that
+ * must see it. 0 or -EINTR. */
 int op_settle(struct op *op, const struct inode *inode);
-/* A use of inode's fid on behalf of op. */
+/* A use of inode's fid by the user of op. */
 struct use op_use(struct op *op, struct inode *inode);
 
 #endif

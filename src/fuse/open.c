@@ -1,9 +1,9 @@
 /*
  * open.c: the callback that opens files.
  *
- * OPEN looks the file up by its name again, so that what is opened is what has the name now:
- * if that is another file the answer is ESTALE, and the kernel looks the name up again. The
- * attributes seen then decide what the kernel may still believe (close-to-open).
+ * OPEN walks to the file by its name again, so that it opens the file that has the name now: if
+ * that is another file the reply is ESTALE, and the kernel looks the name up again. The attributes
+ * that OPEN receives decide what the kernel may keep in its caches (close-to-open).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,11 @@
 #include "fuse/xattr.h"
 
 enum {
-    FIRST_READ = 65536, /* bytes: larger files are not read when they are opened */
+    FIRST_READ = 65536, /* bytes: the open of a larger file does not read it */
 };
 
-/* Where files are opened one after the other, which are next. */
+/* Chooses the files to open together with this one, when a program opens a directory's files one
+ * after the other. */
 static void choose_next(struct op *op, struct inode *inode, struct preopen *next)
 {
     char name[P9_MAXNAME + 1];
@@ -32,9 +33,9 @@ static void choose_next(struct op *op, struct inode *inode, struct preopen *next
     cache_forget(op->fs->cache, dir, 1);
 }
 
-/* How much of the file should be read with its opening: all, if it is small, was not read
- * before, and others were read. */
-static uint32_t wants_first(struct op *op, struct inode *inode)
+/* The number of bytes to read in the round trip that opens the file: the whole file if it is
+ * small, is not cached, and programs do read the files they open from the start; else 0. */
+static uint32_t first_read_size(struct op *op, struct inode *inode)
 {
     uint64_t size = inode_facts(op->fs->cache, inode).attr.size;
 
@@ -44,9 +45,9 @@ static uint32_t wants_first(struct op *op, struct inode *inode)
     return (uint32_t)size;
 }
 
-/* Before who writes does so the kernel asks for the file's capability, which it would take: that
- * is asked for with the opening. */
-static bool asks_capability(struct op *op, struct inode *inode, int flags, struct p9_xattrs_too *too)
+/* Before the first write the kernel asks for the file's capability, which it would have to
+ * remove: a file opened for writing requests that in the same round trip. */
+static bool should_ask_capability(struct op *op, struct inode *inode, int flags, struct p9_xattrs_too *too)
 {
     struct fs *fs = op->fs;
 
@@ -79,9 +80,9 @@ static int getattr_and_capability(struct op *op, struct file *f, struct p9_attr 
     return rc;
 }
 
-/* In one round trip, if the file is known well enough. o->first, which may be NULL, is the
- * caller's. */
-static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_opening *o)
+/* Opens in one round trip, if enough is known of the file; else -EAGAIN. The caller frees
+ * o->first, which may be NULL. */
+static int open_in_one_trip(struct op *op, struct use *u, struct file *f, struct p9_opening *o)
 {
     struct preopen next = {.n = 0};
     bool reads = cache_reads_only(f->handle.flags);
@@ -89,25 +90,25 @@ static int open_at_once(struct op *op, struct use *u, struct file *f, struct p9_
     if (f->handle.flags & O_TRUNC)
         return -EAGAIN;
     o->flags = f->handle.flags;
-    if (reads && op->fs->timer != NULL) {
+    if (reads && op->fs->idle_timer != NULL) {
         choose_next(op, u->inode, &next);
         memcpy(o->too, next.fids, sizeof o->too);
         o->ntoo = next.n;
-        o->first_size = wants_first(op, u->inode);
+        o->first_size = first_read_size(op, u->inode);
         o->first = o->first_size > 0 ? malloc(o->first_size) : NULL;
     }
     int rc = use_open(&op->scope, u, o);
     memcpy(next.fids, o->too, sizeof next.fids);
     if (next.n > 0) {
         lookahead_preopen_end(op->fs->cache, u->user, &next);
-        timer_arm(op->fs->timer, cache_idle_open_ms(op->fs->cache));
+        timer_arm(op->fs->idle_timer, cache_idle_open_ms(op->fs->cache));
     }
     return rc;
 }
 
-/* Of a file without a name: one that is open already serves again; else what was kept when it
- * lost its name is opened, if the server still has the file then. Not to truncate: whether it is
- * that file is seen afterwards. */
+/* Opens a file without a name: an open fid of it is shared if there is one; else a clone of the
+ * fid that remains from before the name was removed is opened, if the server still has the file.
+ * Without O_TRUNC: only afterwards is it certain that this is the same file. */
 static int open_unnamed(struct op *op, struct inode *inode, struct file *f)
 {
     struct use u = op_use(op, inode);
@@ -153,14 +154,14 @@ static int open_by_name(struct op *op, struct inode *inode, struct file *f, stru
     struct use u = op_use(op, inode);
     struct p9_attr *attr = &o->attr;
     struct cap_question q = cache_cap_asked(op->fs->cache, inode);
-    bool asks = asks_capability(op, inode, f->handle.flags, &o->xattrs);
-    int rc = open_at_once(op, &u, f, o);
+    bool ask_capability = should_ask_capability(op, inode, f->handle.flags, &o->xattrs);
+    int rc = open_in_one_trip(op, &u, f, o);
 
     f->handle.inode = inode;
     f->handle.walked = u.walked;
     if (rc == 0) {
         f->handle.fid = o->fid;
-        if (asks)
+        if (ask_capability)
             note_capability(op, inode, &q, &o->xattrs);
         return 0;
     }
@@ -173,7 +174,7 @@ static int open_by_name(struct op *op, struct inode *inode, struct file *f, stru
     f->handle.walked = u.walked;
     if (!qid_same_file(&f->handle.fid->qid, &inode->qid))
         return -ESTALE;
-    if (asks)
+    if (ask_capability)
         rc = getattr_and_capability(op, f, attr, &o->xattrs);
     else
         rc = p9_getattr(&op->scope, f->handle.fid, attr);

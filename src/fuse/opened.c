@@ -1,5 +1,5 @@
 /*
- * opened.c: what OPEN and CREATE share: the open file, what is noted of it, and the answer.
+ * opened.c: the common part of OPEN and CREATE: the open file, its caching, and the reply.
  */
 #include "fuse/opened.h"
 
@@ -36,7 +36,7 @@ int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
     if (!(f->handle.flags & O_TRUNC) || !S_ISREG(attr->mode))
         return 0;
     set.mode = attr->mode & 07777 & ~(mode_t)(S_ISUID | (attr->mode & S_IXGRP ? S_ISGID : 0));
-    if (fuse_req_ctx(op->req)->uid != 0 && set.mode != (attr->mode & 07777)) /* truncating takes the privileges away */
+    if (fuse_req_ctx(op->req)->uid != 0 && set.mode != (attr->mode & 07777)) /* truncation clears the privileges */
         set_mode_as_mounter(op, f->handle.inode, set.mode);
     if (attr->size == 0 && p9_open_truncates(op->fs->client))
         return 0;
@@ -46,9 +46,10 @@ int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr)
     return rc;
 }
 
-/* Files whose size means nothing, or which take what is written as a message: no cache, and one
- * message to a call. A new file on a disk is empty, too, when it is opened to write: only
- * servers of the older dialects are taken for such then. */
+/* Whether the size of the file means nothing, or each write to it is a message: such a file is not
+ * cached, and each call is one 9P request. A new file on a disk is empty as well when it is opened
+ * for writing: an empty file opened for writing counts as synthetic only on a server of the older
+ * dialects. */
 static bool is_synthetic(struct fs *fs, const struct file *f, const struct p9_attr *attr)
 {
     int access = f->handle.flags & O_ACCMODE;
@@ -68,7 +69,7 @@ bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const
     struct fs *fs = op->fs;
 
     f->direct = is_synthetic(op->fs, f, attr);
-    fi->direct_io = f->direct || fs->passes_cache;
+    fi->direct_io = f->direct || fs->bypasses_cache;
     fi->keep_cache = cache_same_content(fs->cache, f->handle.inode, attr, fs->ignores_version, fs->loose);
     f->opened = *attr;
     f->writer.inode = f->handle.inode;
@@ -82,7 +83,8 @@ bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const
     return cache_announce_fresh(fs->cache, f->handle.inode, attr, *version);
 }
 
-/* Where the kernel has given up waiting it will not release the file. */
+/* A kernel that has stopped waiting (ENOENT, or waits false) sends no RELEASE: the file is
+ * released here. */
 static void reply_opened(struct opened *o, bool waits)
 {
     struct inode *inode = o->f->handle.inode;
@@ -107,17 +109,17 @@ static void reply_notified(struct notice *n, bool waits)
     free(o);
 }
 
-void answer_opened(struct opened *like, bool other_attributes)
+void answer_opened(struct opened *source, bool other_attributes)
 {
     struct opened *o = other_attributes ? malloc(sizeof *o) : NULL;
 
     if (o == NULL) {
         if (other_attributes)
-            notify_all(like->op.fs);
-        reply_opened(like, true);
+            notify_all(source->op.fs);
+        reply_opened(source, true);
         return;
     }
-    *o = *like;
+    *o = *source;
     o->notice = (struct notice){.op = &o->op, .inode = o->f->handle.inode, .then = reply_notified};
     notify_then(&o->notice);
 }

@@ -1,5 +1,5 @@
 /*
- * opened.h: what OPEN and CREATE share.
+ * opened.h: the common part of OPEN and CREATE.
  */
 #ifndef OPENED_H
 #define OPENED_H
@@ -7,7 +7,7 @@
 #include "fuse/file.h"
 #include "fuse/notify.h"
 
-/* The answer to an OPEN or a CREATE. */
+/* The reply to an OPEN or CREATE. */
 struct opened {
     struct notice notice;
     struct op op;
@@ -17,15 +17,18 @@ struct opened {
     struct fuse_entry_param entry;
 };
 
+/* An open file of op's user, not open on the server yet; NULL without memory. */
 struct file *file_new(struct op *op, int flags);
 void file_free(struct file *f);
-/* What O_TRUNC should have done and the server has not. */
+/* Completes O_TRUNC where the server has not carried it out; *attr: the attributes before, and
+ * then after. 0 or -errno. */
 int truncate_opened(struct op *op, struct file *f, struct p9_attr *attr);
-/* Whether the kernel knows other attributes. */
+/* Fills *fi, registers the handle and notes the attributes; version: inode_version before they
+ * were requested, or NULL. Returns whether the kernel caches other attributes. */
 bool note_opened(struct op *op, struct file *f, struct fuse_file_info *fi, const struct p9_attr *attr,
                  const uint64_t *version);
-/* Whoever opens a file sees its attributes as they are: others are dropped before he is
- * answered. */
-void answer_opened(struct opened *like, bool other_attributes);
+/* Replies with a copy of *source. A program that opens a file sees its current attributes: other
+ * attributes are dropped from the kernel's cache before the reply. */
+void answer_opened(struct opened *source, bool other_attributes);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * readdir.c: callbacks that list directories: names alone, or with attributes, which the kernel
- * takes for lookups.
+ * readdir.c: callbacks that list directories: names only, or with attributes, which the kernel
+ * counts as lookups.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "fuse/stream.h"
 
 enum {
-    MOST_UNFIT = 10000, /* names not fit for a directory, one after the other: there may be no end of them */
+    MAX_INVALID_NAMES = 10000, /* consecutive invalid names; a server could send them without end */
 };
 
 static bool is_dot(const char *name)
@@ -21,7 +21,7 @@ static bool is_dot(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* How long the reply's attributes hold, milliseconds. */
+/* The lifetime that the reply's attributes have left, in milliseconds. */
 static unsigned listed_left(const struct op *op, const struct stream *s)
 {
     const struct lifetimes *l = &op->fs->cache->lifetimes;
@@ -30,8 +30,8 @@ static unsigned listed_left(const struct op *op, const struct stream *s)
     return age < lifetime ? (unsigned)(lifetime - age) : 0;
 }
 
-/* Whether we have done nothing to dir/name since the reply was asked for. What is under way is
- * looked at first: when it ends that is a change. */
+/* Whether this mount has not changed dir/name since the reply was requested. Writes in flight are
+ * checked first: when they end they count as a change. */
 static bool is_as_listed(struct op *op, const struct stream *s, const char *name)
 {
     struct p9_qid qid;
@@ -53,18 +53,18 @@ static int enter_listed(struct op *op, struct stream *s, const char *name, const
     return 0;
 }
 
-/* Nodes that a reply gives the kernel, where the directory gives attributes or they were asked
- * for ahead. */
+/* The inodes in a reply with attributes, which come from the directory itself or from
+ * lookahead. */
 struct plus {
-    struct use dir; /* fid NULL: nothing was asked for ahead */
+    struct use dir; /* fid NULL: lookahead has nothing */
     bool begun;
     enum ask ask;
     size_t n;
     struct inode *inodes[];
 };
 
-/* At the first entry of a reply: the names are noted by now. Who goes on beyond the first reply
- * with attributes makes use of them. */
+/* Runs at the first entry of a reply, when lookahead knows the names already. A program that reads
+ * beyond the first reply with attributes uses them: more are requested then. */
 static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint64_t at)
 {
     struct cache *cache = op->fs->cache;
@@ -73,14 +73,14 @@ static void plus_begin(struct op *op, struct stream *s, struct plus *plus, uint6
     if (cache->lookahead == NULL)
         return;
     plus->dir = op_use(op, s->inode);
-    /* For what it knows the kernel will ask when that is too old. */
+    /* The kernel itself asks for the inodes that it knows, when they expire. */
     plus->ask = at != 0 || lookahead_expects(cache, s->inode, plus->dir.user) ? ASK_NEW : ASK_NOTHING;
     if ((plus->ask != ASK_NOTHING || lookahead_has_some(cache, s->inode, plus->dir.user)) &&
         use_begin(&op->scope, &plus->dir) != 0)
         plus->dir.fid = NULL;
 }
 
-/* The inode of an entry, if its attributes are to be had. */
+/* The inode of an entry, or NULL if its attributes are not available. */
 static struct inode *enter_entry(struct op *op, struct stream *s, const struct plus *plus, const char *name,
                                  struct p9_attr *attr)
 {
@@ -94,8 +94,8 @@ static struct inode *enter_entry(struct op *op, struct stream *s, const struct p
     return rc == 0 ? inode : NULL;
 }
 
-/* Adds an entry with its attributes, which the kernel takes for a lookup; a name alone where
- * they are not known. Bytes needed; more than size: not added. */
+/* Adds an entry with its attributes, which the kernel counts as a lookup; only the name where they
+ * are not known. Returns the bytes needed; more than size: not added. */
 static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char *buf, size_t size, const char *name,
                        const struct p9_dirent *de, struct p9_attr *attr)
 {
@@ -122,26 +122,26 @@ static size_t add(struct op *op, const struct stream *s, char *buf, size_t size,
     return fuse_add_direntry(op->req, buf, size, name, &st, (off_t)de->offset);
 }
 
-/* plus NULL: names alone. Fills buf[size] with entries from position `at`. Bytes used, or -errno
- * if there are none. */
+/* Fills buf[size] with entries from position `at`; plus NULL: names only. Returns the bytes used,
+ * or -errno if there are no entries. */
 static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, size_t size, struct plus *plus)
 {
     struct p9_dirent de;
     struct p9_attr attr;
     size_t used = 0;
-    unsigned unfit = 0;
+    unsigned invalid = 0;
     int rc;
 
     while ((rc = stream_next(op, s, at, &de, &attr)) > 0) {
         char name[P9_MAXNAME + 1];
         if (plus != NULL && !plus->begun)
             plus_begin(op, s, plus, at);
-        unfit = de.name.len > 0 ? 0 : unfit + 1;
-        if (unfit > MOST_UNFIT) {
+        invalid = de.name.len > 0 ? 0 : invalid + 1;
+        if (invalid > MAX_INVALID_NAMES) {
             rc = -EPROTO;
             break;
         }
-        if (de.name.len > 0) { /* the others are not shown */
+        if (de.name.len > 0) { /* invalid names are not listed */
             memcpy(name, de.name.s, de.name.len);
             name[de.name.len] = 0;
             size_t room = size - used, need = plus != NULL ? add_plus(op, s, plus, buf + used, room, name, &de, &attr)
@@ -157,7 +157,7 @@ static ssize_t fill(struct op *op, struct stream *s, uint64_t at, char *buf, siz
     return used > 0 || rc >= 0 ? (ssize_t)used : rc;
 }
 
-/* For a reply of so many bytes. NULL without memory. */
+/* For a reply of size bytes. NULL without memory. */
 static struct plus *plus_new(struct op *op, size_t size)
 {
     const struct fuse_entry_param none = {0};
@@ -169,7 +169,7 @@ static struct plus *plus_new(struct op *op, size_t size)
     return plus;
 }
 
-/* arrived: the kernel has the inodes. */
+/* arrived: the kernel has received the inodes. */
 static void plus_free(struct fs *fs, struct plus *plus, bool arrived)
 {
     if (plus == NULL)
@@ -202,7 +202,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct fuse_file_in
     }
     pthread_mutex_lock(&s->mtx);
     if (off == 0 && !s->ready)
-        s->next = UINT64_MAX; /* rewinddir: what is there now */
+        s->next = UINT64_MAX; /* rewinddir: list the current content */
     s->ready = false;
     bool is_end = off != 0 && (uint64_t)off == s->end;
     s->end = 0;

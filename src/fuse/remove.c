@@ -1,8 +1,8 @@
 /*
  * remove.c: callbacks that remove names.
  *
- * What changes a directory is one request that can be interrupted; once it is done, what
- * is asked in order to answer the kernel cannot: the change has happened.
+ * The one request that changes the directory can be interrupted. Once it has succeeded, the
+ * requests for the reply cannot: the change has happened.
  */
 #include <errno.h>
 
@@ -22,14 +22,14 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     u.in_dir = true;
     do {
         rc = use_begin(&op.scope, &u);
-        close_kept(&op, dir, name);
+        close_idle(&op, dir, name);
         if (rc == 0 && !is_dir)
             rc = hide_if_open(&op, dir, u.fid, name, false);
         do {
             bool go = rc == 0;
             if (go)
                 rc = remove_by_own_fid(&op, dir, u.fid, name, is_dir);
-            if (go && rc != 0 && rc != -EINTR) /* whatever the fid was: the name counts */
+            if (go && rc != 0 && rc != -EINTR) /* whatever the fid refers to, the name decides */
                 rc = p9_unlink(&op.scope, u.fid, name, is_dir);
         } while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
     } while (use_again(&u, rc));

@@ -1,8 +1,8 @@
 /*
- * rename.c: the callback that moves names.
+ * rename.c: the callback that renames.
  *
- * What changes a directory is one request that can be interrupted; once it is done, what
- * is asked in order to answer the kernel cannot: the change has happened.
+ * The one request that changes the directory can be interrupted. Once it has succeeded, the
+ * requests for the reply cannot: the change has happened.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static int settle_name(struct op *op, struct inode *dir, const char *name)
     return cache_qid(op->fs->cache, dir, name, &qid) ? writebehind_settle(op->fs->writebehind, &op->scope, &qid) : 0;
 }
 
-/* One end of a rename. */
+/* The old or new name of a rename. */
 struct rename_end {
     struct inode *dir;
     struct p9_fid *fid;
@@ -36,7 +36,7 @@ static int rename_over(struct op *op, const struct rename_end *from, const struc
     return rc;
 }
 
-/* Whether a link to a symlink is one, and not to what that leads to. */
+/* Whether a new link to a symlink is to the symlink itself, not to its target. */
 static bool is_linked(const struct p9_fid *file, const struct rename_end *to)
 {
     struct p9_fid *made;
@@ -50,8 +50,8 @@ static bool is_linked(const struct p9_fid *file, const struct rename_end *to)
     return same;
 }
 
-/* By a second name, which is refused if it is taken, and the removal of the first. EOPNOTSUPP:
- * not so. */
+/* Renames by a hard link, which fails if the new name exists, and the removal of the old name.
+ * -EOPNOTSUPP: not possible here. */
 static int rename_by_link(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct p9_fid *file;
@@ -69,8 +69,8 @@ static int rename_by_link(struct op *op, const struct rename_end *from, const st
     return rc == -ENOSYS || rc == -EPERM || rc == -EMLINK ? -EOPNOTSUPP : rc;
 }
 
-/* RENAME_NOREPLACE. Where there are no links, who makes the name between the look and the rename
- * loses it. */
+/* RENAME_NOREPLACE. Without hard links there is a race: the rename replaces a file that is created
+ * under the new name between the check and the rename. */
 static int rename_new(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
     struct cache *cache = op->fs->cache;
@@ -110,8 +110,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
         rc = use_begin(&op.scope, &from);
         if (rc == 0)
             rc = use_begin(&op.scope, &to);
-        close_kept(&op, olddir, name);
-        close_kept(&op, newdir, newname);
+        close_idle(&op, olddir, name);
+        close_idle(&op, newdir, newname);
         if (rc == 0) {
             const struct rename_end p = {olddir, from.fid, name}, q = {newdir, to.fid, newname};
             rc = flags & RENAME_NOREPLACE ? rename_new(&op, &p, &q) : rename_over(&op, &p, &q);

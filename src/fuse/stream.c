@@ -1,9 +1,9 @@
 /*
  * stream.c: the entries of an open directory, in order.
  *
- * A stream holds one reply of the server's at a time, and answers from it as long as the kernel
- * goes on where it left off; any other position is asked for anew by its cookie. The cookies are
- * the server's own. "." and ".." are made up here where the server does not list them, under two
+ * A stream holds one reply from the server at a time, and serves from it as long as the kernel
+ * continues where it stopped; any other position is requested again by its cookie. The cookies are
+ * the server's. Where the server does not list "." and "..", the stream adds them, under two
  * cookies that no server uses.
  */
 #include <dirent.h>
@@ -40,7 +40,7 @@ static bool has_dot(const struct stream *s)
     return false;
 }
 
-/* What is listed may be looked up next. */
+/* Passes the names of the reply to lookahead: the next lookups may be for them. */
 static void note_names(struct op *op, struct stream *s)
 {
     struct p9_dirent de;
@@ -89,12 +89,12 @@ bool stream_take_listing(struct op *op, struct stream *s)
     return true;
 }
 
-/* Gets the entries behind a cookie. */
+/* Requests the entries after a cookie. */
 static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
 {
     s->len = s->pos = 0;
     if (cookie != 0 && cookie == s->known_end) {
-        s->known_end = 0; /* once */
+        s->known_end = 0; /* only once */
         s->next = cookie;
         s->at_start = false;
         return 0;
@@ -117,12 +117,12 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
 
 int stream_next(struct op *op, struct stream *s, uint64_t at, struct p9_dirent *de, struct p9_attr *attr)
 {
-    bool made_up = at == AFTER_DOT || at == AFTER_DOTDOT;
-    uint64_t cookie = made_up ? 0 : at;
+    bool added = at == AFTER_DOT || at == AFTER_DOTDOT;
+    uint64_t cookie = added ? 0 : at;
     int rc = 0;
 
     if (s->next != cookie)
-        s->listing = 0; /* names are left out */
+        s->listing = 0; /* the listing is incomplete now */
     if (s->next != cookie || s->pos == s->len)
         rc = stream_fetch(op, s, cookie);
     if (rc != 0)

@@ -1,11 +1,11 @@
 /*
- * user.c: whose request it is: by which attach it goes to the server, and which groups he is in.
+ * user.c: the user of a request: the attach that it goes through, and the user's groups.
  */
 #include <pwd.h>
 
 #include "fuse/user.h"
 
-/* What this machine knows of a user. */
+/* A user's entry in the local password database. */
 struct person {
     struct passwd pw;
     char text[2048];

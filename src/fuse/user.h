@@ -1,17 +1,18 @@
 /*
- * user.h: who asks.
+ * user.h: the user of a request.
  */
 #ifndef USER_H
 #define USER_H
 
 #include "fuse/op.h"
 
-/* Who asks, attached; NULL if the server or an option says no. */
+/* The calling user, attached; NULL if the server or a mount option refuses the user. */
 struct user *op_user(struct op *op);
-/* Whether who asks is in that group. */
+/* Whether the caller is in that group. */
 bool in_group(fuse_req_t req, gid_t gid);
-/* nfs-ganesha lets nobody make a file of a group that he is not in on the server: EPERM. Then it
- * is made with the group that he has at home, and given the right one afterwards (as_made). */
+/* The caller's primary group on this machine. nfs-ganesha refuses (EPERM) to create a file with a
+ * group that the user is not in on the server; the file is then created with this group, and
+ * as_made sets the right one. */
 gid_t primary_group(struct op *op);
 
 #endif
