@@ -57,6 +57,27 @@ bool cache_as_listed(struct cache *c, struct inode *parent, const char *name, ui
 
 /* ---- attributes --------------------------------------------------------------- */
 
+void inode_learn(struct cache *c, struct inode *inode, const struct p9_attr *attr)
+{
+    if (inode_set_attr(c, inode, attr) && inode->nlookup > 0)
+        inode->outdated = true;
+}
+
+void cache_learn(struct cache *c, struct inode *inode, const struct p9_attr *attr, uint64_t asked)
+{
+    LOCKED(c);
+    if (inode->version > asked)
+        return;
+    inode_learn(c, inode, attr);
+    identity_index(c, inode, attr);
+}
+
+void cache_given(struct cache *c, struct inode *inode)
+{
+    LOCKED(c);
+    inode->outdated = false;
+}
+
 bool inode_announce(struct cache *c, struct inode *inode, const struct p9_attr *attr)
 {
     bool differs = inode_set_attr(c, inode, attr) || inode->outdated;

@@ -244,8 +244,12 @@ void cache_others_changed(struct cache *c, struct inode *inode);
  * `asked`, is as new as all that we did to the file and the kernel was given of it. */
 bool cache_as_listed(struct cache *c, struct inode *parent, const char *name, uint64_t asked);
 
-/* The kernel is given these attributes. Whether size or times differ from what it was given
- * before. */
+/* The server said so, asked when inode_version() was `asked`: it is stored unless that moved since. */
+void cache_learn(struct cache *c, struct inode *inode, const struct p9_attr *attr, uint64_t asked);
+/* The kernel is given the attributes that are known. */
+void cache_given(struct cache *c, struct inode *inode);
+/* The kernel is given these attributes, which are stored. Whether size or times differ from what it
+ * was given before. */
 bool cache_announce(struct cache *c, struct inode *inode, const struct p9_attr *attr);
 /* The same with attributes asked for just now, when inode_version() was `version`: if nothing
  * changed since they hold for their lifetime. */

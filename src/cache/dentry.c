@@ -35,10 +35,10 @@ static unsigned char fold(unsigned char ch)
 static unsigned name_hash(const void *key, size_t n)
 {
     const unsigned char *p = key;
-    uint64_t parent, h;
+    uintptr_t parent;
 
     memcpy(&parent, p, sizeof parent);
-    h = parent * 0x9e3779b97f4a7c15u;
+    uint64_t h = parent * 0x9e3779b97f4a7c15u;
     for (size_t i = sizeof parent; i < n; i++)
         h = (h ^ fold(p[i])) * 0x100000001b3u;
     return (unsigned)(h ^ h >> 32);

@@ -23,7 +23,7 @@ enum {
 
 /* Names in flight. */
 struct batch {
-    size_t n;
+    size_t n, nlist;                        /* names, and those whose directories are read */
     struct inode *dirs[LOOKAHEAD_BATCH];    /* that they are in, each with a reference, */
     uint64_t listings[LOOKAHEAD_BATCH];     /* the listing's number, where they count as in flight, */
     struct inode *stored[LOOKAHEAD_BATCH];  /* and the inode that the answer is in, or NULL */
@@ -76,9 +76,12 @@ static unsigned next_size(struct cache *c, struct listing *l)
 
 /* ---- which ------------------------------------------------------------------------ */
 
-static void batch_add(struct batch *b, struct listing *l, struct dentry *d, struct p9_fid *from, bool list)
+static void batch_add(const struct cache *c, struct batch *b, struct listing *l, struct dentry *d, struct p9_fid *from,
+                      bool list)
 {
     char *name = strdup(d->name);
+
+    list = list && listing_may_be_read(c, b->nlist);
 
     if (name == NULL)
         return;
@@ -88,6 +91,7 @@ static void batch_add(struct batch *b, struct listing *l, struct dentry *d, stru
     b->dirs[b->n] = l->dir;
     b->listings[b->n] = l->number;
     b->stored[b->n] = NULL;
+    b->nlist += list;
     b->found[b->n++] = (struct p9_found){.from = p9_fid_get(from), .name = name, .is_dir = d->is_dir, .list = list};
 }
 
@@ -118,7 +122,7 @@ static void choose(struct cache *c, struct listing *l, struct dentry *wanted, bo
         if (d->state == DENTRY_FETCHED && d->inode->fetched_until <= now)
             lookahead_drop(c, d, DENTRY_LISTED);
         if (d->state == DENTRY_LISTED && (!only_dirs || d->is_dir))
-            batch_add(b, l, d, dirfid, d->is_dir && l->opened > 0);
+            batch_add(c, b, l, d, dirfid, d->is_dir && l->opened > 0);
     }
 }
 
@@ -134,7 +138,7 @@ static void choose_below(struct cache *c, const struct batch *above, struct user
         unsigned room = fid != NULL ? room_for_names(c, l) : 0;
         for (struct dentry *d = fid != NULL ? l->first : NULL; d != NULL && b->n < most && b->n < room; d = d->next)
             if (d->state == DENTRY_LISTED && (!only_dirs || d->is_dir))
-                batch_add(b, l, d, fid, d->is_dir && list);
+                batch_add(c, b, l, d, fid, d->is_dir && list);
         p9_fid_put(fid);
     }
 }
@@ -155,7 +159,7 @@ static void store_listing(struct cache *c, struct inode *dir, const struct listi
     struct p9_dirent de;
     struct listing *l = NULL;
 
-    if (raw != NULL && listing_may_be_read(c) && dir->names_version <= q->version &&
+    if (raw != NULL && listing_may_be_read(c, 0) && dir->names_version <= q->version &&
         (old == NULL || old->in_flight == 0))
         l = listing_new(c, dir, above->user, q->ms, raw, q->version);
     if (l == NULL) {
@@ -198,7 +202,7 @@ static struct inode *inode_for(struct cache *c, struct dentry *d, const struct p
             dentry_attach(c, d, inode);
         return inode;
     }
-    bool same = qid_same_file(&inode->qid, &attr->qid) && inode->space == space;
+    bool same = qid_same_file(&inode->qid, &attr->qid) && (!d->is_dir || inode->space == space);
     return same && inode->version <= asked && !inode->hidden && !is_open_to_write(inode) ? inode : NULL;
 }
 
@@ -215,8 +219,8 @@ static struct inode *store(struct cache *c, struct listing *l, struct dentry *d,
         p9_listing_free(f->listing);
         return NULL;
     }
-    if (inode_set_attr(c, inode, &f->attr) && inode->nlookup > 0)
-        inode->outdated = true;
+    bool known = inode->nlookup > 0; /* to the kernel */
+    inode_learn(c, inode, &f->attr);
     inode->fetched_until = q->ms + la->lifetime_ms;
     if (inode->attr_until < inode->fetched_until)
         inode->attr_until = inode->fetched_until;
@@ -224,7 +228,7 @@ static struct inode *store(struct cache *c, struct listing *l, struct dentry *d,
     if (inode->confirmed_ms < q->ms)
         inode->confirmed_ms = q->ms;
     fid_cache(c, inode, l->user, f->fid, q->by->walked);
-    if (inode->fetched == NULL) {
+    if (inode->fetched == NULL && !(q->by->known_dirs && known)) {
         d->state = DENTRY_FETCHED;
         inode->fetched = d;
         DL_APPEND2(la->fetched, inode, prev_fetched, next_fetched);
@@ -356,7 +360,7 @@ static void choose_known(struct cache *c, struct listing *l, struct dentry *firs
         if (!d->is_dir || d->state == DENTRY_IN_FLIGHT || (below != NULL && below->raw != NULL))
             continue;
         lookahead_drop(c, d, DENTRY_LISTED);
-        batch_add(b, l, d, fid, true);
+        batch_add(c, b, l, d, fid, true);
     }
 }
 

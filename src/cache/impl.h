@@ -50,6 +50,8 @@ void inode_changing(struct cache *c, struct inode *inode);
 void inode_change(struct cache *c, struct inode *inode);
 /* What the server said; whether that differs from what was known. */
 bool inode_set_attr(struct cache *c, struct inode *inode, const struct p9_attr *attr);
+/* What the server said: the kernel does not know yet. */
+void inode_learn(struct cache *c, struct inode *inode, const struct p9_attr *attr);
 /* cache_announce. */
 bool inode_announce(struct cache *c, struct inode *inode, const struct p9_attr *attr);
 bool same_times_and_size(const struct p9_attr *a, const struct p9_attr *b);

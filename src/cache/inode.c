@@ -73,7 +73,7 @@ bool inode_set_attr(struct cache *c, struct inode *inode, const struct p9_attr *
     inode->attr = *attr;
     if (differs) {
         inode->version = ++c->version;
-        inode->attr_until = 0;
+        inode->attr_until = inode->lacks_until = 0;
     }
     return differs;
 }
@@ -155,7 +155,7 @@ static struct inode *enter(struct cache *c, struct inode *parent, const char *na
     uint32_t space = identity_space(c, parent, name, S_ISDIR(attr->mode));
 
     if (d != NULL && d->inode != NULL) {
-        if (qid_same_file(&d->inode->qid, &attr->qid) && d->inode->space == space)
+        if (qid_same_file(&d->inode->qid, &attr->qid) && (!d->is_dir || d->inode->space == space))
             return d->inode;
         parent->nlookup++; /* cutting the last name below must not free it here */
         dentry_cut(c, d);

@@ -19,6 +19,8 @@ bool lookahead_start(struct cache *c, unsigned lifetime_ms)
     struct lookahead *la = calloc(1, sizeof *la);
 
     if (la == NULL || !lookahead_xattr_start(la)) {
+        for (unsigned x = 0; la != NULL && x < P9_XATTRS; x++)
+            free(la->xattrs[x]);
         free(la);
         return false;
     }
@@ -91,7 +93,9 @@ void lookahead_expire(struct cache *c, uint64_t now)
 
     while (la->fetched != NULL && la->fetched->fetched_until <= now) {
         struct dentry *d = la->fetched->fetched;
-        d->parent->listing->expired = true;
+        struct listing *l = d->parent->listing;
+        if (now - l->used_ms > la->lifetime_ms) /* names that are skipped are no sign of a slow reader */
+            l->expired = true;
         lookahead_drop(c, d, DENTRY_LISTED);
     }
     while (la->pending != NULL && now - la->pending->asked_ms > c->lookahead->lifetime_ms)
@@ -149,9 +153,9 @@ void listing_used(struct cache *c, struct listing *l)
     enlist(c->lookahead, l);
 }
 
-bool listing_may_be_read(const struct cache *c)
+bool listing_may_be_read(const struct cache *c, size_t others)
 {
-    return c->lookahead->npending < MAX_PENDING;
+    return c->lookahead->npending + others < MAX_PENDING;
 }
 
 struct listing *listing_new(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms,

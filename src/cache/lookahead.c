@@ -75,22 +75,23 @@ static bool take(struct cache *c, const struct asker *by, struct listing *l, str
 bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, const char *name,
                     struct lookahead_found *found)
 {
-    const struct asker by = {sc, u->fid, u->walked};
+    const struct asker by = {.sc = sc, .dirfid = u->fid, .walked = u->walked};
 
     if (c->lookahead == NULL)
         return false;
     LOCKED(c);
     uint64_t now = clock_ms();
-    lookahead_expire(c, now);
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
-    if (d != NULL) {
-        note_order(l, d);
-        if (d->state == DENTRY_FETCHED && d->inode->fetched_until <= now) {
-            lookahead_drop(c, d, DENTRY_LISTED);
-            l->expired = true;
-        }
+    if (d != NULL && d->state == DENTRY_FETCHED && d->inode->fetched_until <= now) {
+        lookahead_drop(c, d, DENTRY_LISTED);
+        l->expired = true;
     }
+    lookahead_expire(c, now);
+    l = listing_of(u->inode, u->user);
+    d = listing_find(c, l, name);
+    if (d != NULL)
+        note_order(l, d);
     if (d != NULL && d->state == DENTRY_LISTED) {
         lookahead_fetch(c, &by, l, d);
         d = listing_find(c, listing_of(u->inode, u->user), name);
@@ -104,7 +105,7 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
 
 bool lookahead_take(struct cache *c, const struct use *u, const char *name, struct lookahead_found *found)
 {
-    const struct asker by = {NULL, u->fid, u->walked};
+    const struct asker by = {.dirfid = u->fid, .walked = u->walked};
 
     LOCKED(c);
     struct listing *l = listing_of(u->inode, u->user);
@@ -146,5 +147,5 @@ void lookahead_read_on(struct cache *c, struct p9_scope *sc, const struct use *u
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
     if (d != NULL)
-        lookahead_fetch_known_dirs(c, &(struct asker){sc, u->fid, u->walked}, l, d);
+        lookahead_fetch_known_dirs(c, &(struct asker){sc, u->fid, u->walked, true}, l, d);
 }

@@ -82,8 +82,8 @@ struct listing *listing_by_number(const struct inode *dir, uint64_t number);
  * raw is the caller's then. */
 struct listing *listing_new(struct cache *c, struct inode *dir, struct user *user, uint64_t asked_ms,
                             struct p9_listing *raw, uint64_t asked);
-/* Whether there is room for one that was read ahead. */
-bool listing_may_be_read(const struct cache *c);
+/* Whether there is room for one that was read ahead, beside so many others in flight. */
+bool listing_may_be_read(const struct cache *c, size_t others);
 void listing_end(struct cache *c, struct listing *l);
 /* The name is in it, in that state if it was not yet. */
 void listing_add(struct cache *c, struct listing *l, const char *name, size_t n, enum dentry_state state, bool is_dir);
@@ -110,6 +110,7 @@ struct asker {
     struct p9_scope *sc;
     struct p9_fid *dirfid;
     uint64_t walked;
+    bool known_dirs; /* only their listings are wanted: the kernel has the names */
 };
 /* Fetches `wanted`, and names likely to be next. Gives the lock up meanwhile: the listing may be
  * gone. */

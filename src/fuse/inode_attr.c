@@ -48,6 +48,7 @@ void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, 
     if (op->attr_unsure)
         e->attr_timeout = 0;
     fill_stat(inode, attr, &e->attr);
+    cache_given(op->fs->cache, inode);
 }
 
 /* Whether the file has a byte at that offset: 1, 0, or -errno. */
@@ -101,6 +102,7 @@ int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
     struct use u = op_use(op, inode);
     uint64_t began = clock_ms();
     int rc = op_settle(op, inode);
+    uint64_t asked = cache_version(op->fs->cache);
 
     if (rc != 0)
         return rc;
@@ -121,7 +123,7 @@ int inode_getattr(struct op *op, struct inode *inode, struct p9_attr *attr)
         return attr_of_unreachable(op, inode, &facts, attr);
     if (rc == 0) {
         cache_confirm(op->fs->cache, inode, began);
-        cache_announce(op->fs->cache, inode, attr);
+        cache_learn(op->fs->cache, inode, attr, asked);
     }
     if (rc == 0 && attr->nlink > 0 && facts.hidden)
         attr->nlink--; /* the silly rename's name does not count */

@@ -149,11 +149,12 @@ void op_reply_entry(struct op *op, struct inode *inode, const struct p9_attr *at
     answer(op, &a);
 }
 
-void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_attr *attr, unsigned ms)
+void op_reply_attr(struct op *op, struct inode *inode, const struct p9_attr *attr, unsigned ms)
 {
     struct answer a = {.kind = ANSWER_ATTR, .attr_ms = ms};
 
     fill_stat(inode, attr, &a.attr);
+    cache_given(op->fs->cache, inode);
     answer(op, &a);
 }
 

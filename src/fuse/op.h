@@ -55,7 +55,7 @@ void op_send(struct op *op, const struct answer *a, bool waits);
  * arrive. */
 void op_reply_entry(struct op *op, struct inode *inode, const struct p9_attr *attr);
 /* ms: how long the kernel may cache the attributes. */
-void op_reply_attr(struct op *op, const struct inode *inode, const struct p9_attr *attr, unsigned ms);
+void op_reply_attr(struct op *op, struct inode *inode, const struct p9_attr *attr, unsigned ms);
 
 /* Whether the calling process is exiting: no program receives the reply then. */
 bool op_caller_exits(struct op *op);

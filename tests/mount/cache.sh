@@ -113,6 +113,15 @@ case_lifetimes() {
     fails eval '(round_trips 2 stat "$mnt/f")'
 }
 
+case_access_then_open() { # what the server said to access(2) is not what the kernel knows
+    echo one > "$exp/f"
+    attach attr_timeout=60,entry_timeout=60
+    stat "$mnt/f" > /dev/null
+    echo two >> "$exp/f"
+    [ -r "$mnt/f" ]
+    same "$(tr '\n' ' ' < "$mnt/f")" 'one two '
+}
+
 case_v9fs_names() {
     local cache
     echo x > "$exp/f"

@@ -2,8 +2,10 @@
  * test_fids.c: fids of inodes: walked again, opened, idle and spare.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "unit/cache/world.h"
 
@@ -162,11 +164,57 @@ static void spares_are_for_the_directory_as_it_was(void **state)
     end(&w);
 }
 
+struct asking {
+    struct cache *cache;
+    struct handle handle;
+    struct p9_fid *fid;
+};
+
+static void *ask_by_handle(void *arg)
+{
+    struct asking *a = arg;
+
+    a->fid = cache_handle_fid(NULL, a->cache, &a->handle, false);
+    return NULL;
+}
+
+/* The server is asked whether the open fid is still the file, and does not answer for long. */
+static void the_lock_is_not_held_over_a_request(void **state)
+{
+    struct world w = begin(100);
+    struct p9_fid *fid;
+    const char *name = "a";
+    pthread_t thread;
+
+    (void)state;
+    srv_add(w.srv, "/a", false);
+    struct inode *a = look(&w, &w.cache->root, "a");
+    assert_int_equal(p9_walk(NULL, w.user->root, 1, &name, &fid), 0);
+    struct asking asking = {.cache = w.cache, .handle = {.fid = fid, .inode = a, .user = w.user}};
+    alarm(60); /* a failure is a deadlock */
+    pthread_mutex_lock(&w.srv->mtx);
+    assert_int_equal(pthread_create(&thread, NULL, ask_by_handle, &asking), 0);
+    while (atomic_load(&fid->refs) < 2) /* it is at work */
+        sched_yield();
+    cache_version(w.cache);
+    pthread_mutex_unlock(&w.srv->mtx);
+    pthread_join(thread, NULL);
+    alarm(0);
+    assert_ptr_equal(asking.fid, fid);
+    p9_fid_put(fid);
+    p9_fid_put(fid);
+    cache_forget(w.cache, a, 1);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_paths_are_walked_in_steps),          cmocka_unit_test(a_known_file_is_opened_in_one_step),
-        cmocka_unit_test(a_closed_file_is_opened_by_the_same_fid), cmocka_unit_test(few_files_are_kept_open),
+        cmocka_unit_test(long_paths_are_walked_in_steps),
+        cmocka_unit_test(a_known_file_is_opened_in_one_step),
+        cmocka_unit_test(a_closed_file_is_opened_by_the_same_fid),
+        cmocka_unit_test(few_files_are_kept_open),
+        cmocka_unit_test(the_lock_is_not_held_over_a_request),
         cmocka_unit_test(spares_are_for_the_directory_as_it_was),
     };
 

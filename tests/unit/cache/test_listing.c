@@ -132,6 +132,25 @@ static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
     end(&w);
 }
 
+/* Only some of what is fetched is of use, but that in time. */
+static void names_that_are_skipped_are_no_sign_of_a_slow_reader(void **state)
+{
+    struct world w = begin(1000);
+    struct lookahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    assert_true(look(&w, name_of(0), &found));
+    done(&w, &found);
+    for (int i = 1; i < FILES; i += 5) {
+        assert_true(look(&w, name_of(i), &found));
+        done(&w, &found);
+        clock_pass(120 * 1000);
+    }
+    assert_false(w.root->listing->slow);
+    end(&w);
+}
+
 static void listings_are_bounded(void **state)
 {
     struct world w = begin(LONG);
@@ -161,6 +180,7 @@ int main(void)
         cmocka_unit_test(a_whole_listing_that_is_used_is_read_again),
         cmocka_unit_test(a_directory_without_end_is_given_up),
         cmocka_unit_test(a_refresh_under_way_is_no_trouble_at_the_end),
+        cmocka_unit_test(names_that_are_skipped_are_no_sign_of_a_slow_reader),
         cmocka_unit_test(listings_are_bounded),
     };
 
