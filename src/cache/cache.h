@@ -192,8 +192,6 @@ uint64_t cache_renames(struct cache *c);
 /* We changed what parent/name is: once the change is done, before the kernel knows. */
 void cache_name_changed(struct cache *c, struct inode *parent, const char *name);
 
-/* The inode of parent/name, if it is known, with one reference, to be dropped by cache_forget. */
-struct inode *cache_known(struct cache *c, struct inode *parent, const char *name);
 /* What parent/name is known to be. */
 bool cache_qid(struct cache *c, struct inode *parent, const char *name, struct p9_qid *qid);
 /* The directory that a directory is in, with one reference, and its name there; NULL if it has
@@ -244,7 +242,8 @@ void cache_others_changed(struct cache *c, struct inode *inode);
  * `asked`, is as new as all that we did to the file and the kernel was given of it. */
 bool cache_as_listed(struct cache *c, struct inode *parent, const char *name, uint64_t asked);
 
-/* The server said so, asked when inode_version() was `asked`: it is stored unless that moved since. */
+/* The server said so, asked when inode_version() was `asked`: it is stored unless that moved
+ * since. */
 void cache_learn(struct cache *c, struct inode *inode, const struct p9_attr *attr, uint64_t asked);
 /* The kernel is given the attributes that are known. */
 void cache_given(struct cache *c, struct inode *inode);

@@ -274,15 +274,6 @@ void cache_name_changed(struct cache *c, struct inode *parent, const char *name)
         listing_add(c, parent->listing, name, strlen(name), DENTRY_UNKNOWN, false); /* it may exist */
 }
 
-struct inode *cache_known(struct cache *c, struct inode *parent, const char *name)
-{
-    LOCKED(c);
-    struct inode *inode = dentry_inode(c, parent, name);
-    if (inode != NULL)
-        inode->nlookup++;
-    return inode;
-}
-
 bool cache_qid(struct cache *c, struct inode *parent, const char *name, struct p9_qid *qid)
 {
     LOCKED(c);

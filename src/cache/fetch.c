@@ -156,8 +156,8 @@ static void store_listing(struct cache *c, struct inode *dir, const struct listi
                           const struct question *q)
 {
     const struct listing *old = dir->listing;
-    struct p9_dirent de;
     struct listing *l = NULL;
+    uint64_t next = 0;
 
     if (raw != NULL && listing_may_be_read(c, 0) && dir->names_version <= q->version &&
         (old == NULL || old->in_flight == 0))
@@ -168,11 +168,7 @@ static void store_listing(struct cache *c, struct inode *dir, const struct listi
     }
     l->xattrs = above->xattrs;
     l->nxattrs = above->nxattrs;
-    for (size_t at = 0, used = 1; at < raw->len && used > 0; at += used) {
-        used = p9_dirent_unpack(raw->entries + at, raw->len - at, &de);
-        if (used > 0 && de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            listing_add(c, l, de.name.s, de.name.len, DENTRY_LISTED, (de.qid.type & P9_QTDIR) != 0);
-    }
+    listing_add_entries(c, l, raw->entries, raw->len, &next);
 }
 
 static bool is_open_to_write(const struct inode *inode)

@@ -78,12 +78,6 @@ bool fid_is_good(const struct cache *c, const struct inode *inode, const struct 
     return true;
 }
 
-bool cache_fid_holds(struct cache *c, const struct inode *inode, const struct p9_fid *fid, uint64_t walked)
-{
-    LOCKED(c);
-    return fid_is_good(c, inode, fid, walked);
-}
-
 void fid_keep(struct cache *c, const struct idle_fid *like)
 {
     struct idle_fid *f = find(like->inode, like->user, like->spare);

@@ -54,9 +54,6 @@ int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o);
 /* An unopened fid that the caller alone holds, for opening: the idle one, or one walked to. */
 int use_take(struct p9_scope *sc, struct use *u);
 
-/* Whether a fid walked by the inode's path when cache_renames() was `walked` still stands for
- * it. */
-bool cache_fid_holds(struct cache *c, const struct inode *inode, const struct p9_fid *fid, uint64_t walked);
 /* The idle fid of parent/name, a directory or not, if that is its only name and nobody uses the
  * fid: the caller's. */
 struct p9_fid *cache_take_named(struct cache *c, struct inode *parent, const char *name, struct user *user,

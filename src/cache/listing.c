@@ -235,6 +235,25 @@ void listing_add(struct cache *c, struct listing *l, const char *name, size_t n,
     c->lookahead->nnames++;
 }
 
+int listing_add_entries(struct cache *c, struct listing *l, const uint8_t *buf, size_t len, uint64_t *next)
+{
+    struct p9_dirent de;
+    struct p9_attr attr;
+    int n = 0;
+
+    for (size_t at = 0, used; at < len; at += used, n++) {
+        used = p9_next_dirent(c->client, buf + at, len - at, *next, &de, &attr);
+        if (used == 0) {
+            l->partial = true;
+            return -1;
+        }
+        *next = de.offset;
+        if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
+            listing_add(c, l, de.name.s, de.name.len, DENTRY_LISTED, (de.qid.type & P9_QTDIR) != 0);
+    }
+    return n;
+}
+
 struct dentry *listing_find(struct cache *c, const struct listing *l, const char *name)
 {
     struct dentry *d = l != NULL ? dentry_find(c, l->dir, name) : NULL;

@@ -23,8 +23,9 @@
 /* A listing of dir by user begins. Its first names were asked for at clock_ms() `asked_ms`, when
  * cache_version() was `asked`. Its number, or 0. With user NULL nothing is noted. */
 uint64_t lookahead_begin(struct cache *c, struct inode *dir, struct user *user, uint64_t asked, uint64_t asked_ms);
-/* One name of it. */
-void lookahead_name(struct cache *c, struct inode *dir, uint64_t listing, struct p9_str name, bool is_dir);
+/* Entries of it that p9_readdir gave, from the cookie `next` on. */
+void lookahead_entries(struct cache *c, struct inode *dir, uint64_t listing, const uint8_t *buf, uint32_t len,
+                       uint64_t next);
 /* It ends: these were all. */
 void lookahead_end(struct cache *c, struct inode *dir, uint64_t listing);
 /* dir was made by user, at clock_ms() `asked_ms`. */

@@ -71,14 +71,15 @@ void lookahead_made(struct cache *c, struct inode *dir, struct user *user, uint6
         l->whole = l->made = true;
 }
 
-void lookahead_name(struct cache *c, struct inode *dir, uint64_t listing, struct p9_str name, bool is_dir)
+void lookahead_entries(struct cache *c, struct inode *dir, uint64_t listing, const uint8_t *buf, uint32_t len,
+                       uint64_t next)
 {
     LOCKED(c);
     struct listing *l = listing_by_number(dir, listing);
-    if (l != NULL) {
-        listing_add(c, l, name.s, name.len, DENTRY_LISTED, is_dir);
-        listing_used(c, l);
-    }
+    if (l == NULL)
+        return;
+    listing_add_entries(c, l, buf, len, &next);
+    listing_used(c, l);
 }
 
 void lookahead_end(struct cache *c, struct inode *dir, uint64_t listing)

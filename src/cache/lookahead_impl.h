@@ -91,6 +91,9 @@ void listing_add(struct cache *c, struct listing *l, const char *name, size_t n,
 struct p9_listing *listing_take_raw(struct cache *c, struct listing *l);
 /* Ends the oldest where there are too many. */
 void listing_bound(struct cache *c);
+/* The names of entries that p9_readdir gave, from the cookie *next on, which moves behind them.
+ * How many entries there are; -1: they are malformed, and no names are known to be missing. */
+int listing_add_entries(struct cache *c, struct listing *l, const uint8_t *buf, size_t len, uint64_t *next);
 void listing_used(struct cache *c, struct listing *l);
 /* So that next_sorted holds, for most names. */
 void listing_sort(struct listing *l);

@@ -17,27 +17,15 @@ enum {
 };
 
 /* False where the names are no good, or too many, or nobody wants them any more. */
-static bool note_names(struct cache *c, struct inode *dir, uint64_t listing, struct p9_fid *fid, const uint8_t *buf,
-                       uint32_t len, uint64_t *next, unsigned *entries)
+static bool note_names(struct cache *c, struct inode *dir, uint64_t listing, const uint8_t *buf, uint32_t len,
+                       uint64_t *next, unsigned *entries)
 {
-    struct p9_dirent de;
-    struct p9_attr attr;
-    size_t used;
-
-    pthread_mutex_lock(&c->mtx);
+    LOCKED(c);
     struct listing *l = c->lookahead->stop ? NULL : listing_by_number(dir, listing);
-    bool good = l != NULL;
-    for (uint32_t at = 0; good && at < len; at += (uint32_t)used) {
-        used = p9_next_dirent(fid->client, buf + at, len - at, *next, &de, &attr);
-        good = used > 0 && ++*entries <= MOST_ENTRIES;
-        if (!good)
-            break;
-        *next = de.offset;
-        if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            listing_add(c, l, de.name.s, de.name.len, DENTRY_LISTED, (de.qid.type & P9_QTDIR) != 0);
-    }
-    pthread_mutex_unlock(&c->mtx);
-    return good;
+    int n = l != NULL ? listing_add_entries(c, l, buf, len, next) : -1;
+
+    *entries += n > 0 ? (unsigned)n : 0;
+    return n >= 0 && *entries <= MOST_ENTRIES;
 }
 
 /* Whether all names of the open directory were noted. */
@@ -51,7 +39,7 @@ static bool read_names(struct cache *c, struct inode *dir, uint64_t listing, str
 
     while (rc == 0 && got > 0) {
         rc = p9_readdir(NULL, fid, next, buf, most, &got);
-        if (rc == 0 && got > 0 && !note_names(c, dir, listing, fid, buf, got, &next, &entries))
+        if (rc == 0 && got > 0 && !note_names(c, dir, listing, buf, got, &next, &entries))
             rc = -ECANCELED;
     }
     free(buf);

@@ -6,7 +6,8 @@
 
 #include "fuse/op.h"
 
-/* Fills an entry, which the kernel is given. The caller has counted the inode's kernel reference. */
+/* Fills an entry, which the kernel is given. The caller has counted the inode's kernel
+ * reference. */
 void fill_entry(struct op *op, struct inode *inode, const struct p9_attr *attr, struct fuse_entry_param *e);
 void fill_stat(const struct inode *inode, const struct p9_attr *attr, struct stat *st);
 /* The st_ino of a qid in the number space of an inode (inode->space). */

@@ -69,7 +69,7 @@ static void log_failed_write(struct fs *fs, const struct file *f, int rc)
     if (rc == 0)
         return;
     char *path = cache_path(fs->cache, f->handle.inode);
-    log_error("what was written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
+    log_error("data written to '%s' is lost: %s", path != NULL ? path : "a removed file", strerror(-rc));
     free(path);
     atomic_store(&fs->write_lost_silently, true);
 }

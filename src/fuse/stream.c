@@ -40,25 +40,6 @@ static bool has_dot(const struct stream *s)
     return false;
 }
 
-/* Passes the names of the reply to lookahead: the next lookups may be for them. */
-static void note_names(struct op *op, struct stream *s)
-{
-    struct p9_dirent de;
-    struct p9_attr attr;
-
-    if (s->len == 0)
-        lookahead_end(op->fs->cache, s->inode, s->listing);
-    for (uint32_t at = 0, used; at < s->len; at += used) {
-        used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
-        if (used == 0) {
-            s->listing = 0;
-            break;
-        }
-        if (de.name.len > 0 && !p9_str_eq(de.name, ".") && !p9_str_eq(de.name, ".."))
-            lookahead_name(op->fs->cache, s->inode, s->listing, de.name, (de.qid.type & P9_QTDIR) != 0);
-    }
-}
-
 bool stream_take_listing(struct op *op, struct stream *s)
 {
     struct cache *cache = op->fs->cache;
@@ -77,7 +58,6 @@ bool stream_take_listing(struct op *op, struct stream *s)
         s->next = 0;
         s->at_start = s->ready = true;
         s->dots = has_dot(s);
-        note_names(op, s);
         for (uint32_t at = 0, used = 1; l->whole && at < s->len && used > 0; at += used) {
             used = (uint32_t)p9_next_dirent(s->fid->client, s->buf + at, s->len - at, at, &de, &attr);
             s->known_end = used > 0 ? de.offset : 0;
@@ -110,8 +90,10 @@ static int stream_fetch(struct op *op, struct stream *s, uint64_t cookie)
         return rc;
     if (rc == 0 && s->at_start)
         s->listing = lookahead_begin(op->fs->cache, s->inode, op_user(op), s->version, s->asked_ms);
-    if (rc == 0)
-        note_names(op, s);
+    if (rc == 0 && s->len > 0)
+        lookahead_entries(op->fs->cache, s->inode, s->listing, s->buf, s->len, cookie);
+    else if (rc == 0)
+        lookahead_end(op->fs->cache, s->inode, s->listing);
     return rc;
 }
 

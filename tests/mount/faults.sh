@@ -134,7 +134,7 @@ case_a_write_error_without_a_reader_is_logged() { # the writer has ended without
     (exec 5> "$mnt/dir/sub/file"; echo x >&5; exec 6<&5; exit 0)
     umount "$mnt"
     ends_with 1
-    grep -q "^9pfs: what was written to 'dir/sub/file' is lost: No space left on device" "$work/messages"
+    grep -q "^9pfs: data written to 'dir/sub/file' is lost: No space left on device" "$work/messages"
     mount_in_foreground # an error that close(2) returns is not logged
     fails cp "$work/messages" "$mnt/copy" 2>/dev/null
     umount "$mnt"
@@ -151,7 +151,7 @@ case_a_write_error_at_the_end_is_logged() { # SIGTERM with a file still open
     kill "$daemon"
     ends_with 1
     exec 5>&- || true
-    grep -q "what was written to 'file' is lost: No space left on device" "$work/messages"
+    grep -q "data written to 'file' is lost: No space left on device" "$work/messages"
     stop
 }
 

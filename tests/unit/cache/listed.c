@@ -3,31 +3,26 @@
  */
 #include "unit/cache/listed.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
-struct world begin(unsigned lifetime_ms)
+struct world begin_listed(unsigned lifetime_ms)
 {
     const struct lifetimes lifetimes = {.attr = lifetime_ms, .entry = lifetime_ms};
-    struct world w = {.srv = calloc(1, sizeof *w.srv)};
-    struct p9_fid *root;
+    struct world w = begin(4096);
 
-    w.client = srv_start(w.srv, 4096, &root);
-    w.cache = cache_new(w.client, 0, root);
-    w.root = &w.cache->root;
-    w.user = w.cache->users;
     cache_set_lifetimes(w.cache, &lifetimes);
     assert_int_equal(w.cache->lookahead != NULL, lifetime_ms > 0);
     return w;
 }
 
-void end(struct world *w)
+void add_name(struct world *w, struct inode *dir, uint64_t listing, const char *name)
 {
-    cache_free(w->cache);
-    srv_settle(w->srv, w->client);
-    p9_client_stop(w->client);
-    assert_int_equal(w->srv->bad, 0);
-    assert_int_equal(w->srv->live, 0); /* every fid was clunked */
-    srv_stop(w->srv);
+    uint8_t entry[300];
+    const struct p9_dirent de = {.offset = 1, .name = p9_str(name)};
+    size_t n = p9_dirent_pack(&de, entry, sizeof entry);
+
+    assert_true(n > 0);
+    lookahead_entries(w->cache, dir, listing, entry, (uint32_t)n, 0);
 }
 
 struct use use_of_root(struct world *w)
@@ -59,11 +54,11 @@ void make_and_list(struct world *w, bool backwards)
     }
     uint64_t l = lookahead_begin(w->cache, w->root, w->user, cache_version(w->cache), clock_ms());
     for (int i = 0; i < FILES; i++)
-        lookahead_name(w->cache, w->root, l, p9_str(name_of(backwards ? FILES - 1 - i : i)), false);
+        add_name(w, w->root, l, name_of(backwards ? FILES - 1 - i : i));
     lookahead_end(w->cache, w->root, l);
 }
 
-bool look(struct world *w, const char *name, struct lookahead_found *found)
+bool look_up(struct world *w, const char *name, struct lookahead_found *found)
 {
     const struct use u = use_of_root(w);
 

@@ -13,7 +13,7 @@ static bool absent(struct world *w, const char *name)
 
 static void a_whole_listing_knows_what_is_not_there(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
 
     (void)state;
     assert_false(absent(&w, "nothing"));
@@ -31,7 +31,7 @@ static void a_whole_listing_knows_what_is_not_there(void **state)
 
 static void a_listing_that_lacks_something_knows_nothing(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct user *u = w.user;
     uint64_t changes = cache_version(w.cache), now = clock_ms();
 
@@ -54,7 +54,7 @@ static void a_listing_that_lacks_something_knows_nothing(void **state)
 
 static void a_directory_we_made_is_empty(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
 
     (void)state;
     lookahead_made(w.cache, w.root, w.user, clock_ms());
@@ -78,7 +78,7 @@ static void until_refreshed(struct world *w)
 
 static void a_whole_listing_that_is_used_is_read_again(void **state)
 {
-    struct world w = begin(1000);
+    struct world w = begin_listed(1000);
     const struct use use = use_of_root(&w);
     struct user *u = w.user;
 
@@ -100,7 +100,7 @@ static void a_whole_listing_that_is_used_is_read_again(void **state)
 
 static void a_directory_without_end_is_given_up(void **state)
 {
-    struct world w = begin(1000);
+    struct world w = begin_listed(1000);
     const struct use use = use_of_root(&w);
     struct user *u = w.user;
 
@@ -120,7 +120,7 @@ static void a_directory_without_end_is_given_up(void **state)
 
 static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
 {
-    struct world w = begin(1000);
+    struct world w = begin_listed(1000);
     const struct use use = use_of_root(&w);
     struct user *u = w.user;
 
@@ -135,15 +135,15 @@ static void a_refresh_under_way_is_no_trouble_at_the_end(void **state)
 /* Only some of what is fetched is of use, but that in time. */
 static void names_that_are_skipped_are_no_sign_of_a_slow_reader(void **state)
 {
-    struct world w = begin(1000);
+    struct world w = begin_listed(1000);
     struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
-    assert_true(look(&w, name_of(0), &found));
+    assert_true(look_up(&w, name_of(0), &found));
     done(&w, &found);
     for (int i = 1; i < FILES; i += 5) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
         clock_pass(120 * 1000);
     }
@@ -153,13 +153,13 @@ static void names_that_are_skipped_are_no_sign_of_a_slow_reader(void **state)
 
 static void listings_are_bounded(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
     struct p9_attr attr = {.qid = {.type = P9_QTDIR}, .mode = S_IFDIR | 0755, .nlink = 2};
 
     (void)state;
     make_and_list(&w, false);
-    assert_true(look(&w, name_of(0), &found));
+    assert_true(look_up(&w, name_of(0), &found));
     done(&w, &found);
     for (int i = 0; i < 300; i++) { /* listings that are used later take its place */
         attr.qid.path = 1000 + (uint64_t)i;
@@ -167,7 +167,7 @@ static void listings_are_bounded(void **state)
         lookahead_end(w.cache, dir, lookahead_begin(w.cache, dir, w.user, cache_version(w.cache), clock_ms()));
         cache_forget(w.cache, dir, 1);
     }
-    assert_false(look(&w, name_of(1), &found));
+    assert_false(look_up(&w, name_of(1), &found));
     end(&w);
 }
 

@@ -11,17 +11,17 @@
 static void each_is_asked_for_once(void **state)
 {
     for (int backwards = 0; backwards < 2; backwards++) { /* as listed, and sorted */
-        struct world w = begin(LONG);
+        struct world w = begin_listed(LONG);
         struct lookahead_found found;
         unsigned first = 0;
         make_and_list(&w, backwards);
         for (int i = 0; i < FILES; i++) {
             const char *name = name_of(i);
-            assert_true(look(&w, name, &found));
+            assert_true(look_up(&w, name, &found));
             has_fid(&w, &found);
             assert_true(found.left_ms > 0 && found.left_ms <= LONG);
             done(&w, &found);
-            assert_false(look(&w, name, &found)); /* taken */
+            assert_false(look_up(&w, name, &found)); /* taken */
             if (i == 0)
                 first = srv_count(w.srv, P9_Twalk);
         }
@@ -34,35 +34,34 @@ static void each_is_asked_for_once(void **state)
 
 static void what_changes_is_forgotten(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
     for (int i = 0; i < 10; i++) { /* by now the next ones are there */
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     cache_name_changed(w.cache, w.root, "file20");
-    assert_false(look(&w, "file20", &found));
+    assert_false(look_up(&w, "file20", &found));
     /* A file that we know and did something to. */
-    assert_true(look(&w, "file22", &found));
-    lookahead_name(w.cache, w.root, lookahead_begin(w.cache, w.root, w.user, cache_version(w.cache), clock_ms()),
-                   p9_str("file22"), false);
+    assert_true(look_up(&w, "file22", &found));
+    add_name(&w, w.root, lookahead_begin(w.cache, w.root, w.user, cache_version(w.cache), clock_ms()), "file22");
     struct inode *inode = found.inode;
-    assert_true(look(&w, "file22", &found)); /* fetched once more, into the same inode */
+    assert_true(look_up(&w, "file22", &found)); /* fetched once more, into the same inode */
     assert_ptr_equal(found.inode, inode);
     done(&w, &found);
     make_and_list(&w, false);
     for (int i = 0; i < 10; i++) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     assert_int_equal(dentry_find(w.cache, w.root, "file22")->state, DENTRY_FETCHED);
     cache_changing(w.cache, inode);
-    assert_false(look(&w, "file22", &found));
+    assert_false(look_up(&w, "file22", &found));
     cache_forget(w.cache, inode, 1);
-    assert_false(look(&w, "not-listed", &found));
+    assert_false(look_up(&w, "not-listed", &found));
     end(&w);
 }
 
@@ -70,7 +69,7 @@ static void what_changes_is_forgotten(void **state)
  * the kernel knows. */
 static void what_was_told_since_is_not_taken_back(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
 
     (void)state;
@@ -78,13 +77,13 @@ static void what_was_told_since_is_not_taken_back(void **state)
     struct p9_attr attr = {.qid = {.path = srv_add(w.srv, "/file05", false)}, .mode = S_IFREG, .nlink = 1, .size = 3};
     struct inode *inode = cache_enter(w.cache, w.root, "file05", &attr, NULL, w.user, 0);
     for (int i = 0; i < 4; i++) { /* by now the next ones are there */
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     attr.size = 10;
     assert_true(cache_announce(w.cache, inode, &attr));
-    assert_false(look(&w, "file05", &found));
-    assert_true(look(&w, "file06", &found));
+    assert_false(look_up(&w, "file05", &found));
+    assert_true(look_up(&w, "file06", &found));
     done(&w, &found);
     cache_forget(w.cache, inode, 1);
     end(&w);
@@ -93,7 +92,7 @@ static void what_was_told_since_is_not_taken_back(void **state)
 /* The kernel was given other attributes than what is fetched since: it learns that at an open. */
 static void what_is_fetched_of_a_known_file_is_its_own(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
     struct p9_attr attr = {.qid = {.path = srv_add(w.srv, "/file03", false)}, .mode = S_IFREG, .nlink = 1, .size = 3},
                    now;
@@ -102,7 +101,7 @@ static void what_is_fetched_of_a_known_file_is_its_own(void **state)
     struct inode *inode = cache_enter(w.cache, w.root, "file03", &attr, NULL, w.user, 0);
     make_and_list(&w, false);
     for (int i = 0; i < 2; i++) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     assert_true(cache_fresh(w.cache, inode, &now) > 0);
@@ -117,19 +116,19 @@ static void what_is_fetched_of_a_known_file_is_its_own(void **state)
 
 static void old_answers_are_not_taken(void **state)
 {
-    struct world w = begin(0); /* too old at once */
+    struct world w = begin_listed(0); /* too old at once */
     struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
     for (int i = 0; i < FILES; i++)
-        assert_false(look(&w, name_of(i), &found));
+        assert_false(look_up(&w, name_of(i), &found));
     end(&w);
-    w = begin(1000);
+    w = begin_listed(1000);
     const struct use u = use_of_root(&w);
     make_and_list(&w, false);
     for (int i = 0; i < 2; i++) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     clock_pass(999 * 1000);
@@ -143,17 +142,17 @@ static void old_answers_are_not_taken(void **state)
 
 static void a_new_listing_takes_the_place_of_the_old(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
 
     (void)state;
     make_and_list(&w, false);
     for (int i = 0; i < 3; i++) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     lookahead_begin(w.cache, w.root, w.user, cache_version(w.cache), clock_ms());
-    assert_false(look(&w, name_of(3), &found));
+    assert_false(look_up(&w, name_of(3), &found));
     end(&w);
 }
 
@@ -175,7 +174,7 @@ static void until_asked(struct world *w, unsigned *asked, unsigned n)
 
 static void the_next_names_are_asked_for_while_some_are_left(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
     struct p9_attr attr;
     unsigned asked = 0, looked = 0;
@@ -187,14 +186,14 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
         assert_int_equal(p9_getattr(NULL, w.user->root, &attr), 0);
     while (asked < FILES) {
         assert_true(looked < asked || looked < 2);
-        assert_true(look(&w, name_of(looked++), &found));
+        assert_true(look_up(&w, name_of(looked++), &found));
         done(&w, &found);
         asked += srv_count(w.srv, P9_Twalk);
         if (asked > FULL_BATCH && asked - looked < FULL_BATCH / 2)
             until_asked(&w, &asked, asked + 1); /* while nobody looks at any */
     }
     for (; looked < FILES; looked++) {
-        assert_true(look(&w, name_of(looked), &found));
+        assert_true(look_up(&w, name_of(looked), &found));
         done(&w, &found);
     }
     assert_int_equal(asked + srv_count(w.srv, P9_Twalk), FILES); /* each once */
@@ -203,7 +202,7 @@ static void the_next_names_are_asked_for_while_some_are_left(void **state)
 
 static void what_is_there_is_taken_without_asking(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct user *u = w.user;
     const struct use use = use_of_root(&w);
     struct lookahead_found found;
@@ -212,7 +211,7 @@ static void what_is_there_is_taken_without_asking(void **state)
     make_and_list(&w, false);
     assert_false(lookahead_has_some(w.cache, w.root, u));
     for (int i = 0; i < 2; i++) {
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
     }
     assert_true(lookahead_has_some(w.cache, w.root, u));
@@ -228,7 +227,7 @@ static void what_is_there_is_taken_without_asking(void **state)
 /* As ls -l does: first it asks for those of the directory. */
 static void who_asks_for_extended_attributes_will_ask_for_more(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     const int lacks[P9_XATTRS] = {-ENODATA, -ENODATA, -ENODATA};
     struct user *u = w.user;
     struct inode *root = w.root;
@@ -249,7 +248,7 @@ static void who_asks_for_extended_attributes_will_ask_for_more(void **state)
 
 static void who_waits_for_a_name_can_be_interrupted(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct p9_scope interrupted = {.interrupted = true};
     const struct use u = use_of_root(&w);
     struct lookahead_found found;
@@ -285,7 +284,7 @@ static unsigned find_all(struct world *w)
 /* It answers in order, but does not always do what it is asked in that order. */
 static void a_server_that_only_seems_to_be_in_order(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
 
     (void)state;
     make_and_list(&w, false);
@@ -302,7 +301,7 @@ static void a_server_that_only_seems_to_be_in_order(void **state)
 /* What the fid of a directory leads to may be another by now. */
 static void names_of_a_directory_that_has_moved_are_not_taken(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct p9_attr attr = {.qid = {.type = P9_QTDIR}, .mode = S_IFDIR | 0755, .nlink = 2};
     struct user *u = w.user;
     struct lookahead_found found;
@@ -316,7 +315,7 @@ static void names_of_a_directory_that_has_moved_are_not_taken(void **state)
     assert_int_equal(p9_walk(NULL, u->root, 1, &d, &fid), 0);
     struct inode *dir = cache_enter(w.cache, w.root, "d", &attr, NULL, u, walked);
     uint64_t l = lookahead_begin(w.cache, dir, u, cache_version(w.cache), clock_ms());
-    lookahead_name(w.cache, dir, l, p9_str("f"), false);
+    add_name(&w, dir, l, "f");
     cache_rename_begin(w.cache);
     cache_rename_end(w.cache, true, w.root, "d", w.root, "e");
     const struct use use = {.cache = w.cache, .inode = dir, .user = u, .fid = fid, .walked = walked};
@@ -328,7 +327,7 @@ static void names_of_a_directory_that_has_moved_are_not_taken(void **state)
 
 static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
 {
-    struct world w = begin(1000000);
+    struct world w = begin_listed(1000000);
     struct lookahead_found found;
     unsigned asked[30];
 
@@ -338,7 +337,7 @@ static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
     for (int i = 0, batch = 0; i < 30 * 3; i++) { /* three of each batch in time */
         if (i % 3 == 0)
             age(&w);
-        assert_true(look(&w, name_of(i), &found));
+        assert_true(look_up(&w, name_of(i), &found));
         done(&w, &found);
         if (i % 3 == 2)
             asked[batch++] = srv_count(w.srv, P9_Twalk);
@@ -351,7 +350,7 @@ static void who_is_slow_is_asked_for_no_more_than_he_takes(void **state)
 
 static void a_server_of_few_fids(void **state)
 {
-    struct world w = begin(LONG);
+    struct world w = begin_listed(LONG);
     struct lookahead_found found;
     int n = 0;
 
@@ -359,7 +358,7 @@ static void a_server_of_few_fids(void **state)
     w.srv->fid_limit = 40;
     make_and_list(&w, false);
     for (int i = 0; i < FILES; i++)
-        if (look(&w, name_of(i), &found)) {
+        if (look_up(&w, name_of(i), &found)) {
             done(&w, &found);
             n++;
         }

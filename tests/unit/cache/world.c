@@ -13,6 +13,7 @@ struct world begin(unsigned max_fids)
     w.client = srv_start(w.srv, max_fids, &root);
     w.cache = cache_new(w.client, 0, root);
     assert_non_null(w.cache);
+    w.root = &w.cache->root;
     w.user = w.cache->users;
     return w;
 }

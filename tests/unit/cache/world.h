@@ -13,6 +13,7 @@ struct world {
     struct srv *srv;
     struct p9_client *client;
     struct cache *cache;
+    struct inode *root;
     struct user *user;
 };
 
