@@ -11,8 +11,9 @@
  * cache_version() before it is sent, and its answer is stored only if the inode's version is not
  * above that. What we change raises the version before and after the request.
  *
- * Expiry. What is stored expires in milliseconds of clock_ms(), counted from when it was asked
- * for, after the lifetime that cache_set_lifetimes gave. A change makes it expire at once.
+ * Expiry. What is stored expires in milliseconds of clock_ms(), after the lifetime that
+ * cache_set_lifetimes gave: what is fetched counts from when it was asked for, what an open, a
+ * setattr or a getxattr brings from the answer. A change makes it expire at once.
  *
  * Renames. A rename moves one dentry, whatever is below it. cache->renames counts them: a fid,
  * where the server knows files by path, is good when it was walked after the last move of its
