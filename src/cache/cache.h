@@ -62,6 +62,7 @@ struct dentry {
     UT_hash_handle hh;
     uint8_t state; /* enum dentry_state */
     bool listed, is_dir;
+    uint32_t batch;       /* that it is, or was, in flight in */
     struct inode *parent; /* the hash key: this and the name, without regard to case */
     char name[];
 };

@@ -23,6 +23,7 @@ enum {
 
 /* Names in flight. */
 struct batch {
+    uint32_t number;
     size_t n, nlist;                        /* names, and those whose directories are read */
     struct inode *dirs[LOOKAHEAD_BATCH];    /* that they are in, each with a reference, */
     uint64_t listings[LOOKAHEAD_BATCH];     /* the listing's number, where they count as in flight, */
@@ -76,6 +77,15 @@ static unsigned next_size(struct cache *c, struct listing *l)
 
 /* ---- which ------------------------------------------------------------------------ */
 
+static struct batch *batch_new(struct cache *c)
+{
+    struct batch *b = calloc(1, sizeof *b);
+
+    if (b != NULL)
+        b->number = ++c->lookahead->nbatches;
+    return b;
+}
+
 static void batch_add(const struct cache *c, struct batch *b, struct listing *l, struct dentry *d, struct p9_fid *from,
                       bool list)
 {
@@ -86,6 +96,7 @@ static void batch_add(const struct cache *c, struct batch *b, struct listing *l,
     if (name == NULL)
         return;
     d->state = DENTRY_IN_FLIGHT;
+    d->batch = b->number;
     l->in_flight++;
     l->dir->nlookup++;
     b->dirs[b->n] = l->dir;
@@ -190,8 +201,6 @@ static struct inode *inode_for(struct cache *c, struct dentry *d, const struct p
 
     if (!S_ISDIR(attr->mode) && attr->nlink >= 2)
         return NULL;
-    if (inode == NULL && d->parent->names_version > asked)
-        return NULL;
     if (inode == NULL) {
         inode = inode_new(c, attr, space);
         if (inode != NULL)
@@ -241,7 +250,7 @@ static void take_in(struct cache *c, struct batch *b, const struct question *q)
         struct p9_found *f = &b->found[i];
         struct listing *l = listing_by_number(b->dirs[i], b->listings[i]);
         struct dentry *d = listing_find(c, l, f->name);
-        if (d != NULL && d->state != DENTRY_IN_FLIGHT) /* it was changed meanwhile */
+        if (d != NULL && (d->state != DENTRY_IN_FLIGHT || d->batch != b->number)) /* it was changed meanwhile */
             d = NULL;
         if (f->rc == 0 && d != NULL && fid_is_good(c, b->dirs[i], f->from, q->by->walked)) {
             b->stored[i] = store(c, l, d, f, q);
@@ -278,7 +287,7 @@ static void ask_down(struct cache *c, const struct asker *by, const struct listi
     struct user *user = l->user;
 
     send(c, by, xattrs, b);
-    for (; depth > 0 && (below = calloc(1, sizeof *below)) != NULL; depth--) {
+    for (; depth > 0 && (below = batch_new(c)) != NULL; depth--) {
         choose_below(c, above, user, only_dirs, depth > 1 || only_dirs, below);
         batch_end(c, above);
         above = below;
@@ -307,7 +316,7 @@ static unsigned levels_below(struct lookahead *la, const struct listing *l, bool
 
 void lookahead_fetch(struct cache *c, const struct asker *by, struct listing *l, struct dentry *wanted)
 {
-    struct batch *b = calloc(1, sizeof *b);
+    struct batch *b = batch_new(c);
     bool only_dirs = wants_only_dirs(l, wanted);
 
     if (b == NULL) {
@@ -362,7 +371,7 @@ static void choose_known(struct cache *c, struct listing *l, struct dentry *firs
 
 void lookahead_fetch_known_dirs(struct cache *c, const struct asker *by, struct listing *l, struct dentry *first)
 {
-    struct batch *b = calloc(1, sizeof *b);
+    struct batch *b = batch_new(c);
     bool only_dirs = l->files == 0;
 
     if (b == NULL)

@@ -58,6 +58,7 @@ struct lookahead {
     struct listing *listings; /* the one that was not used for longest first */
     struct listing *pending;  /* the oldest first */
     unsigned nlistings, npending, nnames;
+    uint32_t nbatches; /* so far */
     uint64_t last_number;
     unsigned doubts;
     struct inode *fetched; /* the oldest first */

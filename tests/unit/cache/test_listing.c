@@ -151,6 +151,68 @@ static void names_that_are_skipped_are_no_sign_of_a_slow_reader(void **state)
     end(&w);
 }
 
+static void a_slow_reader_is_fetched_no_more_than_it_uses(void **state)
+{
+    struct world w = begin_listed(1000);
+    struct lookahead_found found;
+
+    (void)state;
+    make_and_list(&w, false);
+    srv_count(w.srv, P9_Twalk);
+    for (int i = 0; i < FILES; i++) {
+        assert_true(look_up(&w, name_of(i), &found));
+        done(&w, &found);
+        clock_pass(101 * 1000); /* ten of each batch in time */
+    }
+    assert_in_range(srv_count(w.srv, P9_Twalk), FILES, 2 * FILES);
+    end(&w);
+}
+
+struct looking {
+    struct world *w;
+    bool found;
+};
+
+static void *look_up_first(void *arg)
+{
+    struct looking *k = arg;
+    struct lookahead_found found;
+
+    k->found = look_up(k->w, name_of(0), &found);
+    if (k->found)
+        done(k->w, &found);
+    return NULL;
+}
+
+/* Whether an answer in flight is of use if that name is changed meanwhile. */
+static bool is_stored_beside(const char *changed)
+{
+    struct world w = begin_listed(LONG);
+    struct looking k = {.w = &w};
+    pthread_t thread;
+
+    make_and_list(&w, false);
+    pthread_mutex_lock(&w.srv->mtx);
+    assert_int_equal(pthread_create(&thread, NULL, look_up_first, &k), 0);
+    for (bool sent = false; !sent; sched_yield()) {
+        pthread_mutex_lock(&w.cache->mtx);
+        sent = w.root->listing->first->state == DENTRY_IN_FLIGHT;
+        pthread_mutex_unlock(&w.cache->mtx);
+    }
+    cache_name_changed(w.cache, w.root, changed);
+    pthread_mutex_unlock(&w.srv->mtx);
+    pthread_join(thread, NULL);
+    end(&w);
+    return k.found;
+}
+
+static void an_answer_is_old_if_its_own_name_changed(void **state)
+{
+    (void)state;
+    assert_true(is_stored_beside("other"));
+    assert_false(is_stored_beside("file00"));
+}
+
 static void listings_are_bounded(void **state)
 {
     struct world w = begin_listed(LONG);
@@ -181,6 +243,8 @@ int main(void)
         cmocka_unit_test(a_directory_without_end_is_given_up),
         cmocka_unit_test(a_refresh_under_way_is_no_trouble_at_the_end),
         cmocka_unit_test(names_that_are_skipped_are_no_sign_of_a_slow_reader),
+        cmocka_unit_test(a_slow_reader_is_fetched_no_more_than_it_uses),
+        cmocka_unit_test(an_answer_is_old_if_its_own_name_changed),
         cmocka_unit_test(listings_are_bounded),
     };
 
