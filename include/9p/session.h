@@ -25,6 +25,9 @@ struct p9_req;
 struct p9_scope {
     struct p9_req *reqs;
     atomic_bool interrupted; /* readable without the lock */
+    unsigned limit_ms;       /* set by the owner: a request without a reply for so long fails with
+                                ETIMEDOUT; 0: no limit */
+    bool restores;           /* set by the owner: its requests restore a connection, and are not held */
 };
 
 /* A request. Owned by the caller, lent to the session from p9_submit to done(). */
@@ -40,9 +43,10 @@ struct p9_req {
     bool part_ok;           /* a payload longer than into_size is cut instead of an error */
 
     /* Results, set before done(). */
-    int rc;             /* 0, or -errno: the server's; -EINTR after an interrupt; -EMSGSIZE if the
-                           request exceeds msize, or the reply body_size; -EPROTO if the reply is
-                           malformed; or the reason of the connection's end */
+    int rc;             /* 0, or -errno: the server's; -EINTR after an interrupt; -ETIMEDOUT after
+                           the scope's or the session's limit; -EMSGSIZE if the request exceeds
+                           msize, or the reply body_size; -EPROTO if the reply is malformed; or the
+                           reason of the connection's end */
     bool vague;         /* rc is -EIO because the server's error text is unknown */
     bool cut;           /* the payload was cut and may end inside an entry */
     struct p9_fcall rx; /* the reply, when rc is 0 */
@@ -51,10 +55,14 @@ struct p9_req {
     enum { P9_REQ_IDLE, P9_REQ_WAITING, P9_REQ_QUEUED, P9_REQ_SENT } state;
     uint8_t type;
     bool flushing; /* a Tflush for it is in flight, or it is not to be sent */
+    bool was_sent; /* on a connection that is lost: whether the server acted on it is unknown */
+    bool ghost;    /* it stands for a request that was given up, whose tag is in use */
     uint16_t tag;
-    uint64_t number;   /* in the order of sending */
-    uint8_t small[96]; /* the packed message, if it fits */
-    uint8_t *head;     /* the packed message without payload; small or malloc'd */
+    uint64_t id;          /* in the order of p9_submit */
+    uint64_t number;      /* in the order of sending */
+    uint64_t deadline_ms; /* of clock_ms(): then it is given up; 0: none */
+    uint8_t small[96];    /* the packed message, if it fits */
+    uint8_t *head;        /* the packed message without payload; small or malloc'd */
     size_t head_len;
     const uint8_t *payload;
     size_t payload_len;
@@ -70,6 +78,10 @@ struct p9_session_options {
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
     int setup_timeout_ms;    /* p9_session_timeout, from the start */
     bool trace;              /* print every message to stderr */
+    /* A reply without an error has arrived; called before done() by the reader thread. tx[n] is the
+     * packed request of that type, without the data of a Twrite. May be NULL. */
+    void (*replied)(void *arg, uint8_t type, const uint8_t *tx, size_t n, const struct p9_fcall *rx);
+    void *replied_arg;
 };
 
 /* Starts the threads of a session over t, which it owns from then on, also on failure, and
@@ -77,14 +89,61 @@ struct p9_session_options {
 struct p9_session *p9_session_start(struct transport *t, const struct p9_session_options *o, int *err,
                                     struct p9_why *why);
 
-/* Ends the connection; the reader then completes every request in flight with err, a -errno. The
+/* Ends the session for good; the reader then completes every request with err, a -errno. The
  * reason is logged if it is not NULL and p9_session_ready was called before. Only the first call
  * has an effect. Any thread. */
 void p9_session_fail(struct p9_session *s, int err, const char *reason);
 
-/* Ends the connection, joins the threads and frees. Requests in flight complete with -ECANCELED;
+/* Ends the session, joins the threads and frees. Requests in flight complete with -ECANCELED;
  * only those whose done() allows for it may be left. */
 void p9_session_stop(struct p9_session *s);
+
+/* ---- a connection after the other --------------------------------------- */
+
+/* For a session that outlives its connections: when one is lost, requests are held, in the order
+ * in which they were submitted, until p9_session_resume. */
+struct p9_keeping {
+    /* The connection is lost, for this reason. By the reader thread; it must not block. */
+    void (*lost)(void *arg, const char *reason);
+    /* A request is held that no try to restore the connection is under way for, or due soon. By
+     * the submitting thread. */
+    void (*wanted)(void *arg);
+    void *arg;
+    unsigned limit_ms; /* a request that has no reply for so long fails with ETIMEDOUT; 0: none */
+    unsigned probe_ms; /* a server that sends nothing for so long is probed, and after as long
+                          again the connection is lost; 0: it is not */
+};
+/* Keeps the session from now on. keeping is copied. */
+void p9_session_keep(struct p9_session *s, const struct p9_keeping *keeping);
+/* Ends the connection: it is lost, or without p9_session_keep it is the session's end. */
+void p9_session_drop(struct p9_session *s, int err, const char *reason);
+/* Whether the connection is lost and not resumed yet. */
+bool p9_session_away(struct p9_session *s);
+/* Whether the connection is lost, or the server owes a reply and has sent nothing for ms
+ * milliseconds. */
+bool p9_session_silent(struct p9_session *s, unsigned ms);
+/* Takes over t for a session whose connection is lost, also on failure, and negotiates the same
+ * dialect and at most the msize of the start within limit_ms milliseconds. Only requests of scopes
+ * that restore are sent. 0, or -errno and why. */
+int p9_session_restore(struct p9_session *s, struct transport *t, unsigned limit_ms, struct p9_why *why);
+
+/* A request that is held. */
+struct p9_held {
+    uint64_t id;
+    bool was_sent;
+    struct p9_fcall tx; /* strings and data point into bytes */
+    uint8_t *bytes;     /* malloc'd */
+};
+/* The first held request after the one with this id. False at the end, or without memory. The
+ * caller frees bytes. */
+bool p9_session_next_held(struct p9_session *s, uint64_t after, struct p9_held *held);
+/* Completes a held request with rc, and with the reply rx, without strings, if that is not NULL. */
+void p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx);
+/* Sends what is held, and what is submitted from now on. Returns the number of requests that were
+ * sent before. -errno if the connection is lost again. */
+int p9_session_resume(struct p9_session *s);
+/* Completes a request that was not submitted. */
+void p9_refuse(struct p9_req *req, int rc);
 
 /* Sets how long calls wait for a reply, milliseconds; 0: without limit. */
 void p9_session_timeout(struct p9_session *s, int ms);
@@ -116,8 +175,8 @@ void p9_submit_more(struct p9_session *s, struct p9_req *req, const struct p9_fc
 void p9_push(struct p9_session *s);
 
 /* Interrupts the requests of a scope: each completes with -EINTR when the server confirms the
- * flush, or with its reply if that arrives first. Further requests of the scope fail with -EINTR.
- * Any thread. flush(5). */
+ * flush, or after a second, or with its reply if that arrives first. Further requests of the scope
+ * fail with -EINTR. Any thread. flush(5). */
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope);
 
 /* A countdown of completions, for one thread that waits for several. Owned by that thread. */

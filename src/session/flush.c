@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+
+enum { FLUSH_MS = 1000 }; /* who is killed waits so long for Rflush */
+
 void session_scope_enter(struct p9_req *req)
 {
     struct p9_scope *sc = req->scope;
@@ -32,6 +36,7 @@ void session_scope_leave(struct p9_req *req)
 struct flush {
     struct p9_req req;
     struct p9_session *s;
+    unsigned connection;
     uint16_t oldtag;
 };
 
@@ -42,7 +47,8 @@ static void flush_done(struct p9_req *req)
     struct p9_req *target = NULL;
 
     pthread_mutex_lock(&s->mtx);
-    if (s->error == 0) { /* an error reply to Tflush counts as Rflush */
+    /* An error reply to Tflush counts as Rflush. */
+    if (s->error == 0 && f->connection == s->connections) {
         target = s->pending[f->oldtag];
         session_free_tag(s, f->oldtag);
         if (target != NULL) {
@@ -58,15 +64,15 @@ static void flush_done(struct p9_req *req)
     free(f);
 }
 
-/* Sends a Tflush for a request in flight. Called with the lock; releases it meanwhile. */
-static void send_flush(struct p9_session *s, struct p9_req *target)
+void session_send_flush(struct p9_session *s, struct p9_req *target)
 {
     struct flush *f = calloc(1, sizeof *f);
 
-    if (f == NULL)
-        return; /* the request then completes without an interrupt */
-    *f = (struct flush){.req = {.done = flush_done, .arg = f}, .s = s, .oldtag = target->tag};
     target->flushing = true;
+    if (f == NULL)
+        return; /* the request is given up in time all the same */
+    *f = (struct flush){
+        .req = {.done = flush_done, .arg = f}, .s = s, .connection = s->connections, .oldtag = target->tag};
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
     pthread_mutex_unlock(&s->mtx);
     p9_submit(s, &f->req, &tx);
@@ -88,10 +94,15 @@ void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
     pthread_mutex_lock(&s->mtx);
     scope->interrupted = true;
     while ((req = next_to_interrupt(scope)) != NULL) {
-        if (req->state == P9_REQ_WAITING)
-            req->flushing = true; /* never sent: session_wake_waiting completes it */
-        else
-            send_flush(s, req);
+        if (req->state == P9_REQ_WAITING) { /* never sent */
+            req->flushing = true;
+            session_queue_remove(&s->waiting, req);
+            session_queue_add(&s->cancelled, req);
+            timer_arm(s->timer, 0);
+        } else {
+            session_set_deadline(s, req, clock_ms() + FLUSH_MS);
+            session_send_flush(s, req);
+        }
     }
     pthread_mutex_unlock(&s->mtx);
 }

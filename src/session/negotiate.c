@@ -43,8 +43,9 @@ static int check_version(struct negotiation *a, const struct p9_fcall *rx)
     if (msize > a->o->msize || msize < P9_MIN_MSIZE)
         return session_set_why(a->why, -EPROTO, "the server answers msize %u to %u: at least %u is needed", msize,
                                a->o->msize, P9_MIN_MSIZE);
-    a->s->dialect = dialect;
-    a->s->msize = msize;
+    if (a->s->dialect != dialect)
+        a->s->dialect = dialect;
+    atomic_store(&a->s->msize, msize);
     return 0;
 }
 
@@ -69,11 +70,13 @@ static void version_done(struct p9_req *req)
 
 static int ask(struct negotiation *a)
 {
-    struct p9_req req = {.done = version_done, .arg = a};
+    struct p9_scope sc = {.limit_ms = (unsigned)a->o->setup_timeout_ms, .restores = true};
+    struct p9_req req = {.done = version_done, .arg = a, .scope = &sc};
     struct p9_fcall tx = {.type = P9_Tversion,
                           .Tversion = {.msize = a->o->msize, .version = p9_str(p9_dialect_name(a->asked))}};
 
-    a->s->dialect = a->asked;
+    if (a->s->dialect != a->asked)
+        a->s->dialect = a->asked;
     p9_batch_init(&a->batch, 1);
     p9_submit(a->s, &req, &tx);
     p9_batch_wait(a->s, &a->batch);

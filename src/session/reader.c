@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wire/errors.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "wire/errors.h"
 
 enum { READ_AT_LEAST = 4096 + 64 }; /* bytes in one read(2): the reply to a small read fits */
 
@@ -34,6 +35,7 @@ static int fill(struct p9_session *s, size_t need)
         ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
+        atomic_store(&s->heard, clock_ms());
         s->in_end += (size_t)r;
     }
     return 0;
@@ -54,6 +56,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
         ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
+        atomic_store(&s->heard, clock_ms());
         if ((size_t)r > n - have)
             s->in_end = (size_t)r - (n - have);
         have += (size_t)r < n - have ? (size_t)r : n - have;
@@ -69,7 +72,7 @@ __attribute__((format(printf, 2, 3))) static int protocol_error(struct p9_sessio
     va_start(ap, fmt);
     vsnprintf(reason, sizeof reason, fmt, ap);
     va_end(ap);
-    p9_session_fail(s, -EPROTO, reason);
+    p9_session_drop(s, -EPROTO, reason);
     return -EPROTO;
 }
 
@@ -80,9 +83,9 @@ static struct p9_req *pending_with(const struct p9_session *s, uint16_t tag)
     return tag < s->max_tags ? s->pending[tag] : NULL;
 }
 
-/* The request that a reply with this tag answers. NULL if there is none; the connection then
- * ends. */
-static struct p9_req *request_of(struct p9_session *s, uint16_t tag, unsigned type)
+/* Whether a request in flight has this tag, and such a reply; else the connection ends. *asked: the
+ * request's type. */
+static bool is_expected(struct p9_session *s, uint16_t tag, unsigned type, uint8_t *asked)
 {
     pthread_mutex_lock(&s->mtx);
     struct p9_req *req = pending_with(s, tag);
@@ -90,17 +93,28 @@ static struct p9_req *request_of(struct p9_session *s, uint16_t tag, unsigned ty
     while (req != NULL && req->state == P9_REQ_QUEUED && s->writing)
         pthread_cond_wait(&s->idle, &s->mtx);
     bool sent = req != NULL && req->state == P9_REQ_SENT;
+    *asked = sent ? req->type : 0;
     pthread_mutex_unlock(&s->mtx);
     if (!sent) {
         protocol_error(s, "the server sent a reply of type %u with tag %u, which no request in flight has", type, tag);
-        return NULL;
+        return false;
     }
-    if (type != req->type + 1u && type != P9_Rlerror && type != P9_Rerror) {
+    if (type != *asked + 1u && type != P9_Rlerror && type != P9_Rerror) {
         const char *name = p9_type_name(type);
-        protocol_error(s, "the server answered %s with %s (type %u)", p9_type_name(req->type),
+        protocol_error(s, "the server answered %s with %s (type %u)", p9_type_name(*asked),
                        name != NULL ? name : "an unknown message", type);
-        return NULL;
+        return false;
     }
+    return true;
+}
+
+/* The request that the reply answers: from now on only the reader completes it. Until then another
+ * thread may have left a ghost in its place. */
+static struct p9_req *receive_for(struct p9_session *s, uint16_t tag)
+{
+    pthread_mutex_lock(&s->mtx);
+    struct p9_req *req = s->receiving = pending_with(s, tag);
+    pthread_mutex_unlock(&s->mtx);
     return req;
 }
 
@@ -151,94 +165,56 @@ static int receive_payload(struct p9_session *s, struct p9_req *req, uint32_t co
     return err == 0 ? skip(s, count - n) : err;
 }
 
-/* Reads a reply with a payload into req->rx. *rc is -EPROTO if it is malformed. */
-static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
+/* Reads a reply with a payload into the request's rx. *rc is -EPROTO if it is malformed. */
+static int read_payload(struct p9_session *s, struct p9_req **req, uint16_t tag, uint32_t size, int *rc)
 {
     uint32_t least = size < P9_RREAD_HDRSZ ? size : P9_RREAD_HDRSZ;
     int err = fill(s, least);
 
-    if (err != 0)
-        return err;
+    if (err != 0 || (*req = receive_for(s, tag)) == NULL)
+        return err != 0 ? err : -EPROTO;
     uint32_t count = least == P9_RREAD_HDRSZ ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
-    if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= req->into_size || req->part_ok))
-        return receive_payload(s, req, count);
+    if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= (*req)->into_size || (*req)->part_ok))
+        return receive_payload(s, *req, count);
     *rc = -EPROTO;
     return skip(s, size);
 }
 
-static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
+static int unpack_body(struct p9_session *s, struct p9_req *req, const uint8_t *p, uint32_t size)
 {
-    if (size > sizeof s->in) { /* longer than any valid reply */
-        *rc = -EPROTO;
-        return skip(s, size);
-    }
-    int err = fill(s, size);
-    if (err != 0)
-        return err;
-    const uint8_t *p = s->in + s->in_start;
-    s->in_start += size;
+    int rc = 0;
+
     if (req->body != NULL && size <= req->body_size)
         p = memcpy(req->body, p, size);
     else if (req->body != NULL)
-        *rc = -EMSGSIZE;
+        rc = -EMSGSIZE;
     if (unpack(s, p, size, &req->rx, req->type == P9_Tversion) == 0)
-        *rc = -EPROTO;
+        rc = -EPROTO;
     else if (req->rx.type == P9_Rlerror && p[4] == P9_Rerror)
         atomic_store(&s->rerror_is_rlerror, true);
+    return rc;
+}
+
+static int read_body(struct p9_session *s, struct p9_req **req, uint16_t tag, uint32_t size, int *rc)
+{
+    bool too_long = size > sizeof s->in; /* longer than any valid reply */
+    int err = too_long ? skip(s, size) : fill(s, size);
+
+    if (err != 0 || (*req = receive_for(s, tag)) == NULL)
+        return err != 0 ? err : -EPROTO;
+    if (too_long) {
+        *rc = -EPROTO;
+        return 0;
+    }
+    *rc = unpack_body(s, *req, s->in + s->in_start, size);
+    s->in_start += size;
     return 0;
 }
 
-static void complete_cancelled(struct p9_session *s)
+/* Frees the tag of a request that is answered. Called with the lock. */
+static void answered(struct p9_session *s, struct p9_req *req, uint16_t tag)
 {
-    struct queue q;
-
-    session_queue_init(&q);
-    pthread_mutex_lock(&s->mtx);
-    for (struct p9_req *r; (r = session_queue_take(&s->cancelled)) != NULL;) {
-        session_scope_leave(r);
-        session_queue_add(&q, r);
-    }
-    pthread_mutex_unlock(&s->mtx);
-    for (struct p9_req *r; (r = session_queue_take(&q)) != NULL;)
-        session_complete(r, -EINTR);
-}
-
-/* Reads one reply and completes its request. -errno: the connection ends. */
-static int read_reply(struct p9_session *s)
-{
-    int rc = 0, err = fill(s, P9_HDRSZ);
-    if (err != 0)
-        return err;
-    const uint8_t *p = s->in + s->in_start;
-    uint32_t size = p9_get32(p);
-    unsigned type = p[4];
-    uint16_t tag = p9_get16(p + 5);
-
-    if (size < P9_HDRSZ || size > s->msize) {
-        return protocol_error(s, "the server sent a message of %u bytes (msize is %u)%s", size, s->msize,
-                              s->version != NULL ? ": it does not speak 9P" : "");
-    }
-    struct p9_req *req = request_of(s, tag, type);
-    if (req == NULL)
-        return -EPROTO;
-    if (p9_has_payload(type))
-        err = read_payload(s, req, size, &rc);
-    else
-        err = read_body(s, req, size, &rc);
-    if (err != 0)
-        return err;
-    bool well_formed = rc != -EPROTO;
-    if (well_formed)
-        session_trace(s, "<-", &req->rx);
-    else
-        log_malformed(s, type, size);
-    if (well_formed && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
-        rc = p9_error_of(&req->rx, &req->vague);
-
-    pthread_mutex_lock(&s->mtx);
-    /* Without an interrupt EINTR would make the kernel repeat the operation. */
-    if (rc == -EINTR && !req->flushing)
-        rc = -EIO;
+    s->receiving = NULL;
     if (tag == P9_NOTAG)
         s->version = NULL;
     else if (req->flushing)
@@ -249,20 +225,63 @@ static int read_reply(struct p9_session *s)
     session_scope_leave(req);
     session_wake_waiting(s);
     session_pump(s);
+}
+
+/* Reads one reply and completes its request. -errno: the connection ends. */
+static int read_reply(struct p9_session *s)
+{
+    int rc = 0, err = fill(s, P9_HDRSZ);
+    if (err != 0)
+        return err;
+    const uint8_t *p = s->in + s->in_start;
+    uint32_t size = p9_get32(p), msize = atomic_load(&s->msize);
+    unsigned type = p[4];
+    uint16_t tag = p9_get16(p + 5);
+    struct p9_req *req;
+    uint8_t asked;
+
+    if (size < P9_HDRSZ || size > msize) {
+        return protocol_error(s, "the server sent a message of %u bytes (msize is %u)%s", size, msize,
+                              s->version != NULL ? ": it does not speak 9P" : "");
+    }
+    if (!is_expected(s, tag, type, &asked))
+        return -EPROTO;
+    err = p9_has_payload(type) ? read_payload(s, &req, tag, size, &rc) : read_body(s, &req, tag, size, &rc);
+    if (err != 0)
+        return err;
+    bool well_formed = rc != -EPROTO;
+    if (well_formed)
+        session_trace(s, "<-", &req->rx);
+    else
+        log_malformed(s, type, size);
+    if (well_formed && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
+        rc = p9_error_of(&req->rx, &req->vague);
+    if (rc == 0 && s->replied != NULL)
+        s->replied(s->replied_arg, req->type, req->head, req->head_len, &req->rx);
+
+    pthread_mutex_lock(&s->mtx);
+    /* Without an interrupt EINTR would make the kernel repeat the operation. */
+    if (rc == -EINTR && !req->flushing)
+        rc = -EIO;
+    s->patience = req->was_sent ? 0 : s->patience;
+    answered(s, req, tag);
     pthread_mutex_unlock(&s->mtx);
     session_complete(req, rc);
-    complete_cancelled(s);
     return 0;
 }
 
 void *session_reader_main(void *arg)
 {
     struct p9_session *s = arg;
+    const char *reason;
     int err;
 
-    while ((err = read_reply(s)) == 0)
-        ;
-    p9_session_fail(s, err, err == -ECONNRESET ? "the server closed the connection" : strerror(-err));
+    do {
+        while ((err = read_reply(s)) == 0)
+            ;
+        reason = err == -ECONNRESET ? "the server closed the connection" : strerror(-err);
+    } while (session_await_connection(s, err, reason));
+    p9_session_fail(s, err, reason);
     session_complete_all(s);
     return NULL;
 }

@@ -31,6 +31,20 @@ struct p9_req *session_queue_take(struct queue *q)
     return req;
 }
 
+bool session_queue_remove(struct queue *q, struct p9_req *req)
+{
+    struct p9_req **p = &q->first;
+
+    while (*p != NULL && *p != req)
+        p = &(*p)->next;
+    if (*p == NULL)
+        return false;
+    *p = req->next;
+    if (req->next == NULL)
+        q->last = p;
+    return true;
+}
+
 /* ---- trace -------------------------------------------------------------- */
 
 void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f)
@@ -55,6 +69,12 @@ void session_complete(struct p9_req *req, int rc)
     req->done(req);
 }
 
+void p9_refuse(struct p9_req *req, int rc)
+{
+    req->head = req->small;
+    session_complete(req, rc);
+}
+
 /* ---- submitting --------------------------------------------------------- */
 
 static int pack(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx)
@@ -76,16 +96,25 @@ static int pack(struct p9_session *s, struct p9_req *req, const struct p9_fcall 
     return 0;
 }
 
+/* Whether the request is for this connection only: it is not held. */
+static bool is_of_connection(const struct p9_req *req)
+{
+    return req->type == P9_Tflush || (req->scope != NULL && req->scope->restores);
+}
+
 static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx, bool now)
 {
     int err = pack(s, req, tx);
 
     req->type = tx->type;
-    req->flushing = false;
+    req->flushing = req->was_sent = req->ghost = false;
+    req->deadline_ms = 0;
     req->scope_link = NULL;
     if (err == 0) {
         pthread_mutex_lock(&s->mtx);
         err = s->error;
+        if (err == 0 && s->down && is_of_connection(req))
+            err = s->down_error;
         if (req->scope != NULL && req->scope->interrupted)
             err = -EINTR;
     } else {
@@ -99,11 +128,14 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
     }
     session_scope_enter(req);
     req->tag = P9_NOTAG;
+    req->id = ++s->submitted;
+    session_watch(s, req);
+    bool held = atomic_load(&s->away) && !is_of_connection(req);
     if (tx->type == P9_Tversion) {
         req->head[5] = req->head[6] = 0xff;
         s->version = req;
         session_enqueue(s, req);
-    } else if (s->waiting.first == NULL && session_take_tag(s, req)) {
+    } else if (!held && (s->waiting.first == NULL || atomic_load(&s->away)) && session_take_tag(s, req)) {
         session_enqueue(s, req);
     } else {
         req->state = P9_REQ_WAITING;
@@ -117,6 +149,8 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
     if (now)
         session_pump(s);
     pthread_mutex_unlock(&s->mtx);
+    if (held) /* the request may be completed already */
+        s->keeping.wanted(s->keeping.arg);
 }
 
 void p9_submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx)

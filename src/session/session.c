@@ -10,8 +10,12 @@
  * theirs to it. When the connection is full the writer thread waits for room, so that neither a
  * submitter nor the reader blocks on a write.
  *
- * Only the reader completes requests with a tag, so that no other thread frees a buffer that it
- * reads into: a thread that ends the connection only marks it and shuts it down.
+ * A request with a tag is completed by the reader, or while the reader does not store its payload
+ * by the timer: no other thread frees a buffer that the reader stores into. A thread that ends the
+ * connection only marks it and shuts it down.
+ *
+ * The timer completes what is given up (deadlines.c). The end of a connection need not be that of the
+ * session (connections.c).
  *
  * One lock, `mtx`, guards all fields of a session and the scopes. It is never held during a read, a
  * write or a done().
@@ -45,7 +49,10 @@ static struct p9_session *session_new(struct transport *t, const struct p9_sessi
     }
     s->t = t;
     s->dialect = o->dialect;
-    s->msize = o->msize;
+    atomic_init(&s->msize, o->msize);
+    s->msize_asked = o->msize;
+    s->replied = o->replied;
+    s->replied_arg = o->replied_arg;
     s->trace = o->trace;
     s->max_tags = s->nfree = max;
     for (unsigned i = 0; i < max; i++)
@@ -59,11 +66,14 @@ static struct p9_session *session_new(struct transport *t, const struct p9_sessi
     pthread_mutex_init(&s->mtx, NULL);
     pthread_cond_init(&s->idle, NULL);
     pthread_cond_init(&s->full, NULL);
+    pthread_cond_init(&s->restored, NULL);
     return s;
 }
 
 static void session_free(struct p9_session *s)
 {
+    timer_free(s->timer);
+    pthread_cond_destroy(&s->restored);
     pthread_cond_destroy(&s->full);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mtx);
@@ -83,7 +93,8 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
         *err = session_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
         return NULL;
     }
-    *err = thread_start(&s->reader, session_reader_main, s);
+    s->timer = timer_new(session_tick, s);
+    *err = s->timer != NULL ? thread_start(&s->reader, session_reader_main, s) : -EAGAIN;
     if (*err != 0) {
         session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         session_free(s);
@@ -110,6 +121,8 @@ void p9_session_stop(struct p9_session *s)
     p9_session_fail(s, -ECANCELED, NULL);
     pthread_join(s->reader, NULL);
     pthread_join(s->writer, NULL);
+    timer_free(s->timer); /* it may be about to complete requests */
+    s->timer = NULL;
     session_free(s);
 }
 
@@ -156,7 +169,7 @@ bool p9_session_dead(struct p9_session *s)
     return atomic_load(&s->dead);
 }
 
-/* ---- the end of a connection -------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 /* Called with the lock. */
 static void mark_ended(struct p9_session *s, int err, const char *reason)
@@ -164,11 +177,14 @@ static void mark_ended(struct p9_session *s, int err, const char *reason)
     if (s->error != 0)
         return;
     s->error = err;
+    s->reason[0] = 0;
     if (reason != NULL)
         snprintf(s->reason, sizeof s->reason, "%s", reason);
     atomic_store(&s->dead, true);
-    transport_shutdown(s->t);
+    session_mark_down(s, err);
     pthread_cond_broadcast(&s->full);
+    pthread_cond_broadcast(&s->restored);
+    pthread_cond_broadcast(&s->idle);
 }
 
 void p9_session_fail(struct p9_session *s, int err, const char *reason)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "9p/session.h"
+#include "base/timer.h"
 
 /* Any reply without its payload: strings have at most 65535 bytes. */
 enum { SESSION_READ_BUFFER = 80 * 1024 };
@@ -19,16 +20,20 @@ struct queue {
 struct p9_session {
     struct transport *t;
     enum p9_dialect dialect;
-    uint32_t msize;
+    atomic_uint msize;
+    uint32_t msize_asked; /* at the start, bytes */
     bool trace;
+    void (*replied)(void *arg, uint8_t type, const uint8_t *tx, size_t n, const struct p9_fcall *rx);
+    void *replied_arg;
     atomic_int setup_timeout_ms;
     bool ready; /* p9_session_ready */
     atomic_bool dead;
     atomic_bool rerror_is_rlerror; /* p9_session_rerror_is_rlerror */
 
     pthread_mutex_t mtx;
-    pthread_cond_t idle;     /* `writing` became false */
+    pthread_cond_t idle;     /* `writing` or `waits_for_room` became false */
     pthread_cond_t full;     /* `blocked` became true, or the session ended */
+    pthread_cond_t restored; /* there is another connection, or the session ended */
     struct p9_req **pending; /* [max_tags] */
     uint16_t *free_tags;     /* a stack */
     unsigned max_tags, nfree;
@@ -42,12 +47,32 @@ struct p9_session {
     atomic_bool several;     /* several requests were in flight since none was */
     bool order_unknown;      /* a flushed request has no reply: no order until none is in flight */
     struct queue waiting, out;
-    struct queue cancelled; /* interrupted while WAITING; the reader completes them */
+    struct queue cancelled; /* interrupted while WAITING; the timer completes them */
     size_t out_done;        /* bytes of the first in out already written */
     bool writing;           /* a thread is in transport_write */
     bool blocked;           /* the connection is full: the writer waits */
-    int error;              /* -errno after the end of the connection */
+    bool waits_for_room;    /* the writer uses the transport */
+    int error;              /* -errno after the end of the session */
     char reason[256];       /* of the end, for the log; "" if none */
+
+    /* connections.c */
+    bool kept;                 /* p9_session_keep */
+    struct p9_keeping keeping; /* set once, before kept */
+    bool down;                 /* the connection has ended */
+    bool reader_waits;         /* for another connection */
+    int down_error;            /* why, for requests that restore */
+    atomic_bool away;          /* requests are held */
+    unsigned connections;      /* lost up to now */
+    uint64_t submitted;        /* p9_req.id of the last request */
+
+    /* deadlines.c */
+    struct timer *timer;
+    bool ticking;                /* the timer runs */
+    uint64_t deadline_ms;        /* of the first request that has one; 0: none has */
+    atomic_uint_least64_t heard; /* clock_ms() when bytes arrived, or a request was sent to a server that owed none */
+    uint64_t probed_ms;          /* when the probe that is in flight was sent; 0: none is */
+    unsigned patience;           /* factor of probe_ms, after silent connections in a row */
+    struct p9_req *receiving;    /* the reader stores its payload: only the reader may complete it */
 
     pthread_t reader, writer;
     uint8_t in[SESSION_READ_BUFFER]; /* reader: bytes read and not yet used */
@@ -75,8 +100,7 @@ void session_free_tag(struct p9_session *s, uint16_t tag);
 /* Updates p9_session_in_order after a reply to req. */
 void session_note_order(struct p9_session *s, const struct p9_req *req);
 void session_enqueue(struct p9_session *s, struct p9_req *req);
-/* Queues waiting requests, in their order, while tags are free. Interrupted ones go to
- * `cancelled`. */
+/* Queues waiting requests that may be sent, in their order, while tags are free. */
 void session_wake_waiting(struct p9_session *s);
 
 /* ---- writer.c ---- */
@@ -90,6 +114,8 @@ void *session_writer_main(void *session);
 
 void session_scope_enter(struct p9_req *req);
 void session_scope_leave(struct p9_req *req);
+/* Sends a Tflush for a request in flight. Releases the lock meanwhile: the request may complete. */
+void session_send_flush(struct p9_session *s, struct p9_req *target);
 
 /* ---- reader.c ---- */
 
@@ -98,8 +124,28 @@ void *session_reader_main(void *session);
 
 /* ---- session.c ---- */
 
-/* Completes all requests at the end of the connection. By the reader, last. Without the lock. */
+/* Completes all requests at the end of the session. By the reader, last. Without the lock. */
 void session_complete_all(struct p9_session *s);
+/* Takes a request out of a queue; false if it is not there. */
+bool session_queue_remove(struct queue *q, struct p9_req *req);
+
+/* ---- connections.c ---- */
+
+/* Ends the connection; requests that restore then fail with err. With the lock. */
+void session_mark_down(struct p9_session *s, int err);
+/* After the end of a connection, by the reader: holds the requests and waits for another
+ * connection. False at the end of the session. Without the lock. */
+bool session_await_connection(struct p9_session *s, int err, const char *reason);
+
+/* ---- deadlines.c ---- */
+
+/* For timer_new: gives up the requests whose time is over, completes those cancelled, and probes a
+ * silent server. Without the lock. */
+unsigned session_tick(void *session);
+/* The request is given up at this time of clock_ms(). */
+void session_set_deadline(struct p9_session *s, struct p9_req *req, uint64_t ms);
+/* A request was submitted: limits and probes. */
+void session_watch(struct p9_session *s, struct p9_req *req);
 
 /* ---- negotiate.c; without the lock ---- */
 

@@ -91,11 +91,8 @@ void session_wake_waiting(struct p9_session *s)
 {
     struct p9_req *req;
 
-    while ((req = s->waiting.first) != NULL && (req->flushing || session_take_tag(s, req))) {
+    while (!atomic_load(&s->away) && (req = s->waiting.first) != NULL && session_take_tag(s, req)) {
         session_queue_take(&s->waiting);
-        if (req->flushing)
-            session_queue_add(&s->cancelled, req);
-        else
-            session_enqueue(s, req);
+        session_enqueue(s, req);
     }
 }

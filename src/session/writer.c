@@ -42,7 +42,7 @@ void session_pump(struct p9_session *s)
 {
     struct iovec iov[2 * GATHER];
 
-    while (!s->writing && !s->blocked && s->error == 0 && s->out.first != NULL) {
+    while (!s->writing && !s->blocked && !s->down && s->error == 0 && s->out.first != NULL) {
         int n = gather(s, iov);
         s->writing = true;
         pthread_mutex_unlock(&s->mtx);
@@ -72,10 +72,12 @@ void *session_writer_main(void *arg)
             pthread_cond_wait(&s->full, &s->mtx);
             continue;
         }
+        s->waits_for_room = true;
         pthread_mutex_unlock(&s->mtx);
         transport_wait_writable(s->t);
         pthread_mutex_lock(&s->mtx);
-        s->blocked = false;
+        s->waits_for_room = s->blocked = false;
+        pthread_cond_broadcast(&s->idle);
         session_pump(s);
     }
     pthread_mutex_unlock(&s->mtx);
