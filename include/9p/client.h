@@ -30,13 +30,23 @@ struct p9_fid {
     struct p9_client *client;
     atomic_int refs;
     uint32_t num;
-    unsigned generation; /* the connection that it belongs to */
-    struct p9_qid qid;   /* of the last Rattach, Rwalk, Ropen or Rcreate */
-    uint32_t iounit;     /* the largest payload of a message on it, bytes; 0: it is not open */
-    uint64_t dir_next;   /* dialect_plan9_dir.c: the offset of the next Tread of a directory */
-    bool held;           /* p9_fid_hold; guarded by fids->mtx */
-    bool doubtful;       /* its walk ended short, and the server may have bound the number */
-    struct p9_req clunk; /* embedded, so that a clunk allocates nothing */
+    atomic_uint generation;    /* p9_client_generation() of the connection that it belongs to */
+    struct p9_qid qid;         /* of the last Rattach, Rwalk, Ropen or Rcreate */
+    _Atomic uint32_t iounit;   /* the largest payload of a message on it, bytes; 0: it is not open */
+    _Atomic uint64_t dir_next; /* dialect_plan9_dir.c: the offset of the next Tread of a directory */
+    bool held;                 /* p9_fid_hold; guarded by fids->mtx */
+    bool doubtful;             /* its walk ended short, and the server may have bound the number */
+    struct p9_req clunk;       /* embedded, so that a clunk allocates nothing */
+
+    /* What is needed to make it again on another connection (track.c); guarded by fids->mtx. */
+    struct p9_attached *attached; /* the attach that its walk began at */
+    char *path;                   /* from there, names with '/' between; NULL: it cannot be made again */
+    char *linked;                 /* another path of the same file, or NULL */
+    bool known;                   /* to the server */
+    bool is_root;                 /* made by an attach, not by a walk */
+    bool opened;
+    uint32_t open_mode; /* of Tlopen or Topen, without truncation */
+    int lost;           /* -errno: it could not be made again, and requests on it fail; 0 */
 };
 
 struct p9_client_options {
@@ -79,27 +89,48 @@ struct p9_statfs {
 
 /* ---- the client --------------------------------------------------------- */
 
-/* Starts a client over t, which it owns from then on, also on failure. NULL with *err (-errno) and
- * `why` on failure. version(5). */
-struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
 /* A source of connections. dial() returns NULL with *err (-errno) and `why` on failure. */
 struct p9_dialer {
     struct transport *(*dial)(void *arg, int *err, struct p9_why *why);
     void *arg;
     bool once; /* it can be dialled only once */
 };
-/* The same over as many connections as it takes. If a server hangs up on an unknown dialect, or
+/* Starts a client over t, which it owns from then on, also on failure. NULL with *err (-errno) and
+ * `why` on failure. version(5). */
+struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
+/* p9_client_start over as many connections as it takes. If a server hangs up on an unknown dialect, or
  * does not answer within the setup timeout, a new connection asks for the next lower one; each
  * further attempt has half of the timeout. NULL on failure, with `why`, which names the dialects
  * that were tried. */
 struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_client_options *o, struct p9_why *why);
+/* How a client restores its connection. */
+struct p9_recovery_options {
+    struct p9_dialer dialer;
+    const char *name;  /* of the server, for the log */
+    unsigned limit_ms; /* requests fail with ETIMEDOUT after so long without a reply; 0: they wait */
+    unsigned probe_ms; /* of p9_keeping */
+    /* For the attach of a user again: *afid, the caller's, is authenticated, or NULL. 0 or -errno.
+     * May be NULL. */
+    int (*authenticate)(void *arg, struct p9_scope *sc, const char *uname, uint32_t n_uname, const char *aname,
+                        struct p9_fid **afid);
+    /* Fids are made again, and nothing else has been sent: locks are taken again. Its requests go
+     * by sc. May be NULL. */
+    void (*restored)(void *arg, struct p9_scope *sc);
+    void *arg;
+};
+/* From now on a lost connection is restored: operations wait meanwhile. 0 or -errno. Strings are the
+ * caller's, and live as long as the client. */
+int p9_client_keep(struct p9_client *c, const struct p9_recovery_options *o);
+/* Ends the tries: p9_session_fail then ends what waits. */
+void p9_client_give_up(struct p9_client *c);
 /* Waits shortly for clunks in flight, ends the connection and frees. Every fid must have been
  * put. */
 void p9_client_stop(struct p9_client *c);
 
 /* Owned by the client. */
 struct p9_session *p9_client_session(struct p9_client *c);
-/* The number of the connection. Fids of another connection are unknown to the server. */
+/* How many connections were lost. A fid that was made before the last loss is unknown to the server
+ * until it is made again. */
 unsigned p9_client_generation(const struct p9_client *c);
 /* Whether a fid follows its file when the path that it was walked by changes. Valid after
  * p9_client_learn. */

@@ -88,6 +88,7 @@ struct inode {
     struct idle_fid *fids;
     struct handle *handles;
     struct file_locks *locks;  /* made when the first one is asked for */
+    atomic_bool lock_lost;     /* another client took a lock that was held here: until the last close */
     struct inode *prev, *next; /* of all but the root */
     uint64_t moved;            /* cache->renames when it last got another path */
 
@@ -345,7 +346,8 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
 void cache_hidden_removed(struct cache *c);
 /* A hidden file in the directory parent/name: that directory (one reference), and the file's
  * name; NULL if there is none. *waited: there may have been one, whose removal was in flight and
- * has ended. */
-struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden, bool *waited);
+ * has ended. Waits until sc is interrupted at most. */
+struct inode *cache_hidden_below(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
+                                 char *hidden, bool *waited);
 
 #endif

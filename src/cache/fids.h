@@ -36,7 +36,7 @@ struct use {
     struct p9_fid *fid;
     uint64_t walked; /* the renames that go with a fid walked from this one now */
     /* Its own. */
-    unsigned tries, other_names;
+    unsigned tries, other_names, generation;
 };
 /* 0 or -errno: ESTALE if the path is another file now, or the inode has none. */
 int use_begin(struct p9_scope *sc, struct use *u);

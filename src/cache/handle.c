@@ -23,6 +23,8 @@ struct p9_fid *cache_detach_handle(struct cache *c, struct handle *h)
 
     LOCKED(c);
     LL_DELETE(h->inode->handles, h);
+    if (h->inode->handles == NULL)
+        atomic_store(&h->inode->lock_lost, false);
     DL_DELETE2(c->open, h, prev_open, next_open);
     h->fid = NULL;
     inode_release(c, h->inode);
@@ -141,7 +143,7 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
 
     LOCKED(c);
     while (inode->hidden && c->moving > 0) /* it may be moving itself (cache_hidden_below) */
-        pthread_cond_wait(&c->settled, &c->mtx);
+        cache_wait_settled(c, NULL);
     if (inode->hidden && inode->handles == h && h->next == NULL && inode->names != NULL) {
         parent = inode->names->parent;
         parent->nlookup++;
@@ -159,7 +161,8 @@ void cache_hidden_removed(struct cache *c)
         pthread_cond_broadcast(&c->settled);
 }
 
-struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden, bool *waited)
+struct inode *cache_hidden_below(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
+                                 char *hidden, bool *waited)
 {
     struct inode *inode = NULL;
 
@@ -174,7 +177,7 @@ struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const ch
         strcpy(hidden, inode->names->name);
     }
     *waited = inode == NULL && c->removing > 0;
-    while (*waited && c->removing > 0)
-        pthread_cond_wait(&c->settled, &c->mtx);
+    while (*waited && c->removing > 0 && cache_wait_settled(c, sc) == 0)
+        ;
     return inode != NULL ? dir : NULL;
 }

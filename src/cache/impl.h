@@ -13,6 +13,9 @@ static inline void cache_unlock(struct cache **c)
 {
     pthread_mutex_unlock(&(*c)->mtx);
 }
+/* Waits for a change of what `settled` is for, for some milliseconds at most. 0; EINTR if sc, which
+ * may be NULL, is interrupted. */
+int cache_wait_settled(struct cache *c, struct p9_scope *sc);
 /* Holds cache->mtx until the block ends. */
 #define LOCKED(c)                                                                                                      \
     __attribute__((cleanup(cache_unlock), unused)) struct cache *locked = (pthread_mutex_lock(&(c)->mtx), (c))

@@ -8,7 +8,8 @@
 #include "cache/lookahead_impl.h"
 
 enum {
-    CLONES_SECONDS = 2,
+    CLONES_SECONDS = 1,
+    POLL_MS = 50,
     MOST_LOOKAHEAD_MS = 30000, /* what is fetched holds fids */
 };
 
@@ -239,6 +240,20 @@ struct user *cache_user(struct cache *c, uid_t uid, struct p9_fid *root)
     pthread_mutex_unlock(&c->mtx);
     p9_fid_put(root);
     return user;
+}
+
+int cache_wait_settled(struct cache *c, struct p9_scope *sc)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    if (sc != NULL && atomic_load(&sc->interrupted))
+        return -EINTR;
+    pthread_cond_timedwait(&c->settled, &c->mtx, &until);
+    return 0;
 }
 
 /* What is still in flight ends soon, or with the connection. */

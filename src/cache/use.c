@@ -92,21 +92,25 @@ static int walk_to(struct p9_scope *sc, struct use *u, bool from_root, struct p9
 /* ---- uses --------------------------------------------------------------- */
 
 /* Renames under way are waited for where one may be why a walk failed. */
-static void wait_settled(struct cache *c)
+static int wait_settled(struct cache *c, struct p9_scope *sc)
 {
-    while (c->moving > 0)
-        pthread_cond_wait(&c->settled, &c->mtx);
+    int rc = 0;
+
+    while (c->moving > 0 && rc == 0)
+        rc = cache_wait_settled(c, sc);
+    return rc;
 }
 
-static struct p9_fid *have(struct use *u)
+static struct p9_fid *have(struct p9_scope *sc, struct use *u, int *rc)
 {
     struct cache *c = u->cache;
     struct p9_fid *fid = NULL;
 
     pthread_mutex_lock(&c->mtx);
     u->walked = c->renames;
+    *rc = 0;
     if (u->tries > 0)
-        wait_settled(c);
+        *rc = wait_settled(c, sc);
     else
         fid = fid_idle(c, u->inode, u->user);
     if (fid == NULL && u->open_ok && (u->tries == 0 || u->inode->names == NULL))
@@ -145,13 +149,15 @@ static int check(struct p9_scope *sc, const struct use *u)
 
 int use_begin(struct p9_scope *sc, struct use *u)
 {
+    u->generation = p9_client_generation(u->cache->client);
     if (u->user == NULL)
         return -EACCES;
-    u->fid = have(u);
-    if (u->fid != NULL)
-        return check(sc, u);
     struct p9_fid *fid, *second = NULL;
-    int rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
+    int rc;
+    u->fid = have(sc, u, &rc);
+    if (rc != 0 || u->fid != NULL)
+        return rc != 0 ? rc : check(sc, u);
+    rc = walk_to(sc, u, u->tries > 0, &fid, u->want_spare ? &second : NULL);
     if (rc == -EACCES && u->open_ok && (u->fid = fid_of_moved_handle(sc, u)) != NULL)
         return 0;
     if (rc == -ESTALE && (u->fid = fid_unnamed(sc, u)) != NULL)
@@ -212,6 +218,8 @@ bool use_again(struct use *u, int rc)
     }
     p9_fid_put(u->fid);
     u->fid = NULL;
+    if (path_is_wrong && u->generation != p9_client_generation(c->client))
+        return true; /* it was lost with its connection */
     if (!path_is_wrong || u->tries >= MAX_TRIES)
         return false;
     pthread_mutex_lock(&c->mtx);
@@ -309,6 +317,7 @@ int use_open(struct p9_scope *sc, struct use *u, struct p9_opening *o)
 
 int use_take(struct p9_scope *sc, struct use *u)
 {
+    u->generation = p9_client_generation(u->cache->client);
     if (u->user == NULL)
         return -EACCES;
     return walk_to(sc, u, u->tries > 0, &u->fid, NULL);

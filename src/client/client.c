@@ -6,49 +6,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/dialect.h"
+#include "client/fid_numbers.h"
+#include "client/recovery.h"
+
+static void client_free(struct p9_client *c)
+{
+    if (c->fids != NULL)
+        fids_free(c->fids);
+    idmap_free(c->ids);
+    track_free_attaches(c);
+    free(c);
+}
+
+static struct p9_client *client_new(const struct p9_client_options *o)
+{
+    struct p9_client *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->fids = fids_new(o->max_fids, o->clunk_wait_ms);
+    c->ids = idmap_new(&o->ids);
+    if (c->fids != NULL && c->ids != NULL)
+        return c;
+    client_free(c);
+    return NULL;
+}
 
 struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why)
 {
-    struct p9_session *s = p9_session_start(t, &o->session, err, why);
+    struct p9_session_options so = o->session;
+    struct p9_client *c = client_new(o);
 
-    if (s == NULL)
-        return NULL;
-    struct p9_client *c = calloc(1, sizeof *c);
-    if (c != NULL) {
-        c->fids = fids_new(o->max_fids, o->clunk_wait_ms);
-        c->ids = idmap_new(&o->ids);
-    }
-    if (c == NULL || c->fids == NULL || c->ids == NULL) {
-        if (c != NULL && c->fids != NULL)
-            fids_free(c->fids);
-        if (c != NULL)
-            idmap_free(c->ids);
-        free(c);
-        p9_session_stop(s);
+    if (c == NULL) {
+        transport_close(t);
         *err = -ENOMEM;
         snprintf(why->text, sizeof why->text, "%s", strerror(ENOMEM));
         return NULL;
     }
-    c->session = s;
+    so.replied = track_reply;
+    so.replied_arg = c;
+    c->session = p9_session_start(t, &so, err, why);
+    if (c->session == NULL) {
+        client_free(c);
+        return NULL;
+    }
     atomic_init(&c->habits, 0);
-    c->read_max = p9_session_payload(s);
-    c->ops = p9_session_dialect(s) == P9_2000L ? &p9_linux_ops : &p9_plan9_ops;
+    c->read_max = p9_session_payload(c->session);
+    c->ops = p9_session_dialect(c->session) == P9_2000L ? &p9_linux_ops : &p9_plan9_ops;
     return c;
 }
 
-enum { DRAIN_MS = 2000 };
+enum { DRAIN_MS = 1000, SILENT_MS = 500 };
 
 /* Waits for replies in flight: a server that writes to a closed connection may die (diod:
  * SIGPIPE). */
 void p9_client_stop(struct p9_client *c)
 {
     p9_push(c->session);
-    fids_drain(c->fids, DRAIN_MS);
+    if (!p9_session_silent(c->session, SILENT_MS))
+        fids_drain(c->fids, DRAIN_MS);
+    recovery_stop(c);
     p9_session_stop(c->session);
-    fids_free(c->fids);
-    idmap_free(c->ids);
-    free(c);
+    recovery_free(c->recovery);
+    client_free(c);
 }
 
 struct p9_session *p9_client_session(struct p9_client *c)
@@ -58,7 +78,7 @@ struct p9_session *p9_client_session(struct p9_client *c)
 
 unsigned p9_client_generation(const struct p9_client *c)
 {
-    return c->generation;
+    return atomic_load(&c->generation);
 }
 
 uint32_t p9_client_payload(const struct p9_client *c)
@@ -135,10 +155,50 @@ int p9_client_learn(struct p9_client *c, struct p9_fid *root)
     return rc != 0 && p9_session_dead(c->session) ? rc : 0;
 }
 
+/* -errno if the request needs a fid that is lost. */
+static int check_lost(struct p9_client *c, const struct p9_fcall *tx)
+{
+    uint32_t num[TRACK_FIDS];
+    int rc = 0;
+
+    if (atomic_load(&c->lost_fids) == 0)
+        return 0;
+    unsigned n = track_needs(tx, num);
+    pthread_mutex_lock(&c->fids->mtx);
+    for (unsigned i = 0; i < n && rc == 0; i++) {
+        const struct p9_fid *fid = track_find(c, num[i]);
+        rc = fid != NULL ? fid->lost : 0;
+    }
+    pthread_mutex_unlock(&c->fids->mtx);
+    return rc;
+}
+
+void p9_send(struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx)
+{
+    int rc = check_lost(c, tx);
+
+    if (rc == 0)
+        p9_submit(c->session, req, tx);
+    else
+        p9_refuse(req, rc);
+}
+
+void p9_send_more(struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx)
+{
+    int rc = check_lost(c, tx);
+
+    if (rc == 0)
+        p9_submit_more(c->session, req, tx);
+    else
+        p9_refuse(req, rc);
+}
+
 int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx)
 {
+    int rc = check_lost(c, tx);
+
     req->scope = sc;
-    return p9_call(c->session, req, tx);
+    return rc == 0 ? p9_call(c->session, req, tx) : rc;
 }
 
 int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx)

@@ -64,16 +64,27 @@ enum p9_habit {
 };
 
 struct fids;
+struct recovery;
 
 struct p9_client {
     struct p9_session *session;
     const struct p9_dialect_ops *ops;
-    unsigned generation;
+    atomic_uint generation;    /* connections lost up to now */
+    atomic_uint lost_fids;     /* fids with p9_fid.lost */
+    struct recovery *recovery; /* NULL: the session ends with its connection */
     atomic_uint habits;        /* enum p9_habit */
     atomic_bool no_pipelining; /* a request on a fid failed as it overtook the walk to it */
-    uint32_t read_max;         /* the largest count of one read, bytes */
+    atomic_uint read_max;      /* the largest count of one read, bytes */
     struct fids *fids;
     struct idmap *ids;
+    struct p9_attached *attaches; /* guarded by fids->mtx; live as long as the client */
+};
+
+/* Who was attached to what. */
+struct p9_attached {
+    char *uname, *aname;
+    uint32_t n_uname;
+    struct p9_attached *next;
 };
 
 /* For servers without Tstatfs. */
@@ -93,6 +104,21 @@ int p9_rpc(struct p9_scope *sc, struct p9_client *c, struct p9_req *req, const s
 /* The same for a request whose reply has no body. */
 int p9_do(struct p9_scope *sc, struct p9_client *c, const struct p9_fcall *tx);
 
+/* Requests sent and waited for together, in one round trip: begin, send each, end. A request is
+ * zeroed except for `into`. */
+struct p9_round {
+    struct p9_batch batch;
+    struct p9_client *client;
+    struct p9_scope *scope;
+};
+void p9_round_begin(struct p9_round *r, struct p9_scope *sc, struct p9_client *c);
+void p9_round_send(struct p9_round *r, struct p9_req *req, const struct p9_fcall *tx);
+void p9_round_end(struct p9_round *r);
+
+/* p9_submit, p9_submit_more: a request on a fid that is lost fails at once. */
+void p9_send(struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx);
+void p9_send_more(struct p9_client *c, struct p9_req *req, const struct p9_fcall *tx);
+
 /* The count of a read of directory entries into n bytes. */
 uint32_t p9_readdir_count(const struct p9_fid *fid, uint32_t n);
 /* *got is the size in bytes of the directory entries in a reply. Of a reply that was cut only whole
@@ -105,6 +131,21 @@ int p9_remove_by_fid(struct p9_scope *sc, struct p9_fid *dir, const char *name, 
 /* The largest payload of a message on a fid opened with this iounit, bytes. 0: no limit but
  * msize. */
 uint32_t p9_fid_iounit(const struct p9_client *c, uint32_t iounit);
+
+/* ---- track.c ------------------------------------------------------------ */
+
+/* For p9_session_options: notes what is needed to make fids again. */
+void track_reply(void *client, uint8_t type, const uint8_t *tx, size_t n, const struct p9_fcall *rx);
+/* Before fid is attached: 0 or -ENOMEM. */
+int track_attach(struct p9_fid *fid, const char *uname, uint32_t n_uname, const char *aname);
+void track_free_attaches(struct p9_client *c);
+/* Frees what is noted of a fid. */
+void track_free(struct p9_fid *fid);
+/* The fid with this number, or NULL. Called with fids->mtx. */
+struct p9_fid *track_find(struct p9_client *c, uint32_t num);
+/* The fids that the request needs, at most two: how many. */
+enum { TRACK_FIDS = 2 };
+unsigned track_needs(const struct p9_fcall *tx, uint32_t num[TRACK_FIDS]);
 
 /* ---- fid.c -------------------------------------------------------------- */
 

@@ -159,7 +159,7 @@ static int linux_getattr(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr
 static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p9_setattr *set, struct p9_attr *seen)
 {
     struct p9_req req = {0}, get_req = {0};
-    struct linux_round r;
+    struct p9_round r;
     const struct p9_fcall get = linux_getattr_message(fid);
     struct p9_fcall tx = {.type = P9_Tsetattr,
                           .Tsetattr = {.fid = fid->num,
@@ -175,10 +175,10 @@ static int linux_setattr(struct p9_scope *sc, struct p9_fid *fid, const struct p
 
     if (seen == NULL)
         return p9_do(sc, fid->client, &tx);
-    linux_round_begin(&r, sc, fid->client);
-    linux_round_send(&r, &req, &tx);
-    linux_round_send(&r, &get_req, &get);
-    linux_round_end(&r);
+    p9_round_begin(&r, sc, fid->client);
+    p9_round_send(&r, &req, &tx);
+    p9_round_send(&r, &get_req, &get);
+    p9_round_end(&r);
     if (get_req.rc == 0)
         linux_attr_of(&get_req.rx, seen);
     return req.rc;

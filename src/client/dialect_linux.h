@@ -13,23 +13,12 @@ struct p9_fcall linux_getattr_message(const struct p9_fid *fid);
 /* The attributes of an Rgetattr. */
 void linux_attr_of(const struct p9_fcall *rx, struct p9_attr *attr);
 
-/* Requests sent and waited for together, in one round trip: begin, send each, end. A request is
- * zeroed except for `into`. */
-struct linux_round {
-    struct p9_batch batch;
-    struct p9_session *session;
-    struct p9_scope *scope;
-};
-void linux_round_begin(struct linux_round *r, struct p9_scope *sc, struct p9_client *c);
-void linux_round_send(struct linux_round *r, struct p9_req *req, const struct p9_fcall *tx);
-void linux_round_end(struct linux_round *r);
-
 /* Detects absent extended attributes: send in a round, collect after its end. */
 struct linux_xattrs {
     struct p9_req req[P9_XATTRS];
     struct p9_fid *value[P9_XATTRS];
 };
-void linux_xattrs_send(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names);
+void linux_xattrs_send(struct linux_xattrs *x, struct p9_round *r, struct p9_fid *fid, const char *const *names);
 void linux_xattrs_collect(struct linux_xattrs *x, int lacks[P9_XATTRS]);
 
 /* ---- entries of p9_linux_ops by file ---- */

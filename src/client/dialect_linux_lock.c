@@ -43,7 +43,7 @@ void linux_lock_start(struct p9_locking *l)
     lock_host(l->fid->client, l->host);
     const struct p9_fcall tx = lock_request(l, (uint32_t)getpid() ^ l->owner << 31);
     l->req = (struct p9_req){.done = lock_answered, .arg = l, .scope = l->scope};
-    p9_submit(l->fid->client->session, &l->req, &tx);
+    p9_send(l->fid->client, &l->req, &tx);
 }
 
 static int lock_status(uint8_t status)

@@ -51,20 +51,20 @@ static int walked(struct p9_fid *fid, const struct p9_req *req)
 
 /* ---- attributes --------------------------------------------------------- */
 
-static void send_one(struct linux_round *r, struct p9_fid *fid, bool is_dir, const struct p9_xattrs *xattrs,
+static void send_one(struct p9_round *r, struct p9_fid *fid, bool is_dir, const struct p9_xattrs *xattrs,
                      struct lookup *lk)
 {
     const char *const *names = is_dir ? xattrs->of_dir : xattrs->of_file;
     struct p9_fcall tx = linux_getattr_message(fid);
 
     lk->attr = (struct p9_req){0};
-    linux_round_send(r, &lk->attr, &tx);
+    p9_round_send(r, &lk->attr, &tx);
     linux_xattrs_send(&lk->xattrs, r, fid, names);
     if (lk->dir == NULL)
         return;
     tx = linux_lopen_message(lk->dir, O_RDONLY | O_DIRECTORY);
     lk->dir_req = (struct p9_req){0};
-    linux_round_send(r, &lk->dir_req, &tx);
+    p9_round_send(r, &lk->dir_req, &tx);
 }
 
 static void collect_one(struct lookup *lk, struct p9_found *found)
@@ -91,23 +91,23 @@ static void collect_one(struct lookup *lk, struct p9_found *found)
 static void walk_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                       bool pipelined, struct p9_found *found, struct lookup *lk)
 {
-    struct linux_round r;
+    struct p9_round r;
 
-    linux_round_begin(&r, sc, c);
+    p9_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++) {
         found[i].rc = fid_new(sc, c, &found[i].fid);
         if (found[i].rc != 0)
             continue;
         struct p9_fcall tx = p9_walk_message(found[i].from, found[i].fid, 1, &found[i].name);
-        linux_round_send(&r, &lk[i].walk, &tx);
+        p9_round_send(&r, &lk[i].walk, &tx);
         if (found[i].list && fid_new(sc, c, &lk[i].dir) == 0) {
             tx = p9_walk_message(found[i].from, lk[i].dir, 1, &found[i].name);
-            linux_round_send(&r, &lk[i].dir_walk, &tx);
+            p9_round_send(&r, &lk[i].dir_walk, &tx);
         }
         if (pipelined)
             send_one(&r, found[i].fid, found[i].is_dir, xattrs, &lk[i]);
     }
-    linux_round_end(&r);
+    p9_round_end(&r);
     for (size_t i = 0; i < n; i++) {
         struct p9_fid *dir = lk[i].dir;
         if (found[i].rc == 0)
@@ -145,13 +145,13 @@ static bool pipelining_worked(size_t n, const struct p9_found *found, struct loo
 static void query_each(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                        struct p9_found *found, struct lookup *lk)
 {
-    struct linux_round r;
+    struct p9_round r;
 
-    linux_round_begin(&r, sc, c);
+    p9_round_begin(&r, sc, c);
     for (size_t i = 0; i < n; i++)
         if (found[i].rc == 0)
             send_one(&r, found[i].fid, (found[i].fid->qid.type & P9_QTDIR) != 0, xattrs, &lk[i]);
-    linux_round_end(&r);
+    p9_round_end(&r);
     for (size_t i = 0; i < n; i++)
         if (lk[i].refused && lk[i].attr.rc == 0)
             atomic_store(&c->no_pipelining, true);
@@ -159,7 +159,7 @@ static void query_each(struct p9_scope *sc, struct p9_client *c, size_t n, const
 
 /* ---- directories -------------------------------------------------------- */
 
-static void send_readdir(struct linux_round *r, struct lookup *lk)
+static void send_readdir(struct p9_round *r, struct lookup *lk)
 {
     struct p9_listing *l = lk->listing;
     uint32_t n = LISTING_BYTES - l->len, most = l->fid->iounit;
@@ -169,7 +169,7 @@ static void send_readdir(struct linux_round *r, struct lookup *lk)
     lk->dir_req = (struct p9_req){.into = l->entries + l->len, .into_size = n < most ? n : most, .part_ok = true};
     struct p9_fcall tx = {.type = P9_Treaddir,
                           .Treaddir = {.fid = l->fid->num, .offset = lk->next, .count = lk->dir_req.into_size}};
-    linux_round_send(r, &lk->dir_req, &tx);
+    p9_round_send(r, &lk->dir_req, &tx);
 }
 
 /* Adds the entries of a reply. An error or a malformed entry is left to a read of the directory. */
@@ -199,16 +199,16 @@ static bool wants_more(const struct lookup *lk)
 
 static void read_each(struct p9_scope *sc, struct p9_client *c, size_t n, struct lookup *lk, struct p9_found *found)
 {
-    struct linux_round r;
+    struct p9_round r;
 
     for (int again = 0; again < 2; again++) {
-        linux_round_begin(&r, sc, c);
+        p9_round_begin(&r, sc, c);
         for (size_t i = 0; i < n; i++)
             if (wants_more(&lk[i]))
                 send_readdir(&r, &lk[i]);
             else
                 lk[i].dir_req = (struct p9_req){.rc = -EAGAIN};
-        linux_round_end(&r);
+        p9_round_end(&r);
         for (size_t i = 0; i < n; i++)
             if (lk[i].listing != NULL && lk[i].dir_req.rc != -EAGAIN)
                 collect_entries(&lk[i]);

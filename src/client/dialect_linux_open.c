@@ -15,30 +15,30 @@ enum { WALK, GETATTR, OPEN, READ, OTHERS, NREQS = OTHERS + P9_OPEN_TOO };
 
 static void send_all(struct p9_scope *sc, struct p9_opening *o, struct p9_req *req, struct linux_xattrs *x)
 {
-    struct linux_round r;
+    struct p9_round r;
     struct p9_fid *unopened = p9_has_habit(o->fid->client, P9_NO_XATTR_OF_OPEN) ? o->walked : o->fid;
     uint32_t most = o->fid->iounit < o->fid->client->read_max ? o->fid->iounit : o->fid->client->read_max;
     struct p9_fcall tx = p9_walk_message(o->from, o->walked, o->n, o->names);
 
-    linux_round_begin(&r, sc, o->fid->client);
-    linux_round_send(&r, &req[WALK], &tx);
+    p9_round_begin(&r, sc, o->fid->client);
+    p9_round_send(&r, &req[WALK], &tx);
     tx = linux_getattr_message(o->fid);
-    linux_round_send(&r, &req[GETATTR], &tx);
+    p9_round_send(&r, &req[GETATTR], &tx);
     if (!o->is_open) {
         tx = linux_lopen_message(o->fid, o->flags);
-        linux_round_send(&r, &req[OPEN], &tx);
+        p9_round_send(&r, &req[OPEN], &tx);
     } else if (o->first != NULL) {
         req[READ].into = o->first;
         req[READ].into_size = o->first_size < most ? o->first_size : most;
         tx = (struct p9_fcall){.type = P9_Tread, .Tread = {.fid = o->fid->num, .count = req[READ].into_size}};
-        linux_round_send(&r, &req[READ], &tx);
+        p9_round_send(&r, &req[READ], &tx);
     }
     linux_xattrs_send(x, &r, unopened, o->xattrs.names);
     for (size_t i = 0; i < o->ntoo; i++) {
         tx = linux_lopen_message(o->too[i], O_RDONLY);
-        linux_round_send(&r, &req[OTHERS + i], &tx);
+        p9_round_send(&r, &req[OTHERS + i], &tx);
     }
-    linux_round_end(&r);
+    p9_round_end(&r);
 }
 
 static void set_other(struct p9_fid **fid, const struct p9_req *req)

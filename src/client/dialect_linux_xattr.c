@@ -25,14 +25,14 @@ static int xattr_walk(struct p9_scope *sc, struct p9_fid *newfid, void *arg)
     return rc;
 }
 
-void linux_xattrs_send(struct linux_xattrs *x, struct linux_round *r, struct p9_fid *fid, const char *const *names)
+void linux_xattrs_send(struct linux_xattrs *x, struct p9_round *r, struct p9_fid *fid, const char *const *names)
 {
     for (unsigned i = 0; i < P9_XATTRS; i++) {
         if (names[i] == NULL || fid_new(r->scope, fid->client, &x->value[i]) != 0)
             continue;
         struct p9_fcall tx = {.type = P9_Txattrwalk,
                               .Txattrwalk = {.fid = fid->num, .newfid = x->value[i]->num, .name = p9_str(names[i])}};
-        linux_round_send(r, &x->req[i], &tx);
+        p9_round_send(r, &x->req[i], &tx);
     }
 }
 
@@ -53,14 +53,14 @@ ssize_t linux_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name
 {
     struct xattr x = {.file = fid, .name = name};
     struct linux_xattrs others = {0};
-    struct linux_round r;
+    struct p9_round r;
     struct p9_fid *value;
 
-    linux_round_begin(&r, sc, fid->client);
+    p9_round_begin(&r, sc, fid->client);
     if (too != NULL)
         linux_xattrs_send(&others, &r, fid, too->names);
     int rc = fid_make(sc, fid->client, xattr_walk, &x, &value);
-    linux_round_end(&r);
+    p9_round_end(&r);
     if (too != NULL)
         linux_xattrs_collect(&others, too->lacks);
     if (rc != 0)
@@ -83,13 +83,13 @@ int linux_getattr_too(struct p9_scope *sc, struct p9_fid *fid, struct p9_attr *a
     const struct p9_fcall tx = linux_getattr_message(fid);
     struct linux_xattrs x = {0};
     struct p9_req req = {0};
-    struct linux_round r;
+    struct p9_round r;
 
-    linux_round_begin(&r, sc, fid->client);
-    linux_round_send(&r, &req, &tx);
+    p9_round_begin(&r, sc, fid->client);
+    p9_round_send(&r, &req, &tx);
     if (by != NULL)
         linux_xattrs_send(&x, &r, by, too->names);
-    linux_round_end(&r);
+    p9_round_end(&r);
     linux_xattrs_collect(&x, too->lacks);
     if (req.rc == 0)
         linux_attr_of(&req.rx, attr);

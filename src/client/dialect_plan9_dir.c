@@ -2,6 +2,7 @@
  * dialect_plan9_dir.c: 9P2000 and 9P2000.u: reading directories.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <string.h>
 
 #include "client/dialect_plan9.h"
@@ -38,7 +39,12 @@ int plan9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint
         fid->dir_next = 0;
     for (;;) {
         uint64_t start = fid->dir_next;
+        unsigned generation = atomic_load(&fid->generation);
         int rc = read_dir(sc, fid, buf, n, got);
+        if (rc == -ESTALE && atomic_load(&fid->generation) != generation) { /* made again: it is at the start */
+            fid->dir_next = 0;
+            continue;
+        }
         if (rc != 0 || *got == 0 || start >= offset)
             return rc;
         if (fid->dir_next <= offset)

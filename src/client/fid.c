@@ -25,17 +25,32 @@ int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
         return -ENOMEM;
     pthread_mutex_lock(&c->fids->mtx);
     int64_t num = fids_alloc_number(c->fids, sc, c->session);
+    if (num >= 0) {
+        fid->client = c;
+        fid->num = (uint32_t)num;
+        atomic_init(&fid->generation, atomic_load(&c->generation));
+        atomic_init(&fid->refs, 1);
+        c->fids->by_number[num] = fid;
+    }
     pthread_mutex_unlock(&c->fids->mtx);
     if (num < 0) {
         free(fid);
         return (int)num;
     }
-    fid->client = c;
-    fid->num = (uint32_t)num;
-    fid->generation = c->generation;
-    atomic_init(&fid->refs, 1);
     *out = fid;
     return 0;
+}
+
+/* Called with the lock. */
+static void fid_free(struct p9_fid *fid)
+{
+    struct p9_client *c = fid->client;
+
+    fids_free_number(c->fids, fid->num);
+    if (fid->lost != 0)
+        atomic_fetch_sub(&c->lost_fids, 1);
+    track_free(fid);
+    free(fid);
 }
 
 void fid_discard(struct p9_fid *fid)
@@ -44,9 +59,8 @@ void fid_discard(struct p9_fid *fid)
 
     pthread_mutex_lock(&f->mtx);
     fids_release(f, fid);
-    fids_free_number(f, fid->num);
+    fid_free(fid);
     pthread_mutex_unlock(&f->mtx);
-    free(fid);
 }
 
 /* The server refuses this number as too high: only lower ones are used from then on. */
@@ -139,9 +153,8 @@ static void clunk_done(struct p9_req *req)
     f->clunking--;
     if (f->abandoned > f->clunking)
         f->abandoned = f->clunking;
-    fids_free_number(f, fid->num);
+    fid_free(fid);
     pthread_mutex_unlock(&f->mtx);
-    free(fid);
 }
 
 /* Sends a request that ends a fid on the server whatever the reply. Consumes the caller's
@@ -172,7 +185,7 @@ void p9_fid_put(struct p9_fid *fid)
     if (fid == NULL || atomic_fetch_sub(&fid->refs, 1) != 1)
         return;
     struct p9_client *c = fid->client;
-    if (fid->generation != c->generation) {
+    if (atomic_load(&fid->generation) != atomic_load(&c->generation)) { /* no server knows it */
         fid_discard(fid);
         return;
     }

@@ -11,6 +11,7 @@
 #include "client/fid_numbers.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 enum {
@@ -22,6 +23,13 @@ enum {
     POLL_MS = 50,     /* the interval to check for an interrupt */
 };
 
+static void free_tables(struct fids *f)
+{
+    free(f->used);
+    free(f->by_number);
+    free(f->hashes);
+}
+
 struct fids *fids_new(unsigned bound, unsigned wait_ms)
 {
     struct fids *f = calloc(1, sizeof *f);
@@ -32,7 +40,10 @@ struct fids *fids_new(unsigned bound, unsigned wait_ms)
     f->wait_ms = wait_ms != 0 ? wait_ms : CLUNK_MS;
     f->nwords = (bound + WORD - 1) / WORD;
     f->used = calloc(f->nwords, sizeof *f->used);
-    if (f->used == NULL) {
+    f->by_number = calloc(bound, sizeof(*f->by_number));
+    f->hashes = calloc(bound, sizeof *f->hashes);
+    if (f->used == NULL || f->by_number == NULL || f->hashes == NULL) {
+        free_tables(f);
         free(f);
         return NULL;
     }
@@ -45,7 +56,7 @@ void fids_free(struct fids *f)
 {
     pthread_cond_destroy(&f->freed);
     pthread_mutex_destroy(&f->mtx);
-    free(f->used);
+    free_tables(f);
     free(f);
 }
 
@@ -76,6 +87,8 @@ static int64_t lowest_number(struct fids *f)
             break;
         f->lowest = w;
         f->used[w] |= (uint64_t)1 << num % WORD;
+        if (num >= f->top)
+            f->top = num + 1;
         f->live++;
         return num;
     }
@@ -85,6 +98,7 @@ static int64_t lowest_number(struct fids *f)
 void fids_free_number(struct fids *f, uint32_t num)
 {
     f->used[num / WORD] &= ~((uint64_t)1 << num % WORD);
+    f->by_number[num] = NULL;
     if (num / WORD < f->lowest)
         f->lowest = num / WORD;
     f->live--;
@@ -102,6 +116,13 @@ static void ask_to_evict(struct fids *f, unsigned n)
     pthread_mutex_unlock(&f->mtx);
     evict(arg, n);
     pthread_mutex_lock(&f->mtx);
+}
+
+void fids_evict_all(struct fids *f)
+{
+    pthread_mutex_lock(&f->mtx);
+    ask_to_evict(f, UINT_MAX);
+    pthread_mutex_unlock(&f->mtx);
 }
 
 /* Waits for a free number, at most POLL_MS. Returns the time that passed without one,

@@ -20,6 +20,9 @@ struct fids {
     unsigned lowest;      /* no word below this has a free number */
     uint64_t *used;       /* bits: numbers in use */
     unsigned nwords;
+    struct p9_fid **by_number; /* those in use */
+    uint64_t *hashes;          /* of the paths of those */
+    unsigned top;              /* no number from this on was ever in use */
     void (*evict)(void *arg, unsigned n);
     void *evict_arg;
 };
@@ -31,5 +34,8 @@ void fids_free_number(struct fids *f, uint32_t num);
 int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session *s);
 /* Ends the hold of fid, if it is held. */
 void fids_release(struct fids *f, struct p9_fid *fid);
+
+/* Asks for all idle fids to be put. Without the lock. */
+void fids_evict_all(struct fids *f);
 
 #endif

@@ -43,7 +43,7 @@ static void send_part(struct p9_io *io, uint32_t i)
         tx.Tread.offset = io->offset + at;
         tx.Tread.count = n;
     }
-    p9_submit_more(io->fid->client->session, req, &tx);
+    p9_send_more(io->fid->client, req, &tx);
 }
 
 static void complete(struct p9_io *io, int rc)
@@ -91,11 +91,24 @@ static uint32_t part_got(const struct p9_io *io, const struct p9_req *req)
     return io->write ? req->rx.Rwrite.count : req->rx.Rread.count.n;
 }
 
+static uint32_t payload_of(const struct p9_io *io)
+{
+    uint32_t most = io->write ? UINT32_MAX : io->fid->client->read_max;
+
+    return io->fid->iounit < most ? io->fid->iounit : most;
+}
+
 static void round_done(struct p9_io *io)
 {
     uint32_t got = 0, want = 0, contiguous = 0;
 
     for (uint32_t i = 0; i < io->nparts && got == want; i++) {
+        if (io->reqs[i].rc == -EMSGSIZE && io->part > payload_of(io)) { /* the new connection's msize is lower */
+            io->finished += contiguous;
+            io->part = payload_of(io);
+            send_round(io);
+            return;
+        }
         if (io->reqs[i].rc != 0) {
             io->finished += contiguous;
             complete(io, io->reqs[i].rc);
@@ -132,9 +145,7 @@ static void part_done(struct p9_req *req)
 static void start(struct p9_io *io)
 {
     io->finished = 0;
-    io->part = io->fid->iounit;
-    if (!io->write && io->part > io->fid->client->read_max)
-        io->part = io->fid->client->read_max;
+    io->part = payload_of(io);
     if (io->count == 0)
         complete(io, 0);
     else if (io->part == 0) /* not open */

@@ -31,13 +31,21 @@ int p9_auth(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_
     return rc;
 }
 
+struct attach {
+    struct p9_fcall tx;
+    const char *uname, *aname;
+};
+
 static int send_attach(struct p9_scope *sc, struct p9_fid *fid, void *arg)
 {
-    struct p9_fcall *tx = arg;
+    struct attach *attach = arg;
+    struct p9_fcall *tx = &attach->tx;
     struct p9_req req = {0};
 
     tx->Tattach.fid = fid->num;
-    int rc = p9_rpc(sc, fid->client, &req, tx);
+    int rc = track_attach(fid, attach->uname, tx->Tattach.n_uname, attach->aname);
+    if (rc == 0)
+        rc = p9_rpc(sc, fid->client, &req, tx);
     fid->qid = req.rx.Rattach.qid;
     return rc;
 }
@@ -45,13 +53,15 @@ static int send_attach(struct p9_scope *sc, struct p9_fid *fid, void *arg)
 int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint32_t n_uname, const char *aname,
               const struct p9_fid *afid, struct p9_fid **out)
 {
-    struct p9_fcall tx = {.type = P9_Tattach,
-                          .Tattach = {.afid = afid != NULL ? afid->num : P9_NOFID,
-                                      .uname = p9_str(uname),
-                                      .aname = p9_str(aname),
-                                      .n_uname = n_uname}};
+    struct attach attach = {.tx = {.type = P9_Tattach,
+                                   .Tattach = {.afid = afid != NULL ? afid->num : P9_NOFID,
+                                               .uname = p9_str(uname),
+                                               .aname = p9_str(aname),
+                                               .n_uname = n_uname}},
+                            .uname = uname,
+                            .aname = aname};
 
-    return fid_make(sc, c, send_attach, &tx, out);
+    return fid_make(sc, c, send_attach, &attach, out);
 }
 
 /* ---- walk --------------------------------------------------------------- */
@@ -186,7 +196,7 @@ static void walk_start(struct p9_scope *sc, struct p9_fid *from, size_t n, const
     k->done = done;
     k->arg = arg;
     struct p9_fcall tx = p9_walk_message(from, k->fid, n, names);
-    p9_submit(from->client->session, &k->req, &tx);
+    p9_send(from->client, &k->req, &tx);
 }
 
 void p9_walk_start(struct p9_fid *from, const char *name, void (*done)(void *arg, struct p9_fid *fid), void *arg)

@@ -118,7 +118,7 @@ static void report_status(int status, struct p9_why *why)
 
 static int converse(struct p9_scope *sc, struct p9_fid *afid, pid_t pid, int to, int from, struct p9_why *why)
 {
-    struct inflow in = {.afid = afid, .to = to};
+    struct inflow in = {.afid = afid, .scope = {.restores = sc != NULL && sc->restores}, .to = to};
     pthread_t thread;
     int status, rc = thread_start(&thread, inflow_main, &in);
     bool flowing = rc == 0;
@@ -165,17 +165,24 @@ static int run_command(struct p9_scope *sc, struct p9_fid *afid, const char *com
     return pid;
 }
 
+int auth_prepare(struct p9_scope *sc, struct p9_client *c, const char *command, const char *uname, uint32_t n_uname,
+                 const char *aname, struct p9_fid **afid, struct p9_why *why)
+{
+    if (why != NULL)
+        why->text[0] = 0;
+    *afid = NULL;
+    int rc = command != NULL ? p9_auth(sc, c, uname, n_uname, aname, afid) : 0;
+    if (rc == 0 && command != NULL)
+        rc = run_command(sc, *afid, command, uname, aname, why);
+    return rc;
+}
+
 int auth_attach(struct p9_scope *sc, struct p9_client *c, const char *command, const char *uname, uint32_t n_uname,
                 const char *aname, struct p9_fid **root, struct p9_why *why)
 {
-    struct p9_fid *afid = NULL;
+    struct p9_fid *afid;
+    int rc = auth_prepare(sc, c, command, uname, n_uname, aname, &afid, why);
 
-    if (why != NULL)
-        why->text[0] = 0;
-    int rc = command != NULL ? p9_auth(sc, c, uname, n_uname, aname, &afid) : 0;
-
-    if (rc == 0 && command != NULL)
-        rc = run_command(sc, afid, command, uname, aname, why);
     if (rc == 0)
         rc = p9_attach(sc, c, uname, n_uname, aname, afid, root);
     p9_fid_put(afid);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "command/auth.h"
+#include "fuse/lock.h"
 
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
 
@@ -28,10 +29,11 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
     return NULL;
 }
 
-struct dialing {
+/* For struct p9_dialer; as long as the mount lives. */
+static struct dialing {
     const struct options *o;
     bool connected; /* at least once */
-};
+} dialing;
 
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
@@ -64,11 +66,11 @@ struct p9_client *connect_client(const struct options *o)
         .max_fids = o->max_fids,
         .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
     };
-    struct dialing dialing = {.o = o};
     const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};
     struct p9_why why;
-    struct p9_client *c = p9_client_connect(&d, &co, &why);
 
+    dialing.o = o;
+    struct p9_client *c = p9_client_connect(&d, &co, &why);
     if (c == NULL && dialing.connected)
         log_error("cannot mount %s: %s", o->source, why.text);
     else if (c == NULL)
@@ -110,4 +112,33 @@ struct cache *connect_attach(const struct options *o, struct p9_client *c)
     }
     cache_announce(cache, &cache->root, &attr);
     return cache;
+}
+
+static int authenticate(void *arg, struct p9_scope *sc, const char *uname, uint32_t n_uname, const char *aname,
+                        struct p9_fid **afid)
+{
+    struct fs *fs = arg;
+    const struct options *o = fs->attach_arg;
+
+    return auth_prepare(sc, fs->client, o->auth, uname, n_uname, aname, afid, NULL);
+}
+
+static void restored(void *arg, struct p9_scope *sc)
+{
+    locks_restore(arg, sc);
+}
+
+int connect_keep(const struct options *o, struct fs *fs)
+{
+    const struct p9_recovery_options ro = {
+        .dialer = {.dial = dial, .arg = &dialing},
+        .name = o->source,
+        .limit_ms = o->soft ? o->timeo_ms : 0,
+        .probe_ms = o->probe_ms,
+        .authenticate = o->auth != NULL ? authenticate : NULL,
+        .restored = restored,
+        .arg = fs,
+    };
+
+    return o->noreconnect || o->dial == DIAL_FDS ? 0 : p9_client_keep(fs->client, &ro);
 }

@@ -6,11 +6,14 @@
 
 #include "cache/cache.h"
 #include "command/options.h"
+#include "fuse/fs.h"
 
 /* Connects to the source and agrees on a dialect. NULL, and an error is logged, if that fails. */
 struct p9_client *connect_client(const struct options *o);
 /* Attaches, authenticating if the options say so, and reads the attributes of the root, so that the
  * export is known to work. NULL, and an error is logged, if that fails. */
 struct cache *connect_attach(const struct options *o, struct p9_client *c);
+/* From now on a lost connection is restored, as the options say. 0 or -errno. */
+int connect_keep(const struct options *o, struct fs *fs);
 
 #endif

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/timer.h"
 #include "command/auth.h"
 #include "command/connect.h"
 #include "command/daemon.h"
@@ -68,6 +70,22 @@ static void set_cache(struct fs *fs, const struct options *o)
         fs->writebehind = writebehind_new(fs->cache, (size_t)o->writebehind * 1024);
 }
 
+static int last_status;
+
+static unsigned end_now(void *arg)
+{
+    _exit(*(int *)arg);
+}
+
+/* A connection that is being made cannot be interrupted: the process does not wait for it. */
+static void end_soon(int status)
+{
+    enum { END_MS = 500 };
+
+    last_status = status;
+    timer_arm(timer_new(end_now, &last_status), END_MS);
+}
+
 static int run(struct options *o)
 {
     struct fs fs = {.ready = mount_ready};
@@ -99,6 +117,8 @@ static int run(struct options *o)
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         mount_end_operations(&fs);
+        if (p9_session_away(p9_client_session(fs.client)))
+            end_soon(status);
         writebehind_settle(fs.writebehind, NULL, NULL);
         close_all(&fs);
         if (atomic_load(&fs.write_lost_silently))

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "command/connect.h"
 #include "command/daemon.h"
 #include "base/timer.h"
 #include "fuse/bdi.h"
@@ -87,8 +88,10 @@ bool mount_ready(struct fs *fs)
 {
     const struct options *o = mount_options;
     struct p9_session *s = p9_client_session(fs->client);
-    int err = p9_session_ready(s);
+    int err = connect_keep(o, fs);
 
+    if (err == 0)
+        err = p9_session_ready(s);
     if (err != 0) {
         mount_failed(fs, err);
         return false;
@@ -118,10 +121,32 @@ static int serve_cloned(const struct options *o, struct fuse_session *se)
     return rc;
 }
 
+/* Operations in progress, and dirty data, are waited for as long as the server answers. When it has
+ * been silent for the time of the options, or only operations are left that may wait for ever (a
+ * lock), the session ends: what was not written is logged file by file when its file is closed. */
+static void drain(void *arg)
+{
+    enum { STEP_MS = 5, GRACE_MS = 2000 };
+    struct fs *fs = arg;
+    struct p9_session *s = p9_client_session(fs->client);
+    unsigned patience = mount_options->unmount_wait_ms;
+
+    for (unsigned ms = 0;; ms += STEP_MS) {
+        bool dirty = writebehind_busy(fs->writebehind, NULL);
+        if (!dirty && atomic_load(&fs->answered) == atomic_load(&fs->begun))
+            return;
+        if (p9_session_dead(s) || (!dirty && ms >= GRACE_MS) || (ms >= patience && p9_session_silent(s, patience)))
+            break;
+        usleep(STEP_MS * 1000);
+    }
+    p9_client_give_up(fs->client);
+    p9_session_fail(s, -ENOTCONN, NULL);
+}
+
 static int serve(const struct options *o, struct fs *fs)
 {
     int rc = o->clone_fd && !o->singlethread ? serve_cloned(o, fs->se)
-                                             : loop_run(fs->se, o->singlethread ? 1 : o->max_threads);
+                                             : loop_run(fs->se, o->singlethread ? 1 : o->max_threads, drain, fs);
 
     if (rc < 0 && fs->is_ready)
         log_error("the mount at %s ended: %s", fs->mountpoint, strerror(-rc));
@@ -157,17 +182,8 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     return status;
 }
 
-/* READs may still be in flight once the loop has ended, and use what is freed next. They get a
- * moment to complete; then the session fails, which completes them. */
+/* Operations of libfuse's own loop may be left. */
 void mount_end_operations(struct fs *fs)
 {
-    enum { STEP_MS = 5, GRACE_MS = 2000 };
-
-    for (int ms = 0; atomic_load(&fs->answered) != atomic_load(&fs->begun); ms += STEP_MS) {
-        if (ms == GRACE_MS)
-            p9_session_fail(p9_client_session(fs->client), -ECANCELED, NULL);
-        if (ms >= 2 * GRACE_MS)
-            return;
-        usleep(STEP_MS * 1000);
-    }
+    drain(fs);
 }

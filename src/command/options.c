@@ -44,6 +44,13 @@ static const struct fuse_opt specs[] = {
     {"noac", offsetof(struct options, noac), 1},
     {"ignoreqv", offsetof(struct options, ignoreqv), 1},
     {"directio", offsetof(struct options, directio), 1},
+    {"hard", offsetof(struct options, soft), 0},
+    {"soft", offsetof(struct options, soft), 1},
+    OPT("timeo=%s", timeo_text),
+    {"noreconnect", offsetof(struct options, noreconnect), 1},
+    {"reconnect", offsetof(struct options, noreconnect), 0},
+    OPT("probe=%s", probe_text),
+    OPT("unmount_wait=%s", unmount_wait_text),
     OPT("max_fids=%u", max_fids),
     OPT("max_threads=%u", max_threads),
     OPT("readahead=%u", readahead),
@@ -184,7 +191,7 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return options_fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return options_fail(why, "unexpected argument '%s' after SOURCE and MOUNTPOINT (see 9pfs --help)", o->surplus);
-    if (options_check_cache(o, why) != 0 || options_derive_lifetimes(o, why) != 0)
+    if (options_check_cache(o, why) != 0 || options_derive_lifetimes(o, why) != 0 || options_derive_waits(o, why) != 0)
         return -1;
     if (options_check_numbers(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
@@ -215,6 +222,9 @@ void options_free(struct options *o)
     free(o->entry_text);
     free(o->negative_text);
     free(o->actimeo);
+    free(o->timeo_text);
+    free(o->probe_text);
+    free(o->unmount_wait_text);
     free(o->mountpoint);
     free(o->surplus);
     fuse_opt_free_args(&o->args);

@@ -48,6 +48,11 @@ struct options {
     unsigned attr_ms, entry_ms;
     int negative_ms; /* -1: entry_ms, or 0 where the server may serve synthetic files */
 
+    /* When the server does not answer. */
+    char *timeo_text, *probe_text, *unmount_wait_text;
+    int soft, noreconnect;
+    unsigned timeo_ms, probe_ms, unmount_wait_ms;
+
     /* The mount. */
     char *mountpoint;
     char *surplus; /* a third argument */

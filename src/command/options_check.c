@@ -117,6 +117,20 @@ int options_derive_lifetimes(struct options *o, struct p9_why *why)
     return 0;
 }
 
+int options_derive_waits(struct options *o, struct p9_why *why)
+{
+    o->timeo_ms = TIMEO_MS;
+    o->probe_ms = PROBE_MS;
+    o->unmount_wait_ms = UNMOUNT_WAIT_MS;
+    if (parse_seconds("timeo", o->timeo_text, &o->timeo_ms, why) != 0 ||
+        parse_seconds("probe", o->probe_text, &o->probe_ms, why) != 0 ||
+        parse_seconds("unmount_wait", o->unmount_wait_text, &o->unmount_wait_ms, why) != 0)
+        return -1;
+    if (o->soft && o->timeo_ms == 0)
+        return options_fail(why, "option timeo=%s: soft needs more than 0 seconds", o->timeo_text);
+    return 0;
+}
+
 int options_check_numbers(struct options *o, struct p9_why *why)
 {
     if (o->msize < P9_MIN_MSIZE || o->msize > P9_MAX_MSIZE)

@@ -13,11 +13,14 @@ enum {
     DEFAULT_PAYLOAD = 1 << 20, /* bytes; the msize to ask for is this and a header */
     DEFAULT_MAX_FIDS = 8192,
     MIN_MAX_FIDS = 64,
-    DEFAULT_MAX_THREADS = 64,
+    DEFAULT_MAX_THREADS = 2048,
     NOBODY = 65534,
     DEFAULT_READAHEAD = 8192, /* KiB: fills a line of 100 ms and 80 MB/s */
     DEFAULT_READAHEAD_MEMORY = 65536,
     MAX_READAHEAD = 1 << 20,
+    TIMEO_MS = 60000,       /* how long an operation waits with soft, */
+    PROBE_MS = 15000,       /* until a silent server is probed, */
+    UNMOUNT_WAIT_MS = 1000, /* and for it at the end of the mount */
     CTO_MS = 1000,          /* lifetime of names and attributes with cache=cto, */
     LOOSE_MS = 3600 * 1000, /* and with cache=loose */
     MAX_SECONDS = 1000000,
@@ -41,6 +44,7 @@ int options_check_version(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);
 int options_check_numbers(struct options *o, struct p9_why *why);
 int options_derive_lifetimes(struct options *o, struct p9_why *why);
+int options_derive_waits(struct options *o, struct p9_why *why);
 int options_derive_user(struct options *o, struct p9_why *why);
 
 #endif

@@ -30,6 +30,16 @@ static const char connection[] = "\nConnection (defaults in parentheses):\n"
                                  "    -o msize=BYTES         largest message to propose (%u)\n"
                                  "    -o max_fids=N          most fids in use on the server (%u)\n";
 
+static const char absence[] =
+    "\nWhen the server does not answer:\n"
+    "    -o hard                operations wait until it does (default)\n"
+    "    -o soft                they fail with ETIMEDOUT after timeo= seconds\n"
+    "    -o timeo=S             that time (%u)\n"
+    "    -o probe=S             a server that owes a reply and is silent for so long is probed, and\n"
+    "                           the connection given up after as long again (%u; 0: never)\n"
+    "    -o noreconnect         the end of the connection is that of the mount\n"
+    "    -o unmount_wait=S      how long the end of the mount waits for a silent server (%u)\n";
+
 static const char identity[] =
     "\nIdentity and permissions:\n"
     "    -o uname=USER          user to attach as, name or number (USER of SOURCE, or you)\n"
@@ -67,6 +77,7 @@ void options_help(void)
 {
     fputs(head, stdout);
     printf(connection, DEFAULT_PAYLOAD + P9_IOHDRSZ, DEFAULT_MAX_FIDS);
+    printf(absence, TIMEO_MS / 1000, PROBE_MS / 1000, UNMOUNT_WAIT_MS / 1000);
     printf(identity, NOBODY);
     printf(caching, CTO_MS / 1000, CTO_MS / 1000, DEFAULT_READAHEAD, DEFAULT_READAHEAD_MEMORY, DEFAULT_WRITEBEHIND,
            DEFAULT_MAX_THREADS);

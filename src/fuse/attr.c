@@ -11,6 +11,25 @@
 #include "fuse/new_file.h"
 #include "fuse/user.h"
 
+/* umount(8), df(1) and a listing of the directory above ask for the root's attributes and its file
+ * system's: they are answered with what is known when the server does not answer in time. */
+enum { ROOT_MS = 1000 };
+
+static bool root_answers(struct op *op)
+{
+    op->scope.limit_ms = ROOT_MS;
+    return !p9_session_silent(p9_client_session(op->fs->client), ROOT_MS);
+}
+
+static int root_getattr(struct op *op, struct inode *root, struct p9_attr *attr)
+{
+    int rc = root_answers(op) ? inode_getattr(op, root, attr) : -ETIMEDOUT;
+
+    if (rc == -ETIMEDOUT)
+        *attr = inode_facts(op->fs->cache, root).attr;
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
@@ -22,7 +41,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     int rc = op_settle(&op, inode);
     unsigned left = rc == 0 ? cache_fresh(op.fs->cache, inode, &attr) : 0;
     if (rc == 0 && left == 0)
-        rc = inode_getattr(&op, inode, &attr);
+        rc = inode == &op.fs->cache->root ? root_getattr(&op, inode, &attr) : inode_getattr(&op, inode, &attr);
     if (rc == 0)
         op_reply_attr(&op, inode, &attr, left > 0 ? left : op.fs->cache->lifetimes.attr);
     else
@@ -210,21 +229,43 @@ void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
 
 /* ---- statfs ------------------------------------------------------------- */
 
+static int ask_statfs(struct op *op, struct inode *inode, struct p9_statfs *st)
+{
+    struct use u = op_use(op, inode);
+    int rc;
+
+    u.open_ok = true;
+    do {
+        rc = use_begin(&op->scope, &u);
+        if (rc == 0)
+            rc = p9_statfs(&op->scope, u.fid, st);
+    } while (use_again(&u, rc));
+    return rc;
+}
+
+/* Remembers the server's answer, or remembers the last one. */
+static void last_statfs(struct fs *fs, struct p9_statfs *st, bool answered)
+{
+    static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&mtx);
+    if (answered)
+        fs->statfs = *st;
+    else
+        *st = fs->statfs;
+    pthread_mutex_unlock(&mtx);
+}
+
 void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     struct op op;
-    struct p9_statfs st;
+    struct p9_statfs st = {.bsize = 0};
 
     op_begin(&op, req);
-    struct use u = op_use(&op, inode_of(op.fs, ino));
-    int rc;
-    u.open_ok = true;
-    do {
-        rc = use_begin(&op.scope, &u);
-        if (rc == 0)
-            rc = p9_statfs(&op.scope, u.fid, &st);
-    } while (use_again(&u, rc));
-    if (rc != 0) {
+    int rc = root_answers(&op) ? ask_statfs(&op, inode_of(op.fs, ino), &st) : -ETIMEDOUT;
+    if (rc == 0 || rc == -ETIMEDOUT)
+        last_statfs(op.fs, &st, rc == 0);
+    if (rc != 0 && rc != -ETIMEDOUT) {
         op_reply_err(&op, rc);
         return;
     }

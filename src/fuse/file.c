@@ -101,6 +101,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     r->chunk = (struct readahead_read){
         .offset = (uint64_t)off, .size = (uint32_t)size, .scope = &r->op.scope, .done = readahead_done};
     int rc = op_settle(&r->op, f->handle.inode);
+    if (rc == 0 && atomic_load(&f->handle.inode->lock_lost))
+        rc = -EIO;
     if (rc != 0) {
         op_reply_err_now(&r->op, rc);
         read_end(r);
@@ -160,8 +162,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     (void)ino;
     op_begin(&op, req);
     op.any_signal = f->direct;
-    if (f->handle.fid == NULL) {
-        op_reply_err_now(&op, -EBADF);
+    if (f->handle.fid == NULL || atomic_load(&f->handle.inode->lock_lost)) {
+        op_reply_err_now(&op, f->handle.fid == NULL ? -EBADF : -EIO);
         return;
     }
     atomic_store(&f->wrote, true);
@@ -228,6 +230,8 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
     struct file *f = file_of(fi);
     int rc = op_settle(&op, f->handle.inode);
     int failed = rc == 0 ? writebehind_unsynced(op.fs->writebehind, &f->writer) : 0;
+    if (rc == 0 && atomic_load(&f->handle.inode->lock_lost))
+        rc = -EIO;
     if (rc == 0 && failed == 0 && f->handle.fid != NULL)
         rc = p9_fsync(&op.scope, f->handle.fid, datasync != 0);
     reply_settled(&op, f, rc, failed, sync_reported);

@@ -52,6 +52,7 @@ struct fs {
     struct locks *locks;
     struct notifier *notifier;
     atomic_uint_least64_t begun, answered; /* numbers of operations */
+    struct p9_statfs statfs;               /* the server's last answer; zero: none yet */
     const char *mountpoint;
     struct connection *connection; /* the kernel's view of this mount's FUSE connection */
     /* Called once, when the kernel has accepted the mount. false: the mount fails, and ready has

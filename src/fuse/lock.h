@@ -16,6 +16,9 @@ void locks_released(struct op *op, struct file *f);
 /* Wakes the operations that wait here; an interrupted one ends. */
 void locks_interrupt(struct fs *fs);
 
+/* Takes the locks again that the server held, by requests of sc. */
+void locks_restore(struct fs *fs, struct p9_scope *sc);
+
 /* Start and stop the thread that retries waiting lock requests. locks_start returns 0 or -errno.
  * The server may answer until the client is stopped: locks_free_all is called after that. */
 int locks_start(struct fs *fs);

@@ -118,7 +118,9 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     pthread_mutex_unlock(&k->locks->mtx);
     p9_lock_start(&c->l);
     pthread_mutex_lock(&k->locks->mtx);
-    call_wait(c, k->op, ANSWER_MS);
+    do
+        call_wait(c, k->op, ANSWER_MS);
+    while (!c->done && !lock_interrupted(k->op) && p9_session_away(p9_client_session(k->op->fs->client)));
     if (!c->done && !lock_interrupted(k->op))
         atomic_store(&k->op->fs->lock_waits, true);
     if (!c->done && (unlocks || !k->patient || lock_interrupted(k->op))) {

@@ -15,7 +15,7 @@
 /* The kernel reports every signal. Only a fatal one aborts an operation on a file, as in NFS:
  * SIGKILL is then pending for each thread. A caller in another pid namespace (pid 0) cannot be
  * examined, and counts as being killed. */
-static bool is_being_killed(pid_t pid)
+bool op_is_killed(pid_t pid)
 {
     char path[64], line[256];
     unsigned long long pending = 0;
@@ -51,7 +51,7 @@ bool op_caller_exits(struct op *op)
 
 bool op_should_end(const struct op *op)
 {
-    return op->any_signal || is_being_killed(fuse_req_ctx(op->req)->pid);
+    return op->any_signal || op_is_killed(fuse_req_ctx(op->req)->pid);
 }
 
 void op_interrupt(struct op *op)

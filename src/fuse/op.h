@@ -23,6 +23,8 @@ struct op {
 };
 
 void op_begin(struct op *op, fuse_req_t req);
+/* Whether a process is being killed. */
+bool op_is_killed(pid_t pid);
 /* Whether a signal that has arrived aborts the operation. */
 bool op_should_end(const struct op *op);
 /* Aborts the operation: interrupts its 9P requests and its wait for a lock. */

@@ -106,7 +106,7 @@ int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const 
 {
     char hidden[P9_MAXNAME + 1];
     bool waited;
-    struct inode *below = cache_hidden_below(op->fs->cache, dir, name, hidden, &waited);
+    struct inode *below = cache_hidden_below(&op->scope, op->fs->cache, dir, name, hidden, &waited);
     int rc;
 
     if (below == NULL)

@@ -229,7 +229,10 @@ bool p9_session_next_held(struct p9_session *s, uint64_t after, struct p9_held *
         held->was_sent = req->was_sent;
     }
     pthread_mutex_unlock(&s->mtx);
-    return held->bytes != NULL && p9_convM2S(held->bytes, n, s->dialect, &held->tx) != 0;
+    if (held->bytes != NULL && p9_convM2S(held->bytes, n, s->dialect, &held->tx) != 0)
+        return true;
+    free(held->bytes);
+    return false;
 }
 
 void p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx)

@@ -1,0 +1,66 @@
+/*
+ * recovery.h: restoring a lost connection: what recovery.c, replay.c and resolve.c share.
+ *
+ * - recovery.c: when to try, and the steps of a try
+ * - replay.c: makes the fids again that are in use, under their numbers
+ * - resolve.c: finds out what became of requests that were sent
+ */
+#ifndef RECOVERY_H
+#define RECOVERY_H
+
+#include "client/fid_numbers.h"
+#include "client/track.h"
+
+/* A fid to be made again. */
+struct again {
+    struct p9_fid *fid; /* a reference */
+    int rc;             /* 0: it was; or -errno */
+    bool bound;         /* the server knows the number */
+    const char *rest;   /* what is left to walk of `path` */
+    char *path;
+    bool by_link; /* path is fid->linked */
+    struct p9_req req;
+};
+
+/* One try. */
+struct attempt {
+    struct p9_client *client;
+    struct p9_scope scope; /* of all its requests */
+    const struct p9_recovery_options *o;
+    struct again *fids;
+    size_t n;
+    struct p9_why why;
+};
+
+/* What a held request is about, noted before idle fids are put. */
+struct expected {
+    uint64_t id;
+    struct p9_qid qid;
+    struct expected *next;
+};
+
+void recovery_stop(struct p9_client *c);
+void recovery_free(struct recovery *r); /* r may be NULL */
+
+/* ---- replay.c ---- */
+
+/* Collects the fids in use and makes them again. 0, or -errno and a->why if no user could be
+ * attached, or the connection is lost again. */
+int replay_fids(struct attempt *a);
+/* The fids that were made belong to the new connection, the others are lost. How many were made. */
+unsigned replay_commit(struct attempt *a);
+void replay_free(struct attempt *a);
+/* What became of the fid with this number: 0, -errno, or 1 if it was not to be made again. */
+int replay_result(const struct attempt *a, uint32_t num);
+/* Walks the path of a fid anew. */
+int replay_walk(struct attempt *a, const struct p9_fid *fid, struct p9_fid **out);
+
+/* ---- resolve.c ---- */
+
+/* Notes which files requests to remove and rename are about. */
+struct expected *resolve_expect(struct p9_client *c);
+void resolve_free(struct expected *list);
+/* Completes the held requests whose outcome is known by now; the others are to be sent again. */
+void resolve_held(struct attempt *a, const struct expected *list);
+
+#endif

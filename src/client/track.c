@@ -1,0 +1,367 @@
+/*
+ * track.c: notes what is needed to make fids again on another connection: the attach, the path from
+ * there, and how it is open.
+ *
+ * Every reply that changes a fid passes here before its operation sees it, so that the notes are
+ * right whenever the connection ends. A path is what the fid was walked by, as our renames left it;
+ * only they are looked for, as others' renames show when the path is walked again. The hashes of
+ * all paths are in an array: a rename of a file compares those.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/fid_numbers.h"
+#include "client/track.h"
+#include "wire/table.h"
+
+/* ---- the fids of a request ---------------------------------------------- */
+
+struct p9_fid *track_find(struct p9_client *c, uint32_t num)
+{
+    return num < c->fids->top ? c->fids->by_number[num] : NULL;
+}
+
+unsigned track_needs(const struct p9_fcall *tx, uint32_t num[TRACK_FIDS])
+{
+    const struct p9_message *m = p9_message(tx->type);
+    unsigned n = 0;
+
+    if (tx->type == P9_Tattach || tx->type == P9_Tauth || m->name == NULL)
+        return 0;
+    for (unsigned i = 0; i < m->nfields && n < TRACK_FIDS; i++)
+        if (m->fields[i].kind == P9_KIND_fid && strcmp(m->fields[i].name, "newfid") != 0)
+            memcpy(&num[n++], (const char *)tx + m->fields[i].offset, sizeof num[0]);
+    return n;
+}
+
+/* ---- attaches ------------------------------------------------------------- */
+
+static void attached_free(struct p9_attached *a)
+{
+    if (a == NULL)
+        return;
+    free(a->uname);
+    free(a->aname);
+    free(a);
+}
+
+static struct p9_attached *attached_new(const char *uname, uint32_t n_uname, const char *aname)
+{
+    struct p9_attached *a = calloc(1, sizeof *a);
+
+    if (a == NULL)
+        return NULL;
+    a->uname = strdup(uname);
+    a->aname = strdup(aname);
+    a->n_uname = n_uname;
+    if (a->uname != NULL && a->aname != NULL)
+        return a;
+    attached_free(a);
+    return NULL;
+}
+
+int track_attach(struct p9_fid *fid, const char *uname, uint32_t n_uname, const char *aname)
+{
+    struct p9_client *c = fid->client;
+    struct p9_attached *a, *new = attached_new(uname, n_uname, aname);
+
+    if (new == NULL)
+        return -ENOMEM;
+    pthread_mutex_lock(&c->fids->mtx);
+    for (a = c->attaches; a != NULL; a = a->next)
+        if (a->n_uname == n_uname && strcmp(a->uname, uname) == 0 && strcmp(a->aname, aname) == 0)
+            break;
+    fid->attached = a != NULL ? a : new;
+    if (a == NULL) {
+        new->next = c->attaches;
+        c->attaches = new;
+    }
+    pthread_mutex_unlock(&c->fids->mtx);
+    if (a != NULL)
+        attached_free(new);
+    return 0;
+}
+
+void track_free_attaches(struct p9_client *c)
+{
+    for (struct p9_attached *a = c->attaches, *next; a != NULL; a = next) {
+        next = a->next;
+        attached_free(a);
+    }
+}
+
+/* ---- paths --------------------------------------------------------------- */
+
+static uint64_t hash_of(const char *path)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+    for (; *path != 0; path++)
+        h = (h ^ (uint8_t)*path) * 1099511628211u;
+    return h;
+}
+
+/* Takes over the path, which may be NULL. */
+static void set_path(struct p9_fid *fid, char *path)
+{
+    free(fid->path);
+    fid->path = path;
+    fid->client->fids->hashes[fid->num] = path != NULL ? hash_of(path) : 0;
+}
+
+char *track_join(const char *dir, const struct p9_str *names, size_t n)
+{
+    size_t len = dir != NULL ? strlen(dir) : 0, room = len + 1;
+
+    if (dir == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        room += names[i].len + 1u;
+    char *path = malloc(room);
+    if (path == NULL)
+        return NULL;
+    memcpy(path, dir, len);
+    for (size_t i = 0; i < n; i++) {
+        if (len > 0)
+            path[len++] = '/';
+        memcpy(path + len, names[i].s, names[i].len);
+        len += names[i].len;
+    }
+    path[len] = 0;
+    return path;
+}
+
+/* The path is at or below `top`. */
+static bool is_below(const char *path, const char *top, size_t len)
+{
+    return strncmp(path, top, len) == 0 && (path[len] == 0 || path[len] == '/' || len == 0);
+}
+
+/* Whether a fid shows that the path is one of a file that is no directory. */
+static bool is_plain_file(const struct fids *f, const char *path, uint64_t hash)
+{
+    for (unsigned i = 0; i < f->top; i++)
+        if (f->hashes[i] == hash && f->by_number[i] != NULL && f->by_number[i]->path != NULL &&
+            strcmp(f->by_number[i]->path, path) == 0)
+            return !(f->by_number[i]->qid.type & P9_QTDIR);
+    return false;
+}
+
+static void move_one(struct p9_fid *fid, size_t len, const char *to)
+{
+    struct p9_str rest = p9_str(fid->path + len + (fid->path[len] == '/'));
+
+    set_path(fid, track_join(to, &rest, rest.len > 0));
+}
+
+/* What is at or below `from` is at or below `to` now. Both may be NULL: without memory. */
+static void moved(struct p9_client *c, char *from, char *to)
+{
+    struct fids *f = c->fids;
+    size_t len = from != NULL ? strlen(from) : 0;
+    uint64_t hash = from != NULL ? hash_of(from) : 0;
+
+    if (from != NULL && len > 0) {
+        bool exactly = is_plain_file(f, from, hash);
+        for (unsigned i = 0; i < f->top; i++) {
+            struct p9_fid *fid = exactly && f->hashes[i] != hash ? NULL : f->by_number[i];
+            if (fid != NULL && fid->path != NULL && is_below(fid->path, from, len))
+                move_one(fid, len, to);
+        }
+    }
+    free(from);
+    free(to);
+}
+
+/* ---- replies -------------------------------------------------------------- */
+
+static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx)
+{
+    const struct p9_fid *from = track_find(c, tx->Twalk.fid);
+    struct p9_fid *fid = track_find(c, tx->Twalk.newfid);
+
+    if (from == NULL || fid == NULL || rx->Rwalk.nwqid.n != tx->Twalk.nwname.n)
+        return;
+    fid->attached = from->attached;
+    fid->known = true;
+    set_path(fid, track_join(from->path, tx->Twalk.nwname.name, tx->Twalk.nwname.n));
+}
+
+static void attached(struct p9_client *c, uint32_t num)
+{
+    struct p9_fid *fid = track_find(c, num);
+
+    if (fid == NULL)
+        return;
+    fid->known = fid->is_root = true;
+    set_path(fid, calloc(1, 1));
+}
+
+static void opened(struct p9_client *c, uint32_t num, uint32_t mode)
+{
+    struct p9_fid *fid = track_find(c, num);
+
+    if (fid == NULL)
+        return;
+    fid->opened = true;
+    fid->open_mode = mode;
+}
+
+static void created(struct p9_client *c, uint32_t num, const struct p9_str *name, uint32_t mode)
+{
+    struct p9_fid *fid = track_find(c, num);
+
+    if (fid != NULL)
+        set_path(fid, track_join(fid->path, name, 1));
+    opened(c, num, mode);
+}
+
+/* An extended attribute, or an authentication, cannot be made again. */
+static void without_path(struct p9_client *c, uint32_t num)
+{
+    struct p9_fid *fid = track_find(c, num);
+
+    if (fid == NULL)
+        return;
+    fid->known = true;
+    set_path(fid, NULL);
+}
+
+static char *path_in(struct p9_client *c, uint32_t dir, const struct p9_str *name)
+{
+    const struct p9_fid *fid = track_find(c, dir);
+
+    return fid != NULL ? track_join(fid->path, name, 1) : NULL;
+}
+
+static char *path_of(struct p9_client *c, uint32_t num)
+{
+    const struct p9_fid *fid = track_find(c, num);
+
+    return fid != NULL && fid->path != NULL ? strdup(fid->path) : NULL;
+}
+
+/* A Twstat that changes the name, in the same directory. */
+static void restated(struct p9_client *c, const struct p9_fcall *tx)
+{
+    struct p9_stat st;
+    const struct p9_blob *b = &tx->Twstat.stat;
+    char *from = path_of(c, tx->Twstat.fid), *dir = from != NULL ? strdup(from) : NULL;
+
+    if (dir == NULL || p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) == 0 || st.name.len == 0) {
+        free(from);
+        free(dir);
+        return;
+    }
+    char *slash = strrchr(dir, '/');
+    *(slash != NULL ? slash : dir) = 0;
+    moved(c, from, track_join(dir, &st.name, 1));
+    free(dir);
+}
+
+static void linked(struct p9_client *c, const struct p9_fcall *tx)
+{
+    struct p9_fid *fid = track_find(c, tx->Tlink.fid);
+
+    if (fid == NULL)
+        return;
+    free(fid->linked);
+    fid->linked = path_in(c, tx->Tlink.dfid, &tx->Tlink.name);
+}
+
+static bool is_tracked(uint8_t type)
+{
+    switch (type) {
+    case P9_Tauth:
+    case P9_Tattach:
+    case P9_Twalk:
+    case P9_Tlopen:
+    case P9_Topen:
+    case P9_Tlcreate:
+    case P9_Tcreate:
+    case P9_Txattrwalk:
+    case P9_Txattrcreate:
+    case P9_Trename:
+    case P9_Trenameat:
+    case P9_Twstat:
+    case P9_Tlink:
+        return true;
+    }
+    return false;
+}
+
+static void note(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx)
+{
+    switch (tx->type) {
+    case P9_Tauth:
+        without_path(c, tx->Tauth.afid);
+        break;
+    case P9_Tattach:
+        attached(c, tx->Tattach.fid);
+        break;
+    case P9_Twalk:
+        walked(c, tx, rx);
+        break;
+    case P9_Tlopen:
+        opened(c, tx->Tlopen.fid, tx->Tlopen.flags & ~(uint32_t)P9_L_TRUNC);
+        break;
+    case P9_Topen:
+        opened(c, tx->Topen.fid, tx->Topen.mode & ~(uint32_t)P9_OTRUNC);
+        break;
+    case P9_Tlcreate:
+        created(c, tx->Tlcreate.fid, &tx->Tlcreate.name,
+                tx->Tlcreate.flags & ~(uint32_t)(P9_L_TRUNC | P9_L_CREAT | P9_L_EXCL));
+        break;
+    case P9_Tcreate:
+        created(c, tx->Tcreate.fid, &tx->Tcreate.name, tx->Tcreate.mode & ~(uint32_t)P9_OTRUNC);
+        break;
+    case P9_Txattrwalk:
+        without_path(c, tx->Txattrwalk.newfid);
+        break;
+    case P9_Txattrcreate:
+        without_path(c, tx->Txattrcreate.fid);
+        break;
+    case P9_Trename:
+        moved(c, path_of(c, tx->Trename.fid), path_in(c, tx->Trename.dfid, &tx->Trename.name));
+        break;
+    case P9_Trenameat:
+        moved(c, path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname),
+              path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname));
+        break;
+    case P9_Twstat:
+        restated(c, tx);
+        break;
+    case P9_Tlink:
+        linked(c, tx);
+        break;
+    }
+}
+
+void track_note(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx)
+{
+    pthread_mutex_lock(&c->fids->mtx);
+    note(c, tx, rx);
+    pthread_mutex_unlock(&c->fids->mtx);
+}
+
+void track_reply(void *client, uint8_t type, const uint8_t *tx, size_t n, const struct p9_fcall *rx)
+{
+    struct p9_client *c = client;
+    struct p9_fcall asked;
+
+    /* Before the session is started there is no fid. */
+    if (is_tracked(type) && c->session != NULL && p9_convM2S(tx, n, p9_session_dialect(c->session), &asked) != 0)
+        track_note(c, &asked, rx);
+}
+
+void track_free(struct p9_fid *fid)
+{
+    free(fid->path);
+    free(fid->linked);
+}
+
+uint64_t track_hash(const char *path)
+{
+    return hash_of(path);
+}

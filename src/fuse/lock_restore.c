@@ -1,0 +1,88 @@
+/*
+ * lock_restore.c: takes the locks again on a new connection, before anything else of their files.
+ *
+ * A server drops the locks of a connection that ends. Another client may have taken one meanwhile:
+ * then programs here rely on a lock that they do not have, and reads, writes and fsyncs of that file
+ * fail until it is closed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "fuse/lock_server.h"
+
+static void asked_done(struct p9_locking *l)
+{
+    p9_batch_done(l->arg);
+}
+
+static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r)
+{
+    struct p9_batch batch;
+    struct p9_locking l = {.fid = fid,
+                           .type = r->type == LK_READ ? P9_LOCK_RDLCK : P9_LOCK_WRLCK,
+                           .start = r->start,
+                           .length = r->end == LK_TO_END ? 0 : r->end - r->start + 1,
+                           .scope = sc,
+                           .done = asked_done,
+                           .arg = &batch};
+
+    p9_batch_init(&batch, 1);
+    p9_lock_start(&l);
+    p9_batch_wait(p9_client_session(fs->client), &batch);
+    return l.rc;
+}
+
+/* A copy of what the server held, and the locks' fid as a reference. NULL: nothing, or no memory. */
+static struct lock_range *held(struct fs *fs, struct inode *inode, struct p9_fid **fid)
+{
+    struct file_locks *fl = cache_locks(fs->cache, inode, false);
+    struct lock_range *copy = NULL;
+
+    if (fl == NULL)
+        return NULL;
+    pthread_mutex_lock(&fs->locks->mtx);
+    for (const struct lock_range *r = fl->server; r != NULL; r = r->next)
+        locks_set(&copy, r);
+    *fid = copy != NULL && fl->fid != NULL ? p9_fid_get(fl->fid) : NULL;
+    pthread_mutex_unlock(&fs->locks->mtx);
+    return copy;
+}
+
+static void lost(struct fs *fs, struct inode *inode, int rc)
+{
+    char *path = cache_path(fs->cache, inode);
+
+    atomic_store(&inode->lock_lost, true);
+    log_error("a lock of '%s' is lost: %s: the file cannot be used until it is closed",
+              path != NULL ? path : "a removed file",
+              rc == -EAGAIN ? "another client has taken it while the server was away" : strerror(-rc));
+    free(path);
+}
+
+static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode)
+{
+    struct p9_fid *fid = NULL;
+    struct lock_range *ranges = held(fs, inode, &fid);
+    int rc = ranges != NULL && fid == NULL ? -ESTALE : 0;
+
+    for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
+        rc = take(fs, sc, fid, r);
+    if (rc != 0 && rc != -ECONNRESET && rc != -ETIMEDOUT) /* else the connection is lost again */
+        lost(fs, inode, rc);
+    if (ranges != NULL)
+        cache_others_changed(fs->cache, inode);
+    locks_free(&ranges);
+    p9_fid_put(fid);
+}
+
+void locks_restore(struct fs *fs, struct p9_scope *sc)
+{
+    struct inode *inode = NULL;
+
+    if (fs->locks == NULL || atomic_load(&fs->no_locks))
+        return;
+    while ((inode = cache_next(fs->cache, inode)) != NULL)
+        restore(fs, sc, inode);
+}
