@@ -32,6 +32,7 @@ struct p9_fid {
     uint32_t num;
     atomic_uint generation;    /* p9_client_generation() of the connection that it belongs to */
     struct p9_qid qid;         /* of the last Rattach, Rwalk, Ropen or Rcreate */
+    bool ended;                /* a request that ends it was answered */
     _Atomic uint32_t iounit;   /* the largest payload of a message on it, bytes; 0: it is not open */
     _Atomic uint64_t dir_next; /* dialect_plan9_dir.c: the offset of the next Tread of a directory */
     bool held;                 /* p9_fid_hold; guarded by fids->mtx */

@@ -96,7 +96,8 @@ bool fid_failed(struct p9_fid *fid, int rc)
 
     if (too_high)
         fid_too_high(fid);
-    else if (fid->doubtful || means_in_use(rc) || may_mean_in_use(rc) || rc == -EINTR || rc == -EPROTO)
+    else if (fid->doubtful || means_in_use(rc) || may_mean_in_use(rc) || rc == -EINTR || rc == -EPROTO ||
+             rc == -ETIMEDOUT)
         p9_fid_put(fid);
     else
         fid_discard(fid);
@@ -163,10 +164,9 @@ static int fid_end(struct p9_scope *sc, struct p9_fid *fid, const struct p9_fcal
 {
     int rc = p9_do(sc, fid->client, tx);
 
-    if (rc == -EINTR || rc == -EPROTO) /* flushed or malformed: the server may know the fid */
-        p9_fid_put(fid);
-    else
-        fid_discard(fid);
+    if (rc != -EINTR && rc != -EPROTO && rc != -ETIMEDOUT) /* else the server may know the fid */
+        fid->ended = true;
+    p9_fid_put(fid);
     return rc;
 }
 
@@ -185,7 +185,7 @@ void p9_fid_put(struct p9_fid *fid)
     if (fid == NULL || atomic_fetch_sub(&fid->refs, 1) != 1)
         return;
     struct p9_client *c = fid->client;
-    if (atomic_load(&fid->generation) != atomic_load(&c->generation)) { /* no server knows it */
+    if (fid->ended || atomic_load(&fid->generation) != atomic_load(&c->generation)) { /* no server knows it */
         fid_discard(fid);
         return;
     }

@@ -61,7 +61,7 @@ static int restore(struct recovery *r, struct attempt *a, unsigned *made)
     adapt_to_msize(c);
     err = replay_fids(a);
     if (err == 0) {
-        resolve_held(a, r->expected);
+        resolve_held(a);
         if (r->o.restored != NULL)
             r->o.restored(r->o.arg, &a->scope);
         *made = replay_commit(a);
@@ -124,6 +124,7 @@ static unsigned try_again(void *arg)
         return 0;
     if (r->expected == NULL)
         r->expected = resolve_expect(r->client);
+    a.expected = r->expected;
     fids_evict_all(r->client->fids);
     int err = restore(r, &a, &made);
     if (err >= 0) {

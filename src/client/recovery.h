@@ -18,7 +18,7 @@ struct again {
     bool bound;         /* the server knows the number */
     const char *rest;   /* what is left to walk of `path` */
     char *path;
-    bool by_link; /* path is fid->linked */
+    unsigned others; /* other paths that were tried */
     struct p9_req req;
 };
 
@@ -27,15 +27,18 @@ struct attempt {
     struct p9_client *client;
     struct p9_scope scope; /* of all its requests */
     const struct p9_recovery_options *o;
+    const struct expected *expected;
     struct again *fids;
     size_t n;
     struct p9_why why;
 };
 
-/* What a held request is about, noted before idle fids are put. */
+/* What a held request that was sent removes or renames, noted before idle fids are put. */
 struct expected {
     uint64_t id;
-    struct p9_qid qid;
+    char *from, *to; /* paths, or NULL */
+    bool has_qid;
+    struct p9_qid qid; /* of the file at `from` */
     struct expected *next;
 };
 
@@ -61,6 +64,9 @@ int replay_walk(struct attempt *a, const struct p9_fid *fid, struct p9_fid **out
 struct expected *resolve_expect(struct p9_client *c);
 void resolve_free(struct expected *list);
 /* Completes the held requests whose outcome is known by now; the others are to be sent again. */
-void resolve_held(struct attempt *a, const struct expected *list);
+void resolve_held(struct attempt *a);
+/* Where a file is if a rename was carried out whose outcome is unknown, malloc'd; NULL: nowhere
+ * else. */
+char *resolve_other_path(const struct expected *list, const char *path);
 
 #endif

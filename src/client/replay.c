@@ -153,21 +153,32 @@ static void forget_number(struct attempt *a, struct again *g)
     g->bound = false;
 }
 
-/* The file is not at its path any more: the other name is left, if it has one. */
-static void try_link(struct attempt *a, struct again *g)
+static char *other_path(struct attempt *a, struct again *g)
 {
     struct fids *f = a->client->fids;
 
-    if (g->by_link || (g->rc != -ENOENT && g->rc != -ESTALE))
-        return;
+    if (g->others++ == 0)
+        return resolve_other_path(a->expected, g->path);
     pthread_mutex_lock(&f->mtx);
     char *linked = g->fid->linked != NULL ? strdup(g->fid->linked) : NULL;
     pthread_mutex_unlock(&f->mtx);
-    if (linked == NULL)
+    return linked;
+}
+
+/* The file is not at its path: it may be where a rename has put it, or have another name. */
+static void try_other_paths(struct attempt *a, struct again *g)
+{
+    enum { OTHERS = 2 };
+    char *path = NULL;
+
+    if (g->rc != -ENOENT && g->rc != -ESTALE)
+        return;
+    while (path == NULL && g->others < OTHERS)
+        path = other_path(a, g);
+    if (path == NULL)
         return;
     free(g->path);
-    g->rest = g->path = linked;
-    g->by_link = true;
+    g->rest = g->path = path;
     g->rc = 0;
 }
 
@@ -185,7 +196,7 @@ static void take_walk(struct attempt *a, struct again *g, size_t asked)
         return;
     if (g->rc != 0) {
         forget_number(a, g);
-        try_link(a, g);
+        try_other_paths(a, g);
     } else {
         g->rest = NULL;
     }

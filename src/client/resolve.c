@@ -30,42 +30,54 @@ static bool find_qid(const struct fids *f, const char *path, struct p9_qid *qid)
     return false;
 }
 
-/* The name that a request removes. */
-static bool removes(const struct p9_fcall *tx, uint32_t *dir, struct p9_str *name)
+/* The new path after a Twstat that changes the name; NULL if it does not. */
+static char *restated_path(struct p9_client *c, const struct p9_blob *b, const char *from)
 {
-    if (tx->type == P9_Tunlinkat) {
-        *dir = tx->Tunlinkat.dirfid;
-        *name = tx->Tunlinkat.name;
-    } else if (tx->type == P9_Trenameat) {
-        *dir = tx->Trenameat.olddirfid;
-        *name = tx->Trenameat.oldname;
-    } else {
-        return false;
+    struct p9_stat st;
+    char *dir = from != NULL ? strdup(from) : NULL, *to = NULL;
+    char *slash = dir != NULL ? strrchr(dir, '/') : NULL;
+
+    if (dir != NULL && p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) != 0 && st.name.len > 0) {
+        *(slash != NULL ? slash : dir) = 0;
+        to = track_join(dir, &st.name, 1);
     }
-    return true;
+    free(dir);
+    return to;
+}
+
+/* The path that a request removes, and that of a rename. */
+static void paths_of(struct p9_client *c, const struct p9_fcall *tx, struct expected *e)
+{
+    switch (tx->type) {
+    case P9_Tunlinkat:
+        e->from = track_path_in(c, tx->Tunlinkat.dirfid, &tx->Tunlinkat.name);
+        break;
+    case P9_Trenameat:
+        e->from = track_path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname);
+        e->to = track_path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname);
+        break;
+    case P9_Trename:
+        e->from = track_path(c, tx->Trename.fid);
+        e->to = track_path_in(c, tx->Trename.dfid, &tx->Trename.name);
+        break;
+    case P9_Twstat:
+        e->from = track_path(c, tx->Twstat.fid);
+        e->to = restated_path(c, &tx->Twstat.stat, e->from);
+        break;
+    }
 }
 
 static void expect(struct p9_client *c, const struct p9_held *h, struct expected **list)
 {
-    struct expected *e = malloc(sizeof *e);
-    struct p9_str name;
-    uint32_t dir;
+    struct expected *e = h->was_sent ? calloc(1, sizeof *e) : NULL;
 
-    if (e == NULL || !h->was_sent || !removes(&h->tx, &dir, &name)) {
-        free(e);
+    if (e == NULL)
         return;
-    }
-    pthread_mutex_lock(&c->fids->mtx);
-    const struct p9_fid *fid = track_find(c, dir);
-    char *path = fid != NULL ? track_join(fid->path, &name, 1) : NULL;
-    bool found = path != NULL && find_qid(c->fids, path, &e->qid);
-    pthread_mutex_unlock(&c->fids->mtx);
-    free(path);
-    if (!found) {
-        free(e);
-        return;
-    }
     e->id = h->id;
+    pthread_mutex_lock(&c->fids->mtx);
+    paths_of(c, &h->tx, e);
+    e->has_qid = e->from != NULL && find_qid(c->fids, e->from, &e->qid);
+    pthread_mutex_unlock(&c->fids->mtx);
     e->next = *list;
     *list = e;
 }
@@ -86,8 +98,22 @@ void resolve_free(struct expected *list)
 {
     for (struct expected *next; list != NULL; list = next) {
         next = list->next;
+        free(list->from);
+        free(list->to);
         free(list);
     }
+}
+
+char *resolve_other_path(const struct expected *list, const char *path)
+{
+    for (const struct expected *e = list; e != NULL; e = e->next) {
+        size_t len = e->from != NULL && e->to != NULL ? strlen(e->from) : 0;
+        if (len > 0 && strncmp(path, e->from, len) == 0 && (path[len] == 0 || path[len] == '/')) {
+            struct p9_str rest = p9_str(path + len + (path[len] == '/'));
+            return track_join(e->to, &rest, rest.len > 0);
+        }
+    }
+    return NULL;
 }
 
 /* ---- looking -------------------------------------------------------------------- */
@@ -361,42 +387,6 @@ static void resolve_clunk(struct resolving *v, int made)
     }
 }
 
-/* A request that was sent for a file that is not where it was: it may have moved or removed it. */
-static bool resolve_gone(struct resolving *v)
-{
-    const struct p9_fcall *tx = &v->h->tx;
-    struct p9_fid *fid = tx->type == P9_Trename ? fid_of(v, tx->Trename.fid) : NULL;
-
-    if (tx->type == P9_Tremove) {
-        settle_done(v);
-        return true;
-    }
-    if (fid == NULL || replay_result(v->a, tx->Trename.dfid) != 0)
-        return false;
-    v->expected = &fid->qid;
-    resolve_new_name(v, tx->Trename.dfid, &tx->Trename.name);
-    return true;
-}
-
-/* A Twstat that renames in the same directory, whose fid's old path leads nowhere. */
-static bool resolve_restated(struct resolving *v)
-{
-    struct p9_client *c = v->a->client;
-    struct p9_fcall rx = {.type = P9_Rwstat};
-    const struct p9_blob *b = &v->h->tx.Twstat.stat;
-    struct p9_stat st;
-    struct p9_fid *fid = fid_of(v, v->h->tx.Twstat.fid), *found = NULL;
-
-    if (v->h->tx.type != P9_Twstat || fid == NULL || p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) == 0 ||
-        st.name.len == 0)
-        return false;
-    track_note(c, &v->h->tx, &rx); /* as if it had been done: the path is the new one */
-    bool done = replay_walk(v->a, fid, &found) == 0 && same_file(&found->qid, &fid->qid);
-    p9_fid_put(found);
-    p9_session_settle(c->session, v->h->id, done ? 0 : -ENOENT, done ? &rx : NULL);
-    return true;
-}
-
 /* Whether a fid of the request is lost; then the request is settled. */
 static bool resolve_lost(struct resolving *v)
 {
@@ -407,8 +397,9 @@ static bool resolve_lost(struct resolving *v)
         int rc = replay_result(v->a, num[i]);
         if (rc >= 0)
             continue;
-        bool gone = v->h->was_sent && rc == -ESTALE;
-        if (!gone || !(resolve_gone(v) || resolve_restated(v)))
+        if (v->h->was_sent && rc == -ESTALE && v->h->tx.type == P9_Tremove)
+            settle_done(v); /* the file is not there any more */
+        else
             p9_session_settle(v->a->client->session, v->h->id, rc, NULL);
         return true;
     }
@@ -460,14 +451,14 @@ static bool reads_on(struct resolving *v)
     return fid != NULL && (fid->qid.type & P9_QTDIR) && v->h->tx.Tread.offset > 0;
 }
 
-void resolve_held(struct attempt *a, const struct expected *list)
+void resolve_held(struct attempt *a)
 {
     struct p9_held h;
 
     for (uint64_t id = 0; p9_session_next_held(a->client->session, id, &h); id = h.id) {
         struct resolving v = {.a = a, .h = &h};
-        for (const struct expected *e = list; e != NULL; e = e->next)
-            if (e->id == h.id)
+        for (const struct expected *e = a->expected; e != NULL; e = e->next)
+            if (e->id == h.id && e->has_qid)
                 v.expected = &e->qid;
         if (h.tx.type == P9_Tclunk)
             resolve_clunk(&v, replay_result(a, h.tx.Tclunk.fid));

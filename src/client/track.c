@@ -198,6 +198,14 @@ static void attached(struct p9_client *c, uint32_t num)
     set_path(fid, calloc(1, 1));
 }
 
+static void ended(struct p9_client *c, uint32_t num)
+{
+    struct p9_fid *fid = track_find(c, num);
+
+    if (fid != NULL)
+        fid->known = false;
+}
+
 static void opened(struct p9_client *c, uint32_t num, uint32_t mode)
 {
     struct p9_fid *fid = track_find(c, num);
@@ -228,14 +236,14 @@ static void without_path(struct p9_client *c, uint32_t num)
     set_path(fid, NULL);
 }
 
-static char *path_in(struct p9_client *c, uint32_t dir, const struct p9_str *name)
+char *track_path_in(struct p9_client *c, uint32_t dir, const struct p9_str *name)
 {
     const struct p9_fid *fid = track_find(c, dir);
 
     return fid != NULL ? track_join(fid->path, name, 1) : NULL;
 }
 
-static char *path_of(struct p9_client *c, uint32_t num)
+char *track_path(struct p9_client *c, uint32_t num)
 {
     const struct p9_fid *fid = track_find(c, num);
 
@@ -247,7 +255,7 @@ static void restated(struct p9_client *c, const struct p9_fcall *tx)
 {
     struct p9_stat st;
     const struct p9_blob *b = &tx->Twstat.stat;
-    char *from = path_of(c, tx->Twstat.fid), *dir = from != NULL ? strdup(from) : NULL;
+    char *from = track_path(c, tx->Twstat.fid), *dir = from != NULL ? strdup(from) : NULL;
 
     if (dir == NULL || p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) == 0 || st.name.len == 0) {
         free(from);
@@ -260,14 +268,22 @@ static void restated(struct p9_client *c, const struct p9_fcall *tx)
     free(dir);
 }
 
+/* All fids of the file's path have another one now. */
 static void linked(struct p9_client *c, const struct p9_fcall *tx)
 {
-    struct p9_fid *fid = track_find(c, tx->Tlink.fid);
+    struct fids *f = c->fids;
+    char *path = track_path(c, tx->Tlink.fid), *link = track_path_in(c, tx->Tlink.dfid, &tx->Tlink.name);
+    uint64_t hash = path != NULL ? hash_of(path) : 0;
 
-    if (fid == NULL)
-        return;
-    free(fid->linked);
-    fid->linked = path_in(c, tx->Tlink.dfid, &tx->Tlink.name);
+    for (unsigned i = 0; path != NULL && link != NULL && i < f->top; i++) {
+        struct p9_fid *fid = f->hashes[i] == hash ? f->by_number[i] : NULL;
+        if (fid == NULL || fid->path == NULL || strcmp(fid->path, path) != 0)
+            continue;
+        free(fid->linked);
+        fid->linked = strdup(link);
+    }
+    free(path);
+    free(link);
 }
 
 static bool is_tracked(uint8_t type)
@@ -275,6 +291,8 @@ static bool is_tracked(uint8_t type)
     switch (type) {
     case P9_Tauth:
     case P9_Tattach:
+    case P9_Tclunk:
+    case P9_Tremove:
     case P9_Twalk:
     case P9_Tlopen:
     case P9_Topen:
@@ -300,6 +318,12 @@ static void note(struct p9_client *c, const struct p9_fcall *tx, const struct p9
     case P9_Tattach:
         attached(c, tx->Tattach.fid);
         break;
+    case P9_Tclunk:
+        ended(c, tx->Tclunk.fid);
+        break;
+    case P9_Tremove:
+        ended(c, tx->Tremove.fid);
+        break;
     case P9_Twalk:
         walked(c, tx, rx);
         break;
@@ -323,11 +347,11 @@ static void note(struct p9_client *c, const struct p9_fcall *tx, const struct p9
         without_path(c, tx->Txattrcreate.fid);
         break;
     case P9_Trename:
-        moved(c, path_of(c, tx->Trename.fid), path_in(c, tx->Trename.dfid, &tx->Trename.name));
+        moved(c, track_path(c, tx->Trename.fid), track_path_in(c, tx->Trename.dfid, &tx->Trename.name));
         break;
     case P9_Trenameat:
-        moved(c, path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname),
-              path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname));
+        moved(c, track_path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname),
+              track_path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname));
         break;
     case P9_Twstat:
         restated(c, tx);

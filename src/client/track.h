@@ -8,6 +8,10 @@
 
 /* dir and the names with '/' between, malloc'd; NULL if dir is, or without memory. */
 char *track_join(const char *dir, const struct p9_str *names, size_t n);
+/* The path of a fid, and of a name in the directory, malloc'd; NULL if it is unknown, or without
+ * memory. Called with fids->mtx. */
+char *track_path(struct p9_client *c, uint32_t num);
+char *track_path_in(struct p9_client *c, uint32_t dir, const struct p9_str *name);
 /* The hash in fids->hashes. */
 uint64_t track_hash(const char *path);
 /* Notes the effect of a request that succeeded without a reply, too. Takes fids->mtx. */

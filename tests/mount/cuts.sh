@@ -1,0 +1,70 @@
+#!/bin/bash
+# cuts.sh: the connection is cut at every message of a program that makes, writes, renames, links,
+# removes and locks files: each call's result and the final tree are those without a cut.
+#
+# STEP=1 cuts at every message; a larger step at every so manieth, which differ from case to case.
+. "${SRCDIR:?}/tests/mount/lib.sh"
+
+: "${STEP:=3}"
+
+# Puts the cutter in front of the server.
+start_cutter() {
+    cutter_port=$(free_port)
+    "$TOOLS/cutter" "$cutter_port" $((cutter_port + 1)) "$port" &
+    helper_pids+=" $!"
+    wait_until 10 listening "$cutter_port"
+}
+# tell [HOW WHERE N]: arms the cutter; prints the cuts, requests and replies since the last time
+tell() {
+    exec 8<> "/dev/tcp/127.0.0.1/$((cutter_port + 1))"
+    echo "$*" >&8
+    cat <&8
+    exec 8>&-
+}
+
+# cut_at HOW WHERE FIRST: at every STEPth message from the FIRSTth on
+cut_at() {
+    local n=$3 before cuts=1
+    port=$cutter_port attach "probe=0.3,attr_timeout=0,entry_timeout=0"
+    "$TOOLS/doings" "$mnt/uncut" > "$work/uncut"
+    while [ "$cuts" = 1 ]; do
+        tell "$1" "$2" "$n" > /dev/null
+        timeout 60 "$TOOLS/doings" "$mnt/$n" > "$work/got" || fail "the program ended with $? after $*, message $n"
+        read -r cuts _ <<< "$(tell)"
+        cmp "$work/uncut" "$work/got" ||
+            fail "$1 at $2 $n: $(diff "$work/uncut" "$work/got")"
+        n=$((n + STEP))
+    done
+    [ "$n" -gt $((STEP * 2)) ] || fail "no message was cut"
+    echo "$1 at $2: up to $n"
+    [ -z "$(find "$exp" -name '.9pfs*')" ] || fail "left behind: $(find "$exp" -name '.9pfs*')"
+}
+case_reset_at_requests() { cut_at rst request 1; }
+case_reset_at_replies() { cut_at rst reply 2; }
+case_end_at_requests() { cut_at fin request 3; }
+case_end_at_replies() { cut_at fin reply 1; }
+case_silence_at_requests() { STEP=$((3 * STEP)) cut_at silence request 2; }
+case_silence_at_replies() { STEP=$((3 * STEP)) cut_at silence reply 3; }
+
+case_the_program_says_the_same_as_in_a_local_folder() {
+    attach
+    "$TOOLS/doings" "$work/here" > expected
+    "$TOOLS/doings" "$mnt/here" > got
+    diff expected got
+}
+
+# diod ends by SIGPIPE when it writes to a connection that is gone: it is started again.
+start_diods() { # DIR PORT
+    (
+        trap 'kill $!; exit' TERM
+        while :; do
+            diod -f -n -N -e "$1" -l "127.0.0.1:$2" -L stderr > "$work/server.log" 2>&1 &
+            wait $!
+        done
+    ) &
+    server_pid=$!
+}
+
+start_server diods
+start_cutter
+run_cases
