@@ -2,6 +2,8 @@
 # faults.sh: what programs read and write while the server fails.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
+base_options=noreconnect # the end of a connection is seen by programs
+
 # on, off: whether the rules with when=$switch apply
 switch=$work/faulty
 on() { : > "$switch"; }

@@ -154,8 +154,9 @@ stop_all() {
     server_pid='' helper_pids=''
 }
 
+base_options= # of every mount
 # attach [OPTIONS] [MOUNTPOINT]: mounts the export
-attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${1:+,$1}"; }
+attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${base_options:+,$base_options}${1:+,$1}"; }
 detach() { umount "${1:-$mnt}"; }
 # attach_twice [OPTIONS]: mounts the export as two clients, at $mnt and $work/mnt2
 attach_twice() {

@@ -3,6 +3,8 @@
 # plays them.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
+base_options=noreconnect # the end of a connection is seen by programs
+
 switch=$work/switch
 on() { : > "$switch"; }
 off() { rm -f "$switch"; }
