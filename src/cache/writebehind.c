@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <utlist.h>
 
 #include "base/timer.h"
@@ -15,7 +16,8 @@
 enum {
     CHUNK = 256 * 1024, /* that gathers small writes, bytes */
     GATHER_MS = 10,     /* how long a stream's chunk waits for more */
-    STREAM = 2,         /* writes in a row that continue the one before */
+    POLL_MS = 100,
+    STREAM = 2, /* writes in a row that continue the one before */
 };
 
 struct chunk {
@@ -212,8 +214,20 @@ static unsigned send_streams(void *arg)
 
 /* ---- writing ------------------------------------------------------------ */
 
-/* Sends the list, or waits for a chunk to complete. Called with the lock. */
-static int wait_for_progress(struct writebehind *b, struct p9_scope *sc, struct chunk *to_send)
+/* Waits for some milliseconds at most. */
+static void wait_a_little(struct writebehind *b)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += POLL_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&b->progress, &b->mtx, &until);
+}
+
+/* Sends the list, or waits for a chunk to complete, or a little. Called with the lock. */
+static int wait_for_progress(struct writebehind *b, struct p9_scope *sc, struct chunk *to_send, bool little)
 {
     if (sc != NULL && atomic_load(&sc->interrupted) && to_send == NULL)
         return -EINTR;
@@ -221,6 +235,8 @@ static int wait_for_progress(struct writebehind *b, struct p9_scope *sc, struct 
         pthread_mutex_unlock(&b->mtx);
         send_all(to_send);
         pthread_mutex_lock(&b->mtx);
+    } else if (little) {
+        wait_a_little(b);
     } else {
         pthread_cond_wait(&b->progress, &b->mtx);
     }
@@ -244,7 +260,7 @@ static int wait_for_room(struct writebehind *b, struct p9_scope *sc, struct writ
                     dispatch(o, &to_send);
         if (!full && !overlaps && to_send == NULL)
             return 0;
-        rc = wait_for_progress(b, sc, to_send);
+        rc = wait_for_progress(b, sc, to_send, false);
     }
     return rc;
 }
@@ -320,6 +336,12 @@ static bool is_unsettled(struct writebehind *b, const struct p9_qid *qid, uint64
 
 int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid)
 {
+    return writebehind_settle_while(b, sc, qid, NULL, NULL);
+}
+
+int writebehind_settle_while(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid,
+                             bool (*goes_on)(void *arg), void *arg)
+{
     struct chunk *to_send = NULL;
     int rc = 0;
 
@@ -328,7 +350,7 @@ int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct 
     pthread_mutex_lock(&b->mtx);
     uint64_t number = b->next_number;
     while (rc == 0 && is_unsettled(b, qid, number, &to_send)) {
-        rc = wait_for_progress(b, sc, to_send);
+        rc = goes_on == NULL || goes_on(arg) ? wait_for_progress(b, sc, to_send, goes_on != NULL) : -EINTR;
         to_send = NULL;
     }
     pthread_mutex_unlock(&b->mtx);

@@ -49,6 +49,9 @@ int writebehind_write(struct writebehind *b, struct p9_scope *sc, struct writer 
 /* Waits until every earlier write to the file with this qid (NULL: to any) is acknowledged, or
  * has failed. 0; EINTR if sc, which may be NULL, is interrupted. */
 int writebehind_settle(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid);
+/* The same, but asks goes_on(arg) some times a second: EINTR once that is false. */
+int writebehind_settle_while(struct writebehind *b, struct p9_scope *sc, const struct p9_qid *qid,
+                             bool (*goes_on)(void *arg), void *arg);
 /* Whether that file has dirty data. */
 bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid);
 /* The error since the last writebehind_sync, -errno, or 0. */

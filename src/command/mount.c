@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "fuse/bdi.h"
 #include "fuse/file.h"
 #include "fuse/lock.h"
+#include "fuse/mountinfo.h"
 #include "fuse/notify.h"
 #include "fuse/loop.h"
 
@@ -126,15 +128,18 @@ static int serve_cloned(const struct options *o, struct fuse_session *se)
  * lock), the session ends: what was not written is logged file by file when its file is closed. */
 static void drain(void *arg)
 {
-    enum { STEP_MS = 5, GRACE_MS = 2000 };
+    enum { STEP_MS = 5, GRACE_MS = 2000, SILENT_MS = 500 };
     struct fs *fs = arg;
     struct p9_session *s = p9_client_session(fs->client);
     unsigned patience = mount_options->unmount_wait_ms;
 
     for (unsigned ms = 0;; ms += STEP_MS) {
         bool dirty = writebehind_busy(fs->writebehind, NULL);
-        if (!dirty && atomic_load(&fs->answered) == atomic_load(&fs->begun))
+        bool idle = !dirty && atomic_load(&fs->answered) == atomic_load(&fs->begun);
+        if (idle && !p9_session_silent(s, SILENT_MS))
             return;
+        if (idle) /* lookahead has requests in flight, perhaps */
+            break;
         if (p9_session_dead(s) || (!dirty && ms >= GRACE_MS) || (ms >= patience && p9_session_silent(s, patience)))
             break;
         usleep(STEP_MS * 1000);
@@ -155,8 +160,21 @@ static int serve(const struct options *o, struct fs *fs)
     return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal or umount is the ordinary end */
 }
 
+/* umount -f ends the connection, but leaves the mount if a program is in it; libfuse then takes it for
+ * unmounted. */
+static void detach_remains(const char *mountpoint, const char *device)
+{
+    char now[32] = "";
+    bool alone;
+
+    if (device[0] != 0 && mount_device(mountpoint, now, &alone) && strcmp(now, device) == 0)
+        umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
+    char device[32] = "";
+    bool alone;
     bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
     int status = 1;
 
@@ -169,8 +187,10 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
+        mount_device(mountpoint, device, &alone);
         status = serve(o, fs);
         fuse_session_unmount(fs->se);
+        detach_remains(mountpoint, device);
     } else {
         mount_failed(fs, -EIO);
     }

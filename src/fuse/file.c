@@ -205,6 +205,15 @@ static void reply_settled(struct op *op, struct file *f, int rc, int failed, voi
         op_reply_err(op, rc);
 }
 
+/* No signal reaches a process that is ending. While the server is silent it is not held up: its data
+ * are written by and by, and if that fails the release of the file logs it. */
+static bool is_waited_for(void *op)
+{
+    enum { SILENT_MS = 1000 };
+
+    return !p9_session_silent(p9_client_session(((struct op *)op)->fs->client), SILENT_MS) || !op_caller_exits(op);
+}
+
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
@@ -213,7 +222,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     op_begin(&op, req);
     struct file *f = file_of(fi);
     op.user = f->handle.user;
-    int rc = op_settle(&op, f->handle.inode);
+    int rc = writebehind_settle_while(op.fs->writebehind, &op.scope, &f->handle.inode->qid, is_waited_for, &op);
     int failed = rc == 0 ? writebehind_error(op.fs->writebehind, &f->writer) : 0;
     writebehind_reported(op.fs->writebehind, &f->writer, false);
     locks_closed(&op, f, fi->lock_owner);

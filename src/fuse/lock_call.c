@@ -14,6 +14,7 @@
 
 enum {
     ANSWER_MS = 5000, /* the longest wait for an answer: a server that locks answers at once */
+    SILENT_MS = 1000, /* a server that owes answers and sends nothing for so long */
     FLUSH_MS = 1000,  /* the longest wait after a flush, or after an interrupt */
 };
 
@@ -105,11 +106,21 @@ static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held 
     return rc == -EINTR && !lock_interrupted(k->op) ? -ETIMEDOUT : rc;
 }
 
+/* Whether to wait on: for an unlock while the server is not silent, as the process may be ending; for
+ * others while it is away. */
+static bool goes_on(const struct fs *fs, bool unlocks, unsigned waits)
+{
+    struct p9_session *s = p9_client_session(fs->client);
+
+    return unlocks ? waits < ANSWER_MS / SILENT_MS && !p9_session_silent(s, SILENT_MS) : p9_session_away(s);
+}
+
 /* Sends the request and waits. Called with locks->mtx, which is released meanwhile. An unlock is
  * not flushed, even if the process that unlocks is being killed. */
 static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
 {
     bool unlocks = c->l.type == P9_LOCK_UNLCK;
+    unsigned waits = 0;
 
     c->locks = k->locks;
     c->l.scope = unlocks ? NULL : &c->scope;
@@ -119,8 +130,8 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     p9_lock_start(&c->l);
     pthread_mutex_lock(&k->locks->mtx);
     do
-        call_wait(c, k->op, ANSWER_MS);
-    while (!c->done && !lock_interrupted(k->op) && p9_session_away(p9_client_session(k->op->fs->client)));
+        call_wait(c, k->op, unlocks ? SILENT_MS : ANSWER_MS);
+    while (!c->done && !lock_interrupted(k->op) && goes_on(k->op->fs, unlocks, ++waits));
     if (!c->done && !lock_interrupted(k->op))
         atomic_store(&k->op->fs->lock_waits, true);
     if (!c->done && (unlocks || !k->patient || lock_interrupted(k->op))) {

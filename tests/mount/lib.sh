@@ -22,7 +22,7 @@ clean_up() {
     trap '' PIPE # the reader of the output may have ended
     cd /
     unmount_all
-    for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; done
+    for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; kill -CONT "$p" 2>/dev/null; done
     for p in $server_pid $helper_pids; do wait "$p" 2>/dev/null; done
     rm -rf "$work"
 }
@@ -169,7 +169,7 @@ detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
 daemon_of() {
     local p
     for p in /proc/[0-9]*; do
-        tr '\0' '\n' < "$p/cmdline" 2>/dev/null | grep -qx "$1" &&
+        { tr "\0" "\n" < "$p/cmdline"; } 2>/dev/null | grep -qx "$1" &&
             [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
     done
 }
