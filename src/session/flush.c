@@ -58,19 +58,21 @@ static void flush_done(struct p9_req *req)
     free(f);
 }
 
-/* Sends a Tflush for a request in flight. Called with the lock; releases it meanwhile. */
-static void send_flush(struct p9_session *s, struct p9_req *target)
+/* Sends a Tflush for a request in flight. Called with the lock; releases it meanwhile. False
+ * without memory. */
+static bool send_flush(struct p9_session *s, struct p9_req *target)
 {
     struct flush *f = calloc(1, sizeof *f);
 
     if (f == NULL)
-        return; /* the request then completes without an interrupt */
+        return false;
     *f = (struct flush){.req = {.done = flush_done, .arg = f}, .s = s, .oldtag = target->tag};
     target->flushing = true;
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
     pthread_mutex_unlock(&s->mtx);
     p9_submit(s, &f->req, &tx);
     pthread_mutex_lock(&s->mtx);
+    return true;
 }
 
 static struct p9_req *next_to_interrupt(struct p9_scope *scope)
@@ -84,14 +86,15 @@ static struct p9_req *next_to_interrupt(struct p9_scope *scope)
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
 {
     struct p9_req *req;
+    bool memory = true; /* without it requests complete with their replies */
 
     pthread_mutex_lock(&s->mtx);
     scope->interrupted = true;
-    while ((req = next_to_interrupt(scope)) != NULL) {
+    while (memory && (req = next_to_interrupt(scope)) != NULL) {
         if (req->state == P9_REQ_WAITING)
             req->flushing = true; /* never sent: session_wake_waiting completes it */
         else
-            send_flush(s, req);
+            memory = send_flush(s, req);
     }
     pthread_mutex_unlock(&s->mtx);
 }
