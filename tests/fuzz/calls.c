@@ -327,6 +327,25 @@ static void (*const calls[])(struct calls *c, unsigned v) = {
     walk,   walk_twice, walk_start, end_fid,  auth,  find_many, open_it, open_checked, read_it,   write_it,  read_dir,
     create, read_link,  get_attr,   set_attr, xattr, set_xattr, lock,    make,         unlink_it, rename_it, sync_it};
 
+void calls_in_order(struct calls *c)
+{
+    enum { MANY = 80 };
+    const struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = P9_NOFID};
+    struct p9_session *s = p9_client_session(c->client);
+    struct p9_req *reqs = calloc(MANY, sizeof *reqs);
+    struct p9_batch batch;
+
+    p9_batch_init(&batch, MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        reqs[i] = (struct p9_req){.done = p9_req_batch_done, .arg = &batch};
+        p9_submit_more(s, &reqs[i], &tx);
+    }
+    p9_push(s);
+    p9_batch_wait(s, &batch);
+    free(reqs);
+    CHECK(p9_session_in_order(s));
+}
+
 int calls_begin(struct calls *c)
 {
     int rc = p9_attach(NULL, c->client, "user", 1000, "/", NULL, &c->root);

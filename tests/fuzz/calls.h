@@ -15,6 +15,9 @@ struct calls {
     struct p9_fid *fids[CALLS_FIDS]; /* those that are not NULL may be open */
 };
 
+/* Many requests at once: when all are answered in order the client relies on that. They are Tclunks
+ * of NOFID. */
+void calls_in_order(struct calls *c);
 /* Attaches, and learns the server's habits. */
 int calls_begin(struct calls *c);
 /* One operation: what is its number, and in the three highest bits a variant. */

@@ -2,8 +2,8 @@
  * fuzz_client.c: a client that does what the input says, with a server that replies what the input
  * says. All ends, and no fid is left.
  *
- * Input: the dialect, the bytes of one read, the number of operations, that many bytes (the
- * operation, and in three bits what it is done to), the replies (answer.h).
+ * Input: the dialect and a flag, the bytes of one read, the number of operations, that many bytes
+ * (the operation, and in three bits what it is done to), the replies (answer.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,11 @@
 #include "fuzz/calls.h"
 #include "fuzz/peer.h"
 
-enum { MSIZE = 8192, MAX_CALLS = 64 };
+enum {
+    MSIZE = 8192,
+    MAX_CALLS = 64,
+    IN_ORDER = 128, /* flag: the client relies on the order of the replies */
+};
 
 static const enum p9_dialect dialects[] = {P9_2000L, P9_2000U, P9_2000};
 
@@ -41,6 +45,11 @@ static void request(struct transport *t, const uint8_t *msg, size_t n, void *arg
     }
     if (s->ended)
         return;
+    if (tx.type == P9_Tclunk && tx.Tclunk.fid == P9_NOFID) { /* calls_in_order */
+        const struct p9_fcall r = {.type = P9_Rclunk, .tag = tx.tag};
+        peer_say(t, buf, p9_convS2M(&r, s->dialect, buf, sizeof buf));
+        return;
+    }
     size_t size = answer(&s->in, &tx, s->dialect, buf, &kind);
     s->ended = kind == ANSWER_END;
     /* Nobody waits for a clunk that could be interrupted. */
@@ -70,7 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct calls calls = {.client = NULL};
     size_t ncalls;
 
-    s.dialect = dialects[take_byte(&s.in) % 3];
+    uint8_t flags = take_byte(&s.in);
+    s.dialect = dialects[flags % IN_ORDER % 3];
     struct p9_client_options o = {.session = {.msize = MSIZE, .dialect = s.dialect, .max_tags = 64}, .max_fids = 256};
     struct transport *t = peer_new(request, &s);
     struct p9_why why;
@@ -81,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     s.calls = &calls;
     s.client = calls.client = p9_client_start(t, &o, &err, &why);
     CHECK(s.client != NULL);
+    if (flags & IN_ORDER)
+        calls_in_order(&calls);
     if (calls_begin(&calls) == 0)
         for (size_t i = 0; i < ncalls; i++)
             calls_do(&calls, what[i]);

@@ -7,7 +7,7 @@ passed=0 failed=0
 for target in $TARGETS; do
     name=${target##*/}
     mkdir "$found/$name"
-    if "$target" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 -len_control=0 -max_len=4096 -verbosity=0 \
+    if "$target" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=2048 -len_control=0 -max_len=4096 -verbosity=0 \
         -artifact_prefix="$found/$name-" "$found/$name" "$CORPUS/$name" > "$found/$name.log" 2>&1; then
         echo "PASS: $name"
         passed=$((passed + 1))
