@@ -6,18 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/lookahead_impl.h"
-#include "unit/poor.h"
+#include "unit/cache/poor_world.h"
 #include "unit/test.h"
 
-enum { FILES = 24, MANY = 400, LONG = 1000000 };
-
-struct world {
-    struct poor poor;
-    struct cache *cache;
-    struct inode *root;
-    struct user *user;
-};
+enum { FILES = 24, MANY = 400 };
 
 static const char *name_of(unsigned i)
 {
@@ -48,83 +40,7 @@ static void prepare(struct srv *s)
     hard[0].nlink = hard[1].nlink = 2;
 }
 
-static bool begin(struct world *w)
-{
-    const struct lifetimes lifetimes = {.attr = LONG, .entry = LONG, .negative = LONG};
-
-    *w = (struct world){.poor = poor_begin(prepare)};
-    if (w->poor.root == NULL)
-        return false;
-    w->cache = cache_new(w->poor.client, 0, w->poor.root);
-    if (!nomem_got(w->cache))
-        return false;
-    w->poor.root = NULL;
-    w->root = &w->cache->root;
-    w->user = w->cache->users;
-    cache_set_lifetimes(w->cache, &lifetimes);
-    nomem_got(w->cache->lookahead);
-    return true;
-}
-
-static struct use use_of(struct world *w, struct inode *inode)
-{
-    return (struct use){.cache = w->cache, .inode = inode, .user = w->user};
-}
-
-/* The qid.path of a file of the server. */
-static uint64_t ino_of(struct world *w, const char *path)
-{
-    const struct srv_file *f = w->poor.srv->files;
-
-    while (strcmp(f->path, path) != 0)
-        f++;
-    return f->ino;
-}
-
 /* ---- what the kernel asks for ------------------------------------------------- */
-
-/* A LOOKUP that the server answers. */
-static struct inode *enter(struct world *w, struct inode *dir, const char *name, const char *path)
-{
-    struct use u = use_of(w, dir);
-    struct inode *inode = NULL;
-    struct p9_fid *fid = NULL;
-    struct p9_attr attr;
-
-    u.in_dir = true;
-    int rc = use_begin(NULL, &u);
-    if (rc == 0)
-        rc = p9_walk(NULL, u.fid, 1, &name, &fid);
-    if (rc == 0 && (rc = p9_getattr(NULL, fid, &attr)) != 0)
-        p9_fid_put(fid);
-    if (rc == 0)
-        inode = cache_enter(w->cache, dir, name, &attr, fid, w->user, u.walked);
-    use_again(&u, rc);
-    if (!nomem_is(rc, 0) || !nomem_got(inode))
-        return NULL;
-    assert_int_equal(inode->qid.path, ino_of(w, path));
-    return inode;
-}
-
-/* A LOOKUP that may have been fetched. */
-static void look(struct world *w, struct inode *dir, const char *name, const char *path)
-{
-    struct use u = use_of(w, dir);
-    struct lookahead_found found = {.inode = NULL};
-
-    if (!nomem_is(use_begin(NULL, &u), 0)) {
-        use_again(&u, -ENOMEM);
-        return;
-    }
-    assert_false(w->cache->lookahead != NULL && lookahead_absent(w->cache, dir, w->user, name));
-    if (!lookahead_look(w->cache, NULL, &u, name, &found))
-        found.inode = enter(w, dir, name, path);
-    use_again(&u, 0);
-    if (found.inode == NULL)
-        return;
-    assert_int_equal(found.inode->qid.path, ino_of(w, path));
-    cache_forget(w->cache, found.inode, 1);
-}
 
 static void ask(struct world *w, struct inode *inode)
 {
@@ -216,11 +132,9 @@ static void names_of_one(struct world *w)
 
     if (hard != NULL && link != NULL && hard != link)
         assert_false(nomem_got(NULL)); /* they are two only without memory */
-    if (hard != NULL)
-        cache_forget(w->cache, hard, 1);
+    forget(w, hard);
     cache_unlink(w->cache, w->root, "hard");
-    if (link != NULL)
-        cache_forget(w->cache, link, 1);
+    forget(w, link);
 }
 
 /* One takes the place of the other in the hash. */
@@ -232,10 +146,8 @@ static void alike(struct world *w)
     cache_unlink(w->cache, w->root, "alike");
     if (b != NULL)
         assert_true(cache_qid(w->cache, w->root, "ALIKE", &qid) && qid.path == b->qid.path);
-    if (a != NULL)
-        cache_forget(w->cache, a, 1);
-    if (b != NULL)
-        cache_forget(w->cache, b, 1);
+    forget(w, a);
+    forget(w, b);
 }
 
 static void use_cache(struct world *w)
@@ -247,9 +159,9 @@ static void use_cache(struct world *w)
             list(w);
         for (unsigned i = 0; i < FILES; i++) {
             snprintf(path, sizeof path, "/%s", name_of(i));
-            look(w, w->root, path + 1, path);
+            forget(w, look(w, w->root, path + 1, path));
         }
-        look(w, w->root, "dir", "/dir");
+        forget(w, look(w, w->root, "dir", "/dir"));
     }
     alike(w);
     names_of_one(w);
@@ -264,21 +176,18 @@ static void use_cache(struct world *w)
     if (below != NULL) {
         ask(w, below);
         rename_dir(w, dir, below);
-        cache_forget(w->cache, below, 1);
     }
-    if (dir != NULL)
-        cache_forget(w->cache, dir, 1);
+    forget(w, below);
+    forget(w, dir);
 }
 
 static void scenario(void)
 {
-    struct world w;
+    struct world w = begin(prepare);
 
-    if (begin(&w)) {
+    if (w.cache != NULL)
         use_cache(&w);
-        cache_free(w.cache);
-    }
-    poor_end(&w.poor);
+    end(&w);
 }
 
 static void an_allocation_fails(void **state)
@@ -290,27 +199,22 @@ static void an_allocation_fails(void **state)
 /* A name that is not stored is not known to be absent. */
 static void list_many(void)
 {
-    struct world w;
+    struct world w = begin(prepare);
+    bool on = w.cache != NULL && w.cache->lookahead != NULL;
+    uint64_t l = on ? lookahead_begin(w.cache, w.root, w.user, cache_version(w.cache), clock_ms()) : 0;
     char name[16];
 
-    if (begin(&w)) {
-        bool on = w.cache->lookahead != NULL;
-        uint64_t l = on ? lookahead_begin(w.cache, w.root, w.user, cache_version(w.cache), clock_ms()) : 0;
-        for (unsigned i = 0; l != 0 && i < MANY; i++) {
-            uint8_t entry[64];
-            snprintf(name, sizeof name, "many%03u", i);
-            size_t n = p9_dirent_pack(&(struct p9_dirent){.offset = 1, .name = p9_str(name)}, entry, sizeof entry);
-            lookahead_entries(w.cache, w.root, l, entry, (uint32_t)n, 0);
-        }
-        if (l != 0)
-            lookahead_end(w.cache, w.root, l);
-        for (unsigned i = 0; on && i < MANY; i++) {
-            snprintf(name, sizeof name, "many%03u", i);
-            assert_false(lookahead_absent(w.cache, w.root, w.user, name));
-        }
-        cache_free(w.cache);
+    for (unsigned i = 0; on && i < MANY; i++) {
+        snprintf(name, sizeof name, "many%03u", i);
+        add_name(&w, w.root, l, name, false);
     }
-    poor_end(&w.poor);
+    if (on)
+        lookahead_end(w.cache, w.root, l);
+    for (unsigned i = 0; on && i < MANY; i++) {
+        snprintf(name, sizeof name, "many%03u", i);
+        assert_false(lookahead_absent(w.cache, w.root, w.user, name));
+    }
+    end(&w);
 }
 
 static void the_hash_cannot_grow(void **state)
