@@ -36,7 +36,8 @@ static struct p9_blob take_stat(struct input *in, enum p9_dialect d, struct scra
     struct p9_stat st = {.qid = take_qid(in)};
     uint8_t *p = s->bytes + s->used;
 
-    st.mode = (uint32_t)take_byte(in) << 24 | (uint32_t)take_number(in);
+    st.mode = (uint32_t)take_byte(in) << 24;
+    st.mode |= (uint32_t)take_byte(in) << 16 | (uint32_t)take_number(in);
     st.mtime = (uint32_t)take_number(in);
     st.length = take_number(in);
     st.name = take_str(in);

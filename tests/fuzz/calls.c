@@ -9,7 +9,7 @@
 
 #include "fuzz/input.h"
 
-enum { BYTES = 12000, LINK_BYTES = 300, ENTRIES = 2048, VALUE_BYTES = 100, FOUND = 3 };
+enum { BYTES = 12000, LINK_BYTES = 100, ENTRIES = 2048, VALUE_BYTES = 100, FOUND = 3 };
 
 static const char *const names[] = {"a", "dir", "c", "d", "e", "f"};
 

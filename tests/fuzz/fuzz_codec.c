@@ -2,12 +2,14 @@
  * fuzz_codec.c: unpacks a message of a dialect; what is unpacked packs to the same bytes and can be
  * printed.
  *
- * Input: the dialect, the room for the text, a message.
+ * Input: the dialect and a flag, the room for the text, a message.
  */
 #include <string.h>
 
 #include "fuzz/input.h"
 #include "wire/errors.h"
+
+enum { SIZED = 4 }; /* flag: the message says how long it is, whatever its first bytes were */
 
 static const enum p9_dialect dialects[] = {P9_2000L, P9_2000U, P9_2000};
 
@@ -45,7 +47,8 @@ static void pack(const struct p9_fcall *f, enum p9_dialect d, const uint8_t *msg
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct input in = {data, n};
-    enum p9_dialect d = dialects[take_byte(&in) % 3];
+    uint8_t flags = take_byte(&in);
+    enum p9_dialect d = dialects[flags % SIZED % 3];
     size_t room = take_byte(&in);
     uint8_t *msg = malloc(in.left);
     struct p9_fcall f;
@@ -53,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (in.left > 0)
         memcpy(msg, in.p, in.left);
+    for (unsigned i = 0; (flags & SIZED) && i < 4 && i < in.left; i++)
+        msg[i] = (uint8_t)(in.left >> (8 * i));
     size_t size = p9_convM2S(msg, in.left, d, &f);
     CHECK(size <= in.left);
     if (size != 0) {

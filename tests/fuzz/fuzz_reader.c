@@ -2,7 +2,7 @@
  * fuzz_reader.c: the session's reader, with requests of all kinds in flight, and bytes that may be
  * their replies. Every request completes once.
  *
- * Input: the dialect and flags, the bytes of one read, the bytes that the server sends.
+ * Input: the dialect and flags, the bytes of one read, what the server sends.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,20 +11,28 @@
 #include "fuzz/input.h"
 #include "fuzz/peer.h"
 
+/* Flags. */
 enum {
-    NEGOTIATE = 4, /* flag: the replies to Tversion are of the input, too */
-    TAGS = 12,     /* of which 4 are for Tflush: the last requests wait for a tag */
+    NEGOTIATE = 4, /* the replies to Tversion are of the input, too */
+    INTERRUPT = 8,
+    FRAMES = 16, /* what the server sends is not bytes, but frames whose sizes are right */
+    ROOMY = 32,  /* no request waits for a tag, and the last one is not sent */
+};
+enum {
+    TAGS = 12, /* of which 4 are for Tflush: the last requests wait for a tag */
+    MORE_TAGS = 16,
     INTO = 64,
     BODY = 48,
     REQUESTS = 11,
-    MSIZE = 8192,
+    FRAME = 1024,
+    MSIZE = 1 << 18, /* more than the reader's buffer */
 };
 
 static const enum p9_dialect dialects[] = {P9_2000L, P9_2000U, P9_2000};
 
 struct run {
     struct input in;
-    bool negotiate;
+    uint8_t flags;
     enum p9_dialect dialect;
     struct p9_session *session;
     struct p9_batch batch;
@@ -46,7 +54,7 @@ static void request(struct transport *t, const uint8_t *msg, size_t n, void *arg
     (void)n;
     if (msg[4] != P9_Tversion)
         return;
-    if (!r->negotiate) {
+    if (!(r->flags & NEGOTIATE)) {
         peer_version(t, r->dialect, MSIZE);
         return;
     }
@@ -130,10 +138,40 @@ static void submit(struct run *r, struct shot *s, unsigned i, struct p9_scope *s
         req->body = malloc(BODY);
         req->body_size = BODY;
     }
-    p9_submit(r->session, req, &tx);
+    if ((r->flags & ROOMY) && i + 1 == REQUESTS)
+        p9_submit_more(r->session, req, &tx);
+    else
+        p9_submit(r->session, req, &tx);
 }
 
-static void run(struct run *r, struct transport *t, bool interrupt)
+/* One byte says what it answers and how, then come the length and the bytes of its body, or of its
+ * payload. */
+static void say_frame(struct run *r, struct transport *t)
+{
+    uint8_t how = take_byte(&r->in), frame[P9_RREAD_HDRSZ + FRAME] = {0};
+    unsigned tag = how % 16, first_flush = r->flags & ROOMY ? REQUESTS : TAGS - 4;
+    unsigned type = tag < first_flush ? message(r->dialect, tag).type + 1u : P9_Rflush;
+    size_t n = take_number(&r->in) % FRAME, got;
+    const uint8_t *p = take_bytes(&r->in, n, &got);
+
+    if (how >= 224)
+        type = take_byte(&r->in);
+    else if (how >= 192)
+        type = r->dialect == P9_2000L ? P9_Rlerror : P9_Rerror;
+    size_t head = p9_has_payload(type) ? P9_RREAD_HDRSZ : P9_HDRSZ;
+    for (unsigned i = 0; i < 4; i++) {
+        frame[i] = (uint8_t)((head + n) >> (8 * i));
+        if (head == P9_RREAD_HDRSZ)
+            frame[P9_HDRSZ + i] = (uint8_t)(n >> (8 * i));
+    }
+    frame[4] = (uint8_t)type;
+    frame[5] = (uint8_t)tag;
+    if (got > 0)
+        memcpy(frame + head, p, got);
+    peer_say(t, frame, head + n);
+}
+
+static void run(struct run *r, struct transport *t)
 {
     struct shot *shots = calloc(REQUESTS, sizeof *shots);
     struct p9_scope scope = {0};
@@ -146,8 +184,10 @@ static void run(struct run *r, struct transport *t, bool interrupt)
         submit(r, &shots[i], i, &scope);
         bufs[i] = shots[i].req.into != NULL ? shots[i].req.into : shots[i].req.body;
     }
-    if (interrupt)
+    if (r->flags & INTERRUPT)
         p9_interrupt(r->session, &scope);
+    while ((r->flags & FRAMES) && r->in.left > 0)
+        say_frame(r, t);
     peer_say(t, r->in.p, r->in.left);
     peer_end(t);
     p9_batch_wait(r->session, &r->batch);
@@ -164,17 +204,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct run r = {.in = {data, n}};
     uint8_t flags = take_byte(&r.in);
-    struct p9_session_options o = {.msize = MSIZE, .dialect = dialects[(flags & 3) % 3], .max_tags = TAGS};
+    struct p9_session_options o = {.msize = MSIZE, .dialect = dialects[flags % 4 % 3]};
     struct transport *t = peer_new(request, &r);
     struct p9_why why;
     int err;
 
     peer_step(t, take_byte(&r.in));
-    r.negotiate = (flags & NEGOTIATE) != 0;
+    r.flags = flags;
+    o.max_tags = flags & ROOMY ? MORE_TAGS : TAGS;
     r.dialect = o.dialect;
     r.session = p9_session_start(t, &o, &err, &why);
     if (r.session != NULL)
-        run(&r, t, (flags & 8) != 0);
+        run(&r, t);
     else
         CHECK(err < 0 && memchr(why.text, 0, sizeof why.text) != NULL);
     return 0;
