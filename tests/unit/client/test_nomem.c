@@ -245,10 +245,30 @@ static void an_allocation_fails(void **state)
     nomem_each(scenario);
 }
 
+/* Without memory names are looked up each time. */
+static void map_names(void)
+{
+    const struct idmap_options o = {.dfltuid = 65534, .dfltgid = 65534};
+    struct idmap *m = idmap_new(&o);
+
+    for (int again = 0; nomem_got(m) && again < 2; again++) {
+        assert_int_equal(idmap_uid(m, p9_str("root")), 0);
+        assert_int_equal(idmap_gid(m, p9_str("root")), 0);
+    }
+    idmap_free(m);
+}
+
+static void names_are_mapped(void **state)
+{
+    (void)state;
+    nomem_each(map_names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_allocation_fails),
+        cmocka_unit_test(names_are_mapped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
