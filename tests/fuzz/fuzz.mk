@@ -1,8 +1,8 @@
 # fuzz.mk: the fuzz targets, built by clang in OUT and run for SECONDS each. Called by `make fuzz`, which
 # says what is in TOP (the sources), SOURCES (of the library) and CPPFLAGS.
 
-CC = clang
-CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+CLANG = clang
+FLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all -Wall -Wextra -MMD -MP
 names = fuzz_client fuzz_codec fuzz_entries fuzz_reader
 # In place of the library's own.
@@ -16,10 +16,10 @@ run: $(targets)
 build: $(targets)
 $(OUT)/fuzz_client: $(OUT)/tests/fuzz/answer.o $(OUT)/tests/fuzz/calls.o
 $(targets): $(OUT)/%: $(OUT)/tests/fuzz/%.o $(common)
-	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread
 $(OUT)/%.o: $(TOP)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(CLANG) $(CPPFLAGS) $(FLAGS) -c -o $@ $<
 
 .SECONDARY:
 .PHONY: run build

@@ -15,7 +15,7 @@ struct transport {
     void (*request)(struct transport *t, const uint8_t *msg, size_t n, void *arg);
     void *arg;
     size_t step;
-    uint8_t in[LONGEST]; /* the beginning of a request. Of the thread that writes */
+    uint8_t *in; /* the beginning of a request. Of the thread that writes */
     size_t in_len;
 
     pthread_mutex_t mtx; /* guards all below */
@@ -27,11 +27,9 @@ struct transport {
 
 struct transport *peer_new(void (*request)(struct transport *t, const uint8_t *msg, size_t n, void *arg), void *arg)
 {
-    struct transport *t = malloc(sizeof *t);
+    struct transport *t = calloc(1, sizeof *t);
 
-    CHECK(t != NULL);
-    memset(t, 0, offsetof(struct transport, in));
-    memset(&t->in_len, 0, sizeof *t - offsetof(struct transport, in_len));
+    CHECK(t != NULL && (t->in = malloc(LONGEST)) != NULL);
     t->request = request;
     t->arg = arg;
     pthread_mutex_init(&t->mtx, NULL);
@@ -155,6 +153,7 @@ void transport_close(struct transport *t)
 {
     pthread_cond_destroy(&t->more);
     pthread_mutex_destroy(&t->mtx);
+    free(t->in);
     free(t->said);
     free(t);
 }
