@@ -164,7 +164,7 @@ int p9_attach(struct p9_scope *sc, struct p9_client *c, const char *uname, uint3
               const struct p9_fid *afid, struct p9_fid **fid);
 
 /* Detects habits of the server from its reply to a walk that fails. root is attached. Called once,
- * before other use. -errno only if the connection ends. */
+ * before other use. -errno only if the connection ends, or without memory. */
 int p9_client_learn(struct p9_client *c, struct p9_fid *root);
 
 /* Walks any number n of names, 16 in a message, from `from`, which is not open. n = 0 clones. A

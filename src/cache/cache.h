@@ -30,6 +30,7 @@
 #define CACHE_H
 
 #include <pthread.h>
+#define HASH_NONFATAL_OOM 1 /* without memory what is added is not in the hash: hh.tbl is NULL */
 #include <uthash.h>
 
 #include "9p/client.h"

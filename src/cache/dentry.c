@@ -73,14 +73,16 @@ static struct dentry *find_alike(struct cache *c, const struct inode *parent, co
     return d;
 }
 
-static void hash_add(struct cache *c, struct dentry *d, struct dentry *first)
+/* False without memory. */
+static bool hash_add(struct cache *c, struct dentry *d, struct dentry *first)
 {
     if (first != NULL) {
         d->alike = first->alike;
         first->alike = d;
-    } else {
-        HASH_ADD_KEYPTR(hh, c->dentries, &d->parent, key_len(strlen(d->name)), d);
+        return true;
     }
+    HASH_ADD_KEYPTR(hh, c->dentries, &d->parent, key_len(strlen(d->name)), d);
+    return d->hh.tbl != NULL;
 }
 
 static void hash_remove(struct cache *c, struct dentry *d)
@@ -93,9 +95,10 @@ static void hash_remove(struct cache *c, struct dentry *d)
         *p = d->alike;
         return;
     }
-    HASH_DEL(c->dentries, d);
     if (d->alike != NULL)
-        HASH_ADD_KEYPTR(hh, c->dentries, &d->alike->parent, key_len(strlen(d->alike->name)), d->alike);
+        HASH_TAKE_PLACE(c->dentries, d, &d->alike->parent, key_len(strlen(d->alike->name)), d->alike);
+    else
+        HASH_DEL(c->dentries, d);
 }
 
 /* ---- dentries -------------------------------------------------------------- */
@@ -119,8 +122,10 @@ struct dentry *dentry_get(struct cache *c, struct inode *parent, const char *nam
         return d;
     d->parent = parent;
     memcpy(d->name, name, n);
-    hash_add(c, d, first);
-    return d;
+    if (hash_add(c, d, first))
+        return d;
+    free(d);
+    return NULL;
 }
 
 bool dentry_is_listed(struct cache *c, const struct inode *parent, const char *name)

@@ -43,7 +43,8 @@ void identity_index(struct cache *c, struct inode *inode, const struct p9_attr *
     struct inode *other = find(c, inode->qid.path);
     if (other == NULL) {
         HASH_ADD(hh, c->by_qid, qid.path, sizeof inode->qid.path, inode);
-        inode->twin_prev = inode->twin_next = inode;
+        if (inode->hh.tbl != NULL)
+            inode->twin_prev = inode->twin_next = inode;
         return;
     }
     inode->twin_prev = other;
@@ -58,13 +59,14 @@ void identity_unindex(struct cache *c, struct inode *inode)
 
     if (next == NULL)
         return;
-    bool indexed = find(c, inode->qid.path) == inode;
-    if (indexed)
-        HASH_DEL(c->by_qid, inode);
+    if (find(c, inode->qid.path) == inode) {
+        if (next != inode)
+            HASH_TAKE_PLACE(c->by_qid, inode, &next->qid.path, sizeof next->qid.path, next);
+        else
+            HASH_DEL(c->by_qid, inode);
+    }
     inode->twin_prev->twin_next = next;
     next->twin_prev = inode->twin_prev;
-    if (indexed && next != inode)
-        HASH_ADD(hh, c->by_qid, qid.path, sizeof next->qid.path, next);
     inode->twin_prev = inode->twin_next = NULL;
 }
 

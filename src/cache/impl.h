@@ -20,6 +20,17 @@ int cache_wait_settled(struct cache *c, struct p9_scope *sc);
 #define LOCKED(c)                                                                                                      \
     __attribute__((cleanup(cache_unlock), unused)) struct cache *locked = (pthread_mutex_lock(&(c)->mtx), (c))
 
+/* `to`, with the same key, takes the place of `from` in a hash. Needs no memory, as it does not
+ * grow. */
+#define HASH_TAKE_PLACE(head, from, key, len, to)                                                                      \
+    do {                                                                                                               \
+        unsigned noexpand = (head)->hh.tbl->noexpand;                                                                  \
+        (head)->hh.tbl->noexpand = 1;                                                                                  \
+        HASH_ADD_KEYPTR(hh, head, key, len, to);                                                                       \
+        HASH_DEL(head, from);                                                                                          \
+        (head)->hh.tbl->noexpand = noexpand;                                                                           \
+    } while (0)
+
 /* ---- dentry.c ------------------------------------------------------------- */
 
 /* NULL if there is none. */

@@ -152,7 +152,7 @@ int p9_client_learn(struct p9_client *c, struct p9_fid *root)
 {
     int rc = c->ops->learn != NULL ? c->ops->learn(c, root) : 0;
 
-    return rc != 0 && p9_session_dead(c->session) ? rc : 0;
+    return rc == -ENOMEM || (rc != 0 && p9_session_dead(c->session)) ? rc : 0;
 }
 
 /* -errno if the request needs a fid that is lost. */

@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#define HASH_NONFATAL_OOM 1 /* without memory what is added is not in the hash: hh.tbl is NULL */
 #include <uthash.h>
 
 enum {
@@ -128,7 +129,7 @@ static uint32_t look_up(struct idmap *m, struct names *n, struct p9_str name)
     HASH_FIND(hh, n->hash, name.s, name.len, k);
     if (k == NULL && HASH_COUNT(n->hash) < MAX_NAMES) {
         HASH_ADD_KEYPTR(hh, n->hash, mine->name, name.len, mine);
-        mine = NULL;
+        mine = mine->hh.tbl != NULL ? NULL : mine;
     }
     pthread_mutex_unlock(&m->mtx);
     free(mine);

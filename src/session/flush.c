@@ -64,19 +64,20 @@ static void flush_done(struct p9_req *req)
     free(f);
 }
 
-void session_send_flush(struct p9_session *s, struct p9_req *target)
+bool session_send_flush(struct p9_session *s, struct p9_req *target)
 {
     struct flush *f = calloc(1, sizeof *f);
 
-    target->flushing = true;
     if (f == NULL)
-        return; /* the request is given up in time all the same */
+        return false;
+    target->flushing = true;
     *f = (struct flush){
         .req = {.done = flush_done, .arg = f}, .s = s, .connection = s->connections, .oldtag = target->tag};
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
     pthread_mutex_unlock(&s->mtx);
     p9_submit(s, &f->req, &tx);
     pthread_mutex_lock(&s->mtx);
+    return true;
 }
 
 static struct p9_req *next_to_interrupt(struct p9_scope *scope)
@@ -90,10 +91,11 @@ static struct p9_req *next_to_interrupt(struct p9_scope *scope)
 void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
 {
     struct p9_req *req;
+    bool memory = true; /* without it requests complete with their replies */
 
     pthread_mutex_lock(&s->mtx);
     scope->interrupted = true;
-    while ((req = next_to_interrupt(scope)) != NULL) {
+    while (memory && (req = next_to_interrupt(scope)) != NULL) {
         if (req->state == P9_REQ_WAITING) { /* never sent */
             req->flushing = true;
             session_queue_remove(&s->waiting, req);
@@ -101,7 +103,7 @@ void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
             timer_arm(s->timer, 0);
         } else {
             session_set_deadline(s, req, clock_ms() + FLUSH_MS);
-            session_send_flush(s, req);
+            memory = session_send_flush(s, req);
         }
     }
     pthread_mutex_unlock(&s->mtx);

@@ -114,8 +114,9 @@ void *session_writer_main(void *session);
 
 void session_scope_enter(struct p9_req *req);
 void session_scope_leave(struct p9_req *req);
-/* Sends a Tflush for a request in flight. Releases the lock meanwhile: the request may complete. */
-void session_send_flush(struct p9_session *s, struct p9_req *target);
+/* Sends a Tflush for a request in flight. Releases the lock meanwhile: the request may complete.
+ * False without memory. */
+bool session_send_flush(struct p9_session *s, struct p9_req *target);
 
 /* ---- reader.c ---- */
 

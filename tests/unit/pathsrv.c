@@ -229,9 +229,11 @@ static void serve(struct srv *s, const struct p9_fcall *t, struct p9_fcall *r, u
         ecode = write_data(s, t, r);
     else if (t->type == P9_Tclunk && s->mute_clunk)
         ecode = EIO;
-    else if (t->type == P9_Tclunk)
+    else if (t->type == P9_Tclunk || (t->type == P9_Tremove && s->easy))
         free(s->fids[num]), s->fids[num] = NULL, s->live--;
-    else
+    else if (t->type == P9_Txattrwalk && s->easy)
+        set_fid(s, t->Txattrwalk.newfid, s->fids[num]);
+    else if (!s->easy)
         ecode = EOPNOTSUPP;
     if (ecode != 0)
         *r = (struct p9_fcall){.type = P9_Rlerror, .tag = t->tag, .Rlerror.ecode = ecode};
@@ -241,6 +243,8 @@ static void *srv_main(void *arg)
 {
     enum { BYTES = 1 << 17 };
     struct srv *s = arg;
+    if (s->in_thread != NULL)
+        s->in_thread();
     uint8_t *in = malloc(BYTES), *out = malloc(BYTES), *data = malloc(BYTES);
     struct p9_fcall t;
     ssize_t n;
@@ -267,14 +271,9 @@ static void *srv_main(void *arg)
     return NULL;
 }
 
-struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root)
+int srv_listen(struct srv *s)
 {
-    const struct p9_client_options o = {
-        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 0},
-        .max_fids = max_fids,
-        .clunk_wait_ms = s->clunk_wait_ms};
-    struct p9_why why;
-    int sv[2], err;
+    int sv[2];
 
     if (s->nfiles == 0) {
         pthread_mutex_init(&s->mtx, NULL);
@@ -283,7 +282,19 @@ struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **ro
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
     s->fd = sv[1];
     assert_int_equal(pthread_create(&s->thread, NULL, srv_main, s), 0);
-    struct transport *t = transport_fds(sv[0], sv[0], &err, &why);
+    return sv[0];
+}
+
+struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root)
+{
+    const struct p9_client_options o = {
+        .session = {.msize = 8192 + P9_IOHDRSZ, .dialect = P9_2000L, .setup_timeout_ms = 0},
+        .max_fids = max_fids,
+        .clunk_wait_ms = s->clunk_wait_ms};
+    struct p9_why why;
+    int fd = srv_listen(s), err;
+    struct transport *t = transport_fds(fd, fd, &err, &why);
+
     assert_non_null(t);
     struct p9_client *c = p9_client_start(t, &o, &err, &why);
     assert_non_null(c);

@@ -37,6 +37,7 @@ struct srv {
     uint32_t known_ecode;    /* the error for a newfid that exists; 0: EBADF, and bad */
     bool binds_short;        /* a walk that ends short creates newfid */
     bool mute_clunk;         /* Tclunk has no effect and no reply */
+    bool easy;               /* requests that it does not know succeed, and have no effect */
     uint8_t spoil;           /* the next reply to a request of this type lacks its last byte */
     unsigned clunk_wait_ms;  /* the client's, at srv_start */
     unsigned takes_us;       /* pass on the test's clock before each reply */
@@ -46,9 +47,12 @@ struct srv {
     uint8_t written[1 << 20];
     int fd;
     pthread_t thread;
+    void (*in_thread)(void); /* called first in the server's thread; or NULL */
 };
 
-/* Starts the server, and a client that has attached. */
+/* Starts the server. Returns the client's socket. */
+int srv_listen(struct srv *s);
+/* The same, and starts a client that has attached. */
 struct p9_client *srv_start(struct srv *s, unsigned max_fids, struct p9_fid **root);
 /* Waits until the server has no fid: before p9_client_stop, which does not wait for long. */
 void srv_settle(struct srv *s, struct p9_client *c);
