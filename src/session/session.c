@@ -94,7 +94,7 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
         return NULL;
     }
     s->timer = timer_new(session_tick, s);
-    *err = s->timer != NULL ? thread_start(&s->reader, session_reader_main, s) : -EAGAIN;
+    *err = s->timer != NULL ? thread_start(&s->reader, session_reader_main, s) : -ENOMEM;
     if (*err != 0) {
         session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         session_free(s);
