@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fuse_log.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,8 +17,11 @@
 
 #include "base/log.h"
 #include "command/daemon.h"
+#include "command/privileges.h"
+#include "command/unmounter.h"
 #include "base/timer.h"
 #include "fuse/bdi.h"
+#include "fuse/connection.h"
 #include "fuse/file.h"
 #include "fuse/lock.h"
 #include "fuse/notify.h"
@@ -130,6 +134,18 @@ static int serve(const struct options *o, struct fs *fs)
     return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal or umount is the ordinary end */
 }
 
+/* libfuse unmounts itself unless the device says that the mount has ended. */
+static void unmount(struct fs *fs)
+{
+    struct pollfd device = {.fd = fuse_session_fd(fs->se)};
+    bool ended = poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
+    int err = unmounter_waits() && !ended ? unmounter_unmount(device.fd) : 0;
+
+    if (err != 0)
+        log_error("cannot unmount %s: %s", fs->mountpoint, strerror(-err));
+    fuse_session_unmount(fs->se);
+}
+
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
@@ -139,13 +155,17 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     held_back.on = true;
+    if (p9_may_be_synthetic(fs->client))
+        privileges_for_synthetic();
     if (closes_old)
         fs->idle_timer = timer_new(close_old, fs);
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
+        connection_find(fs);
+        privileges_drop();
         status = serve(o, fs);
-        fuse_session_unmount(fs->se);
+        unmount(fs);
     } else {
         mount_failed(fs, -EIO);
     }

@@ -19,11 +19,12 @@ enum refusal { REFUSE_LOWER, REFUSE_UNKNOWN, REFUSE_ERROR, REFUSE_CLOSE, REFUSE_
 
 struct settings {
     enum p9_dialect highest;
-    enum refusal refusal; /* the answer to a higher version */
-    const char *folder;   /* NULL: the synthetic tree */
-    uint32_t msize;       /* at most */
-    const char *secret;   /* required by Tattach; NULL: no authentication */
-    bool no_rename_over;  /* as Plan 9's servers: Twstat refuses an existing name */
+    enum refusal refusal;  /* the answer to a higher version */
+    const char *folder;    /* NULL: the synthetic tree */
+    uint32_t msize;        /* at most */
+    const char *secret;    /* required by Tattach; NULL: no authentication */
+    const char *challenge; /* what an afid reads as */
+    bool no_rename_over;   /* as Plan 9's servers: Twstat refuses an existing name */
     bool no_chown, no_wstat_sync;
     bool no_open;        /* Topen and Tlopen are "not implemented" */
     bool no_atime;       /* Twstat of an access time is refused */
