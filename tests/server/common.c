@@ -140,7 +140,7 @@ static int do_read(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
     } else if (f->synth != NULL) {
         err = synth_read(c, f, t->Tread.offset, count, &got);
     } else if (f->dir != NULL) {
-        err = plan9_read_dir(c, f, t->Tread.offset, count, &got);
+        err = plan9_read_dir(c, f, c->fault == FAULT_REPEAT ? 0 : t->Tread.offset, count, &got);
     } else {
         err = folder_read(f, t->Tread.offset, count, c->data, &got);
     }
