@@ -30,7 +30,7 @@ case_an_msize_that_cannot_be() {
     for msize in 0 1 23 4095 2147483648 4294967295; do
         serve -f "Tversion patch=7 text=$(u32 "$msize")" PORT "$exp"
         believe
-        fails mountpoint -q "$mnt"
+        fails is_mounted
         rc=0
         wait "$daemon" || rc=$?
         daemon=''
@@ -45,7 +45,7 @@ case_a_version_that_nobody_asked_for() {
     for version in 9P2000.X 9P3000.L unknown. %00%00%00%00%00%00%00%00; do
         serve -f "Tversion patch=13 text=$version" PORT "$exp"
         believe version=9P2000.L
-        fails mountpoint -q "$mnt"
+        fails is_mounted
         wait "$daemon" && fail "it should have failed"
         daemon=''
         same "$(wc -l < "$work/messages")" 1
@@ -68,7 +68,7 @@ case_a_root_that_is_a_file() {
     make_export
     serve -f "Tattach patch=7 text=%00" -f "Tgetattr patch=28 text=$(u32 $((0100644)))" PORT "$exp"
     believe
-    fails mountpoint -q "$mnt"
+    fails is_mounted
     wait "$daemon" && fail "it should have failed"
     daemon=''
     grep -q 'Not a directory' "$work/messages"

@@ -26,8 +26,8 @@ static void fill_unfit(struct conn *c, struct p9_fcall *r)
     r->Rreaddir.count = (struct p9_blob){n, c->data};
 }
 
-/* Puts an entry before those of the reply, which go if they do not fit any more. No name with a zero
- * byte can be packed: the name's bytes come afterwards. */
+/* Puts an entry before those of the reply, which go if they do not fit any more. No name with a
+ * zero byte can be packed: the name's bytes come afterwards. */
 static void add_entry(struct conn *c, struct p9_blob *data, struct sfid *stats)
 {
     enum { NAME_IN_STAT = 43 };
