@@ -67,8 +67,8 @@ case_silence_to_each_request() { # the requests of others go on
 case_half_a_reply_and_then_silence() {
     local n type
     make_export
-    for n in 1 6 7 20; do
-        for type in Tgetattr Tread Treaddir; do
+    for n in 1 6 20; do
+        for type in Tgetattr Tread; do
             serve -f "$type when=$switch note=$work/asked stop=$n" PORT "$exp"
             believe
             starts $type
