@@ -34,7 +34,6 @@ static void detach(int from)
     if (dup2(from, 0) < 0 || chdir("/") < 0)
         _exit(errno);
     closefrom(1);
-    prctl(PR_SET_NAME, "9pfs-unmount", 0, 0, 0);
     privileges_only_unmount();
 }
 
@@ -52,16 +51,20 @@ static void unmounter_main(int from, const char *mountpoint)
 
 int unmounter_start(const char *mountpoint)
 {
+    char name[16] = "";
     int fds[2];
 
     if (!privileges_to_mount() || mount_fd(mountpoint) >= 0)
         return 0;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return -errno;
+    prctl(PR_GET_NAME, name, 0, 0, 0);
+    prctl(PR_SET_NAME, "9pfs-unmount", 0, 0, 0); /* at no time do two processes have the same name */
     process = fork();
     int err = process < 0 ? -errno : 0;
     if (process == 0)
         unmounter_main(fds[0], mountpoint);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
     close(fds[0]);
     if (err == 0)
         pipe_end = fds[1];

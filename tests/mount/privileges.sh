@@ -49,6 +49,11 @@ ends_by_a_signal() {
     fails mountpoint -q "$mnt"
     wait_until 20 test ! -e "/proc/$unmounter"
 }
+# The next mount is then the only one there
+end_mount() {
+    umount "$mnt"
+    wait_until 20 prints '' daemon_of "$mnt"
+}
 unmounter_of() { # PID
     local p
     for p in $(cat "/proc/$1/task"/*/children); do
@@ -64,8 +69,9 @@ case_no_capability_stays() {
     use_mount
     ends_by_a_signal
     attach
-    umount "$mnt" # the process that would unmount ends as well
-    wait_until 20 prints '' daemon_of "$mnt"
+    local unmounter; unmounter=$(unmounter_of "$(daemon_of "$mnt")")
+    end_mount
+    wait_until 20 test ! -e "/proc/$unmounter"
     stop
 }
 
@@ -109,7 +115,7 @@ case_descriptors_of_other_users() { # are looked for where close(2) clunks
     keeps $((sys_ptrace | dac_read_search))
     cannot_gain_more_than $((sys_ptrace | dac_read_search))
     use_mount
-    umount "$mnt"
+    end_mount
     stop
     serve -v u PORT # synthetic files
     attach allow_other
@@ -118,7 +124,7 @@ case_descriptors_of_other_users() { # are looked for where close(2) clunks
     as 12345 bash -ec 'exec 5> "$1/commit"; echo x >&5; (exec 5>&-); echo y >&5' bash "$mnt" ||
         fail "the first close clunked the file"
     chmod 755 "$work"
-    umount "$mnt"
+    end_mount
     stop
 }
 
@@ -132,11 +138,11 @@ case_another_users_socket() {
     keeps $dac_override
     cannot_gain_more_than $dac_override
     use_mount
-    umount "$mnt"
+    end_mount
     chown -R 0 "$work/ns"
     "$P9FS" "$work/ns/s" "$mnt" -o "aname=$exp"
     keeps 0
-    umount "$mnt"
+    end_mount
     rm -r "$work/ns"
 }
 
@@ -203,7 +209,7 @@ CMD
     : > "$mnt/x; touch $(basename "$work")"
     ls -l "$mnt" > "$work/out"
     [ ! -e "$work/made" ] || fail "a shell has executed it"
-    umount "$mnt"
+    end_mount
     rm "$work/says" "$work/command"
     stop
 }
