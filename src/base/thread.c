@@ -3,15 +3,45 @@
  */
 #include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
+
+static void (*begin)(void);
+
+struct start {
+    void *(*run)(void *);
+    void *arg;
+};
+
+static void *thread_main(void *arg)
+{
+    struct start s = *(struct start *)arg;
+
+    free(arg);
+    if (begin != NULL)
+        begin();
+    return s.run(s.arg);
+}
+
+void thread_begins_with(void (*first)(void))
+{
+    begin = first;
+}
 
 int thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
+    struct start *s = malloc(sizeof *s);
     sigset_t all, before;
 
+    if (s == NULL)
+        return -ENOMEM;
+    *s = (struct start){run, arg};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(thread, NULL, run, arg);
+    int err = pthread_create(thread, NULL, thread_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err != 0)
+        free(s);
     return -err;
 }

@@ -9,5 +9,7 @@
 
 /* Starts run(arg) in *thread. 0 or -errno. */
 int thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
+/* What each thread of thread_start does first. To be called while there is one thread. */
+void thread_begins_with(void (*first)(void));
 
 #endif

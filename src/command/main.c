@@ -23,6 +23,8 @@
 #include "command/daemon.h"
 #include "command/mount.h"
 #include "command/options.h"
+#include "command/privileges.h"
+#include "command/unmounter.h"
 #include "fuse/connection.h"
 #include "fuse/file.h"
 #include "fuse/fs.h"
@@ -109,6 +111,12 @@ static int run(struct options *o)
         log_error("cannot run in the background: %s", strerror(-err));
         goto out;
     }
+    err = unmounter_start(mountpoint);
+    if (err != 0) {
+        log_error("cannot start a process: %s", strerror(-err));
+        goto out;
+    }
+    privileges_begin(o);
     fs.client = connect_client(o);
     if (fs.client == NULL)
         goto out;
@@ -131,6 +139,7 @@ static int run(struct options *o)
     locks_free_all(&fs);
     connection_free(&fs);
 out:
+    unmounter_stop();
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);
     free(mountpoint);

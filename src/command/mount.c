@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fuse_log.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,8 +19,11 @@
 #include "base/log.h"
 #include "command/connect.h"
 #include "command/daemon.h"
+#include "command/privileges.h"
+#include "command/unmounter.h"
 #include "base/timer.h"
 #include "fuse/bdi.h"
+#include "fuse/connection.h"
 #include "fuse/file.h"
 #include "fuse/lock.h"
 #include "fuse/mountinfo.h"
@@ -160,15 +164,19 @@ static int serve(const struct options *o, struct fs *fs)
     return rc < 0 || !fs->is_ready ? 1 : 0; /* a signal or umount is the ordinary end */
 }
 
-/* umount -f ends the connection, but leaves the mount if a program is in it; libfuse then takes it for
- * unmounted. */
-static void detach_remains(const char *mountpoint, const char *device)
+/* libfuse unmounts itself unless the device says that the mount has ended: umount -f ends the
+ * connection, but leaves the mount if a program is in it. */
+static void unmount(struct fs *fs, const char *mounted)
 {
-    char now[32] = "";
-    bool alone;
+    struct pollfd fd = {.fd = fuse_session_fd(fs->se)};
+    char device[32] = "";
+    bool alone, ended = poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0;
+    bool remains = mounted[0] != 0 && mount_device(fs->mountpoint, device, &alone) && strcmp(device, mounted) == 0;
+    int err = unmounter_waits() && (!ended || remains) ? unmounter_unmount(fd.fd) : 0;
 
-    if (device[0] != 0 && mount_device(mountpoint, now, &alone) && strcmp(now, device) == 0)
-        umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+    if (err != 0)
+        log_error("cannot unmount %s: %s", fs->mountpoint, strerror(-err));
+    fuse_session_unmount(fs->se);
 }
 
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
@@ -182,15 +190,18 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     if (fuse_set_signal_handlers(fs->se) != 0)
         return 1;
     held_back.on = true;
+    if (p9_may_be_synthetic(fs->client))
+        privileges_for_synthetic();
     if (closes_old)
         fs->idle_timer = timer_new(close_old, fs);
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         mount_device(mountpoint, device, &alone);
+        connection_find(fs);
+        privileges_drop();
         status = serve(o, fs);
-        fuse_session_unmount(fs->se);
-        detach_remains(mountpoint, device);
+        unmount(fs, device);
     } else {
         mount_failed(fs, -EIO);
     }

@@ -11,19 +11,9 @@
 #include "fuse/new_file.h"
 #include "fuse/user.h"
 
-/* umount(8), df(1) and a listing of the directory above ask for the root's attributes and its file
- * system's: they are answered with what is known when the server does not answer in time. */
-enum { ROOT_MS = 1000 };
-
-static bool root_answers(struct op *op)
-{
-    op->scope.limit_ms = ROOT_MS;
-    return !p9_session_silent(p9_client_session(op->fs->client), ROOT_MS);
-}
-
 static int root_getattr(struct op *op, struct inode *root, struct p9_attr *attr)
 {
-    int rc = root_answers(op) ? inode_getattr(op, root, attr) : -ETIMEDOUT;
+    int rc = op_root_answers(op) ? inode_getattr(op, root, attr) : -ETIMEDOUT;
 
     if (rc == -ETIMEDOUT)
         *attr = inode_facts(op->fs->cache, root).attr;
@@ -221,7 +211,8 @@ void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
     struct p9_attr attr;
 
     op_begin(&op, req);
-    int rc = inode_getattr(&op, inode_of(op.fs, ino), &attr);
+    struct inode *inode = inode_of(op.fs, ino);
+    int rc = inode == &op.fs->cache->root ? root_getattr(&op, inode, &attr) : inode_getattr(&op, inode, &attr);
     if (rc == 0)
         rc = check_mode_bits(req, &attr, mask);
     op_reply_err(&op, rc);
@@ -262,7 +253,7 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
     struct p9_statfs st = {.bsize = 0};
 
     op_begin(&op, req);
-    int rc = root_answers(&op) ? ask_statfs(&op, inode_of(op.fs, ino), &st) : -ETIMEDOUT;
+    int rc = op_root_answers(&op) ? ask_statfs(&op, inode_of(op.fs, ino), &st) : -ETIMEDOUT;
     if (rc == 0 || rc == -ETIMEDOUT)
         last_statfs(op.fs, &st, rc == 0);
     if (rc != 0 && rc != -ETIMEDOUT) {

@@ -3,7 +3,6 @@
  */
 #include "fuse/fs.h"
 #include "fuse/callbacks.h"
-#include "fuse/connection.h"
 
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -24,7 +23,6 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
         conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
     else if (fs->cache->lookahead != NULL)
         conn->want |= conn->capable & (FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
-    connection_find(fs);
     fs->is_ready = fs->ready(fs);
     if (!fs->is_ready)
         fuse_session_exit(fs->se);

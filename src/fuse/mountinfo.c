@@ -51,3 +51,20 @@ bool mount_device(const char *mountpoint, char device[32], bool *alone)
         fclose(f);
     return found;
 }
+
+bool proc_hides_processes(void)
+{
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL;
+    size_t size = 0;
+    bool hides = false;
+
+    while (f != NULL && !hides && getline(&line, &size, f) >= 0) {
+        const char *last = strstr(line, " - proc ");
+        hides = last != NULL && strstr(line, " /proc ") != NULL && strstr(last, "hidepid=") != NULL;
+    }
+    free(line);
+    if (f != NULL)
+        fclose(f);
+    return hides;
+}

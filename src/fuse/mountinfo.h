@@ -10,6 +10,9 @@
  * mounted there. False if none is. Sends no request to the file system itself. */
 bool mount_device(const char *mountpoint, char device[32], bool *alone);
 
+/* Whether /proc hides the processes of other users (hidepid=). */
+bool proc_hides_processes(void);
+
 /* Undoes mountinfo's escapes (\040 for a space) in place. */
 void mountinfo_unescape(char *s);
 

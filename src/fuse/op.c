@@ -163,6 +163,14 @@ int op_settle(struct op *op, const struct inode *inode)
     return writebehind_settle(op->fs->writebehind, &op->scope, &inode->qid);
 }
 
+bool op_root_answers(struct op *op)
+{
+    enum { ROOT_MS = 1000 };
+
+    op->scope.limit_ms = ROOT_MS;
+    return !p9_session_silent(p9_client_session(op->fs->client), ROOT_MS);
+}
+
 struct use op_use(struct op *op, struct inode *inode)
 {
     return (struct use){

@@ -75,7 +75,10 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     struct cap_question q = cache_cap_asked(op.fs->cache, inode);
     if (number >= 0)
         lookahead_xattrs_too(op.fs->cache, (inode->qid.type & P9_QTDIR) != 0, (unsigned)number, too.names);
-    ssize_t n = buf != NULL ? get(&op, inode, name, buf, size, &too) : -ENOMEM;
+    bool is_root = inode == &op.fs->cache->root, answers = !is_root || op_root_answers(&op);
+    ssize_t n = buf == NULL ? -ENOMEM : answers ? get(&op, inode, name, buf, size, &too) : -ETIMEDOUT;
+    if (is_root && n == -ETIMEDOUT)
+        n = name[0] != 0 ? -ENODATA : 0; /* ls(1) of the directory above shows the root all the same */
     /* Does the server reject this name, or all attributes? */
     if (n == -EOPNOTSUPP && get(&op, inode, "", NULL, 0, NULL) == -EOPNOTSUPP)
         n = -ENOSYS;

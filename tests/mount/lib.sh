@@ -165,11 +165,13 @@ attach_twice() {
     attach "${1:-}" "$work/mnt2"
 }
 detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
-# The 9pfs that serves a mount point: the mount point is an argument in its command line.
+# The 9pfs that serves a mount point: the mount point is an argument in its command line, as in that
+# of the process that unmounts, which has another name.
 daemon_of() {
     local p
     for p in /proc/[0-9]*; do
         { tr "\0" "\n" < "$p/cmdline"; } 2>/dev/null | grep -qx "$1" &&
+            [ "$(cat "$p/comm")" != 9pfs-unmount ] &&
             [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
     done
 }

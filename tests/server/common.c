@@ -134,14 +134,13 @@ static int do_read(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
     if (count > c->msize - P9_RREAD_HDRSZ)
         return EMSGSIZE;
     if (f->auth) {
-        const char *challenge = "say the secret\n";
-        got = t->Tread.offset == 0 ? (uint32_t)strlen(challenge) : 0;
-        memcpy(c->data, challenge, got);
+        got = t->Tread.offset == 0 ? (uint32_t)strlen(c->set->challenge) : 0;
+        memcpy(c->data, c->set->challenge, got);
         err = 0;
     } else if (f->synth != NULL) {
         err = synth_read(c, f, t->Tread.offset, count, &got);
     } else if (f->dir != NULL) {
-        err = plan9_read_dir(c, f, t->Tread.offset, count, &got);
+        err = plan9_read_dir(c, f, c->fault == FAULT_REPEAT ? 0 : t->Tread.offset, count, &got);
     } else {
         err = folder_read(f, t->Tread.offset, count, c->data, &got);
     }

@@ -21,16 +21,7 @@ static struct conn *conns;
 
 void reply(struct conn *c, struct p9_fcall *r)
 {
-    size_t n = rule_spoil(c, p9_convS2M(r, c->dialect, c->out, c->msize));
-
-    for (size_t at = 0; at < n;) {
-        ssize_t w = write(c->sock, c->out + at, n - at);
-        if (w <= 0)
-            return;
-        at += (size_t)w;
-    }
-    if (c->fault == FAULT_CUT)
-        shutdown(c->sock, SHUT_RDWR);
+    spoil_send(c, p9_convS2M(r, c->dialect, c->out, c->msize));
 }
 
 void reply_error(struct conn *c, uint16_t tag, int err, const char *text)
@@ -159,6 +150,7 @@ static void *serve(void *arg)
         if (ok)
             serve_request(c, &t);
         c->fault = FAULT_NONE;
+        spoil_release(c);
         pthread_mutex_unlock(&c->mtx);
         if (!ok) {
             fprintf(stderr, "a malformed message of type %u\n", c->in[4]);
@@ -181,6 +173,8 @@ static void *serve(void *arg)
         free(w);
     }
     answer_waiting();
+    for (struct held *h; (h = c->held) != NULL; free(h))
+        c->held = h->next;
     close(c->sock);
     free(c->in);
     free(c->out);

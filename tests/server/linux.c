@@ -133,7 +133,7 @@ static int do_readdir(struct conn *c, struct sfid *f, const struct p9_fcall *t, 
         return ENOTDIR;
     if (room > c->msize - P9_RREAD_HDRSZ)
         return EMSGSIZE;
-    if (t->Treaddir.offset == 0)
+    if (t->Treaddir.offset == 0 || c->fault == FAULT_REPEAT)
         rewinddir(f->dir);
     else
         seekdir(f->dir, (long)t->Treaddir.offset);

@@ -1,13 +1,14 @@
 /*
  * main.c: the options of the test server, and its listening socket.
  *
- *   p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET]
- *           [-o QUIRK] [-f RULE] PORT [FOLDER]
+ *   p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE]
+ *           [-a SECRET] [-c CHALLENGE] [-o QUIRK] [-f RULE] PORT [FOLDER]
  *
  *   -v  the highest dialect
  *   -r  the answer to a higher dialect (plain: 9P2000)
  *   -m  the largest msize
  *   -a  Tattach requires that SECRET was written to an afid
+ *   -c  what an afid reads as ("say the secret")
  *   -f  a fault (rules.c)
  *   -o  blocking-locks, stubborn-locks, no-rename-over, no-chown, no-wstat-sync, mask-by-parent,
  *       slow-flush, no-open, no-atime, empty-xattrs, no-links, other-root, nagle, one-version,
@@ -43,8 +44,8 @@ static int usage(void)
 {
     fprintf(
         stderr,
-        "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET] [-o QUIRK] [-f "
-        "RULE] PORT [FOLDER]\n");
+        "usage: p9serve [-v L|u|0] [-r lower|unknown|error|close|plain|silent] [-m MSIZE] [-a SECRET] [-c CHALLENGE] "
+        "[-o QUIRK] [-f RULE] PORT [FOLDER]\n");
     return 2;
 }
 
@@ -66,6 +67,9 @@ static bool set_option(struct settings *set, int opt, const char *arg)
         return set->msize >= P9_MIN_MSIZE;
     case 'a':
         set->secret = arg;
+        return true;
+    case 'c':
+        set->challenge = arg;
         return true;
     case 'o':
         set->stubborn_locks |= strcmp(arg, "stubborn-locks") == 0;
@@ -93,10 +97,10 @@ static bool set_option(struct settings *set, int opt, const char *arg)
 
 int main(int argc, char **argv)
 {
-    struct settings set = {.highest = P9_2000L, .msize = 65536 + P9_IOHDRSZ};
+    struct settings set = {.highest = P9_2000L, .msize = 65536 + P9_IOHDRSZ, .challenge = "say the secret\n"};
     struct rlimit files = {65536, 65536};
 
-    for (int opt; (opt = getopt(argc, argv, "v:r:m:a:o:f:")) != -1;)
+    for (int opt; (opt = getopt(argc, argv, "v:r:m:a:c:o:f:")) != -1;)
         if (!set_option(&set, opt, optarg))
             return usage();
     if (optind >= argc)

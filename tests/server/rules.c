@@ -1,15 +1,16 @@
 /*
- * rules.c: faults by rules: errors, missing replies, wrong replies, closed connections.
+ * rules.c: faults by rules: errors, missing replies, wrong replies, closed connections (spoil.c).
  *
- * A rule is one argument of words: the type of a request, conditions, and an action.
+ * A rule is one argument of words: the type of a request or `any`, conditions, and an action.
  *
- *   TYPE [offset=N] [name=NAME] [first=K] [count=N] [when=PATH] ACTION
+ *   TYPE [offset=N] [name=NAME] [first=K] [count=N] [when=PATH] [note=PATH] ACTION
  *
  * offset: from N on (Tread, Twrite, Treaddir); name: the last name in the request; first: from the
- * K-th match on, counted from 1; count: at most N times; when: while that path exists.
+ * K-th match on, counted from 1; count: at most N times; when: while that path exists; note: makes
+ * that file when a request matches.
  *
  *   error=ECODE    not carried out, answered with this number (below 9P2000.L also text=TEXT, _
- *                  is a blank)
+ *                  is a blank, and %XX a byte)
  *   late=ECODE     carried out, answered with this number
  *   silent         carried out, not answered
  *   ignore         neither carried out nor answered
@@ -23,13 +24,24 @@
  *   malform        a valid frame with a truncated body
  *   cut=N          the first N bytes of the reply, then the connection ends
  *   type=N         the reply has another type
+ *   patch=N        the bytes of text=TEXT replace those of the reply, from the N-th on
  *   unfit          Rreaddir: full of invalid names, without end
+ *   entry=N        Rreaddir, and Rread of a directory: begins with one more name, text=TEXT or N
+ *                  bytes of x
+ *   repeat         the same, always from the start: the same cookies without end
+ *   endless        Rreaddir: new names without end
+ *   twice          the reply is sent twice
+ *   stray=N        a copy with tag N comes before the reply
+ *   reverse        the replies to all requests that have arrived are sent in reverse order
+ *   drip           each byte of the reply is sent by itself
+ *   stop=N         the first N bytes of the reply, and then nothing to any request
+ *   end=N          the connection ends after N bytes of replies in all
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/server.h"
@@ -38,7 +50,8 @@ struct rule {
     uint8_t type;
     bool has_offset;
     uint64_t offset;
-    char *name, *when, *text;
+    char *name, *when, *note, *text;
+    size_t text_len;
     unsigned first, count; /* count 0: without limit */
     enum fault fault;
     uint32_t n;
@@ -55,12 +68,19 @@ static const struct {
 } actions[] = {{"error", FAULT_ERROR}, {"late", FAULT_LATE_ERROR}, {"silent", FAULT_SILENT},   {"ignore", FAULT_IGNORE},
                {"close", FAULT_CLOSE}, {"short", FAULT_SHORT},     {"more", FAULT_MORE},       {"qids", FAULT_QIDS},
                {"bind", FAULT_BIND},   {"iounit", FAULT_IOUNIT},   {"malform", FAULT_MALFORM}, {"cut", FAULT_CUT},
-               {"type", FAULT_TYPE},   {"unfit", FAULT_UNFIT},     {"fill", FAULT_FILL}};
+               {"type", FAULT_TYPE},   {"unfit", FAULT_UNFIT},     {"fill", FAULT_FILL},       {"patch", FAULT_PATCH},
+               {"entry", FAULT_ENTRY}, {"repeat", FAULT_REPEAT},   {"endless", FAULT_ENDLESS}, {"twice", FAULT_TWICE},
+               {"stray", FAULT_STRAY}, {"reverse", FAULT_REVERSE}, {"drip", FAULT_DRIP},       {"stop", FAULT_STOP},
+               {"end", FAULT_END}};
 
 /* ---- parsing ------------------------------------------------------------ */
 
+enum { ANY = 255 }; /* a rule's type */
+
 static uint8_t type_named(const char *name)
 {
+    if (strcmp(name, "any") == 0)
+        return ANY;
     for (unsigned t = P9_Tversion; t < 128; t += 2)
         if (p9_type_name(t) != NULL && strcmp(p9_type_name(t), name) == 0)
             return (uint8_t)t;
@@ -81,13 +101,22 @@ static bool parse_action(struct rule *r, const char *key, const char *value)
     return false;
 }
 
-static char *with_blanks(const char *text)
+/* The text of a rule, of r->text_len bytes and a zero. */
+static void set_text(struct rule *r, const char *text)
 {
-    char *s = strdup(text);
+    char *to = r->text = strdup(text);
 
-    for (char *p = s; (p = strchr(p, '_')) != NULL;)
-        *p = ' ';
-    return s;
+    for (const char *s = text; *s != 0; s++) {
+        unsigned byte;
+        if (*s == '%' && sscanf(s + 1, "%2x", &byte) == 1) {
+            *to++ = (char)byte;
+            s += 2;
+        } else {
+            *to++ = *s == '_' ? ' ' : *s;
+        }
+    }
+    *to = 0;
+    r->text_len = (size_t)(to - r->text);
 }
 
 static bool parse_word(struct rule *r, char *word)
@@ -104,8 +133,10 @@ static bool parse_word(struct rule *r, char *word)
         r->name = strdup(value);
     else if (strcmp(word, "when") == 0)
         r->when = strdup(value);
+    else if (strcmp(word, "note") == 0)
+        r->note = strdup(value);
     else if (strcmp(word, "text") == 0)
-        r->text = with_blanks(value);
+        set_text(r, value);
     else if (strcmp(word, "first") == 0)
         r->first = (unsigned)atoi(value);
     else if (strcmp(word, "count") == 0)
@@ -168,7 +199,7 @@ static struct p9_str name_of(const struct p9_fcall *t)
     return p9_str("");
 }
 
-static uint64_t offset_of(const struct p9_fcall *t)
+uint64_t rule_offset(const struct p9_fcall *t)
 {
     return t->type == P9_Tread      ? t->Tread.offset
            : t->type == P9_Twrite   ? t->Twrite.offset
@@ -178,7 +209,7 @@ static uint64_t offset_of(const struct p9_fcall *t)
 
 static bool matches(const struct rule *r, const struct p9_fcall *t)
 {
-    return r->type == t->type && (!r->has_offset || offset_of(t) >= r->offset) &&
+    return (r->type == t->type || r->type == ANY) && (!r->has_offset || rule_offset(t) >= r->offset) &&
            (r->name == NULL || p9_str_eq(name_of(t), r->name)) && (r->when == NULL || access(r->when, F_OK) == 0);
 }
 
@@ -189,72 +220,12 @@ void rule_find(struct conn *c, const struct p9_fcall *t)
     for (struct rule *r = rules; r != NULL && c->fault == FAULT_NONE; r = r->next) {
         if (!matches(r, t) || ++r->seen < r->first || (r->count > 0 && r->seen >= r->first + r->count))
             continue;
+        if (r->note != NULL)
+            close(open(r->note, O_WRONLY | O_CREAT, 0644));
         c->fault = r->fault;
         c->fault_n = r->n;
         c->fault_text = r->text;
+        c->fault_text_len = r->text_len;
     }
     pthread_mutex_unlock(&rules_mtx);
-}
-
-/* ---- replies ------------------------------------------------------------ */
-
-static void fill_unfit(struct conn *c, struct p9_fcall *r)
-{
-    uint32_t n = 0, room = r->Rreaddir.count.n > 4096 ? 4096 : r->Rreaddir.count.n;
-    static uint64_t cookie = 1;
-    size_t used;
-
-    do {
-        struct p9_dirent de = {.qid = {.path = 7}, .offset = ++cookie, .name = p9_str("a/b")};
-        used = p9_dirent_pack(&de, c->data + n, (room > 0 ? room : 4096) - n);
-        n += (uint32_t)used;
-    } while (used > 0);
-    r->Rreaddir.count = (struct p9_blob){n, c->data};
-}
-
-void rule_change(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r)
-{
-    uint32_t *iounit = r->type == P9_Ropen      ? &r->Ropen.iounit
-                       : r->type == P9_Rlopen   ? &r->Rlopen.iounit
-                       : r->type == P9_Rcreate  ? &r->Rcreate.iounit
-                       : r->type == P9_Rlcreate ? &r->Rlcreate.iounit
-                                                : NULL;
-    struct p9_blob *data = r->type == P9_Rread ? &r->Rread.count : r->type == P9_Rreaddir ? &r->Rreaddir.count : NULL;
-
-    if (c->fault == FAULT_IOUNIT && iounit != NULL)
-        *iounit = c->fault_n;
-    else if (c->fault == FAULT_SHORT && data != NULL && data->n > c->fault_n)
-        data->n = c->fault_n;
-    else if (c->fault == FAULT_SHORT && r->type == P9_Rwrite && r->Rwrite.count > c->fault_n)
-        r->Rwrite.count = c->fault_n;
-    else if (c->fault == FAULT_MORE && r->type == P9_Rwrite)
-        r->Rwrite.count += c->fault_n;
-    else if (c->fault == FAULT_QIDS && r->type == P9_Rwalk && r->Rwalk.nwqid.n > c->fault_n)
-        r->Rwalk.nwqid.n = (uint16_t)c->fault_n;
-    else if (c->fault == FAULT_UNFIT && r->type == P9_Rreaddir)
-        fill_unfit(c, r);
-    else if (c->fault == FAULT_MORE && data != NULL) {
-        uint32_t n = (t->type == P9_Tread ? t->Tread.count : t->Treaddir.count) + c->fault_n;
-        if (n > c->msize - P9_RREAD_HDRSZ)
-            n = c->msize - P9_RREAD_HDRSZ;
-        memset(c->data + data->n, 0, n - data->n);
-        *data = (struct p9_blob){n, c->data};
-    }
-}
-
-static void put_size(uint8_t *p, size_t n)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(n >> 8 * i);
-}
-
-size_t rule_spoil(struct conn *c, size_t n)
-{
-    if (c->fault == FAULT_MALFORM && n > P9_HDRSZ)
-        put_size(c->out, n -= 1);
-    else if (c->fault == FAULT_CUT && n > c->fault_n)
-        n = c->fault_n;
-    else if (c->fault == FAULT_TYPE)
-        c->out[4] = (uint8_t)c->fault_n;
-    return n;
 }

@@ -19,11 +19,12 @@ enum refusal { REFUSE_LOWER, REFUSE_UNKNOWN, REFUSE_ERROR, REFUSE_CLOSE, REFUSE_
 
 struct settings {
     enum p9_dialect highest;
-    enum refusal refusal; /* the answer to a higher version */
-    const char *folder;   /* NULL: the synthetic tree */
-    uint32_t msize;       /* at most */
-    const char *secret;   /* required by Tattach; NULL: no authentication */
-    bool no_rename_over;  /* as Plan 9's servers: Twstat refuses an existing name */
+    enum refusal refusal;  /* the answer to a higher version */
+    const char *folder;    /* NULL: the synthetic tree */
+    uint32_t msize;        /* at most */
+    const char *secret;    /* required by Tattach; NULL: no authentication */
+    const char *challenge; /* what an afid reads as */
+    bool no_rename_over;   /* as Plan 9's servers: Twstat refuses an existing name */
     bool no_chown, no_wstat_sync;
     bool no_open;        /* Topen and Tlopen are "not implemented" */
     bool no_atime;       /* Twstat of an access time is refused */
@@ -59,6 +60,16 @@ enum fault {
     FAULT_TYPE,
     FAULT_UNFIT,
     FAULT_FILL,
+    FAULT_PATCH,
+    FAULT_ENTRY,
+    FAULT_REPEAT,
+    FAULT_ENDLESS,
+    FAULT_TWICE,
+    FAULT_STRAY,
+    FAULT_REVERSE,
+    FAULT_DRIP,
+    FAULT_STOP,
+    FAULT_END,
 };
 
 /* A fid. */
@@ -96,6 +107,13 @@ struct late_flush {
     unsigned left; /* requests until the reply */
 };
 
+/* A reply that is sent later. */
+struct held {
+    struct held *next;
+    size_t n;
+    uint8_t bytes[];
+};
+
 struct conn {
     struct late_flush late; /* left == 0: none */
     const struct settings *set;
@@ -112,6 +130,10 @@ struct conn {
     enum fault fault; /* of the current request */
     uint32_t fault_n; /* its number N */
     const char *fault_text;
+    size_t fault_text_len;
+    struct held *held; /* replies that `reverse` holds back, the last one first */
+    bool mute;         /* nothing is sent any more */
+    uint64_t sent;     /* bytes */
     struct p9_stat st; /* for the reply */
     uint8_t packed[8192];
 };
@@ -139,12 +161,17 @@ void answer_flush(struct conn *c, const struct p9_fcall *t);
 int common_request(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r, const char **text);
 
 /* ---- rules.c ---- */
-bool rule_add(const char *text); /* false: invalid */
+bool rule_add(const char *text);                /* false: invalid */
+uint64_t rule_offset(const struct p9_fcall *t); /* 0 if it has none */
 /* Sets c->fault and its arguments by the first rule that matches the request. */
 void rule_find(struct conn *c, const struct p9_fcall *t);
-/* Apply c->fault to the reply, and to its n bytes at c->out. Returns how many to send. */
+
+/* ---- spoil.c ---- */
+/* Apply c->fault to the reply, and to its n bytes at c->out, which are sent. */
 void rule_change(struct conn *c, const struct p9_fcall *t, struct p9_fcall *r);
-size_t rule_spoil(struct conn *c, size_t n);
+void spoil_send(struct conn *c, size_t n);
+/* Sends the replies that are held back, unless another request has arrived. */
+void spoil_release(struct conn *c);
 
 /* ---- folder.c: operations of all dialects ---- */
 void become(uid_t uid, gid_t gid);
