@@ -43,11 +43,10 @@ struct p9_fid {
     struct p9_attached *attached; /* the attach that its walk began at */
     char *path;                   /* from there, names with '/' between; NULL: it cannot be made again */
     char *linked;                 /* another path of the same file, or NULL */
-    bool known;                   /* to the server */
+    bool known, opened;           /* by the server */
     bool is_root;                 /* made by an attach, not by a walk */
-    bool opened;
-    uint32_t open_mode; /* of Tlopen or Topen, without truncation */
-    int lost;           /* -errno: it could not be made again, and requests on it fail; 0 */
+    uint32_t open_mode;           /* of Tlopen or Topen, without truncation */
+    int lost;                     /* -errno: it could not be made again, and requests on it fail; 0 */
 };
 
 struct p9_client_options {
@@ -87,7 +86,6 @@ struct p9_statfs {
     uint32_t bsize, namelen; /* bytes */
     uint64_t blocks, bfree, bavail, files, ffree, fsid;
 };
-
 /* ---- the client --------------------------------------------------------- */
 
 /* A source of connections. dial() returns NULL with *err (-errno) and `why` on failure. */
@@ -99,39 +97,18 @@ struct p9_dialer {
 /* Starts a client over t, which it owns from then on, also on failure. NULL with *err (-errno) and
  * `why` on failure. version(5). */
 struct p9_client *p9_client_start(struct transport *t, const struct p9_client_options *o, int *err, struct p9_why *why);
-/* p9_client_start over as many connections as it takes. If a server hangs up on an unknown dialect, or
- * does not answer within the setup timeout, a new connection asks for the next lower one; each
+/* p9_client_start over as many connections as it takes. If a server hangs up on an unknown dialect,
+ * or does not answer within the setup timeout, a new connection asks for the next lower one; each
  * further attempt has half of the timeout. NULL on failure, with `why`, which names the dialects
  * that were tried. */
 struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_client_options *o, struct p9_why *why);
-/* How a client restores its connection. */
-struct p9_recovery_options {
-    struct p9_dialer dialer;
-    const char *name;  /* of the server, for the log */
-    unsigned limit_ms; /* requests fail with ETIMEDOUT after so long without a reply; 0: they wait */
-    unsigned probe_ms; /* of p9_keeping */
-    /* For the attach of a user again: *afid, the caller's, is authenticated, or NULL. 0 or -errno.
-     * May be NULL. */
-    int (*authenticate)(void *arg, struct p9_scope *sc, const char *uname, uint32_t n_uname, const char *aname,
-                        struct p9_fid **afid);
-    /* Fids are made again, and nothing else has been sent: locks are taken again. Its requests go
-     * by sc. May be NULL. */
-    void (*restored)(void *arg, struct p9_scope *sc);
-    void *arg;
-};
-/* From now on a lost connection is restored: operations wait meanwhile. 0 or -errno. Strings are the
- * caller's, and live as long as the client. */
-int p9_client_keep(struct p9_client *c, const struct p9_recovery_options *o);
-/* Ends the tries: p9_session_fail then ends what waits. */
-void p9_client_give_up(struct p9_client *c);
 /* Waits shortly for clunks in flight, ends the connection and frees. Every fid must have been
  * put. */
 void p9_client_stop(struct p9_client *c);
 
 /* Owned by the client. */
 struct p9_session *p9_client_session(struct p9_client *c);
-/* How many connections were lost. A fid that was made before the last loss is unknown to the server
- * until it is made again. */
+/* How many connections were lost: the server does not know fids from before the last loss. */
 unsigned p9_client_generation(const struct p9_client *c);
 /* Whether a fid follows its file when the path that it was walked by changes. Valid after
  * p9_client_learn. */

@@ -2,8 +2,8 @@
  * recovery.c: restores a lost connection: when to try, and the steps of a try.
  *
  * Operations never see it: the session holds their requests, the fids that they use are made again
- * under their numbers, and then the requests leave. Idle fids are put instead: they are walked again
- * when they are needed.
+ * under their numbers, and then the requests leave. Idle fids are put instead: they are walked
+ * again when they are needed.
  */
 #include "client/recovery.h"
 

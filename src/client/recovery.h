@@ -3,11 +3,12 @@
  *
  * - recovery.c: when to try, and the steps of a try
  * - replay.c: makes the fids again that are in use, under their numbers
- * - resolve.c: finds out what became of requests that were sent
+ * - resolve.c, resolve_names.c: find out what became of requests that were sent
  */
 #ifndef RECOVERY_H
 #define RECOVERY_H
 
+#include "9p/recovery.h"
 #include "client/fid_numbers.h"
 #include "client/track.h"
 
@@ -68,5 +69,22 @@ void resolve_held(struct attempt *a);
 /* Where a file is if a rename was carried out whose outcome is unknown, malloc'd; NULL: nowhere
  * else. */
 char *resolve_other_path(const struct expected *list, const char *path);
+
+/* ---- resolve_names.c ---- */
+
+/* A held request whose outcome is unknown. */
+struct resolving {
+    struct attempt *a;
+    const struct p9_held *h;
+    const struct p9_qid *expected; /* the file that is removed or renamed; NULL: not known */
+};
+/* A request that was sent and makes, removes or renames a name: completes it if it can be seen what
+ * became of it. Others stay as they are. */
+void resolve_name(struct resolving *v);
+/* Completes the request with success, and notes its effect on fids. */
+void resolve_done(struct resolving *v);
+/* The fid with that number; the request keeps it. NULL if there is none. */
+struct p9_fid *resolve_fid(struct resolving *v, uint32_t num);
+bool resolve_same_file(const struct p9_qid *a, const struct p9_qid *b);
 
 #endif

@@ -202,7 +202,8 @@ static void take_walk(struct attempt *a, struct again *g, size_t asked)
     }
 }
 
-/* One round for up to ROUND fids from *at on that have names left to walk. Whether there was any. */
+/* One round for up to ROUND fids from *at on that have names left to walk. Whether there was
+ * any. */
 static bool walk_some(struct attempt *a, size_t *at)
 {
     struct again *sent[ROUND];

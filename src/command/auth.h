@@ -12,8 +12,8 @@
  * safe from several threads at a time. attach(5). */
 int auth_attach(struct p9_scope *sc, struct p9_client *c, const char *command, const char *uname, uint32_t n_uname,
                 const char *aname, struct p9_fid **root, struct p9_why *why);
-/* What of it comes before the Tattach: *afid, the caller's also on failure, is authenticated, or NULL
- * without a command. auth(5). */
+/* What of it comes before the Tattach: *afid, the caller's also on failure, is authenticated, or
+ * NULL without a command. auth(5). */
 int auth_prepare(struct p9_scope *sc, struct p9_client *c, const char *command, const char *uname, uint32_t n_uname,
                  const char *aname, struct p9_fid **afid, struct p9_why *why);
 /* Whether the server requires authentication: it accepts a Tauth. */

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "9p/recovery.h"
 #include "base/log.h"
 #include "command/auth.h"
 #include "fuse/lock.h"

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "9p/recovery.h"
 #include "base/log.h"
 #include "command/connect.h"
 #include "command/daemon.h"

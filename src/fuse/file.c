@@ -205,8 +205,8 @@ static void reply_settled(struct op *op, struct file *f, int rc, int failed, voi
         op_reply_err(op, rc);
 }
 
-/* No signal reaches a process that is ending. While the server is silent it is not held up: its data
- * are written by and by, and if that fails the release of the file logs it. */
+/* No signal reaches a process that is ending. While the server is silent it is not held up: its
+ * data are written by and by, and if that fails the release of the file logs it. */
 static bool is_waited_for(void *op)
 {
     enum { SILENT_MS = 1000 };

@@ -106,8 +106,8 @@ static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held 
     return rc == -EINTR && !lock_interrupted(k->op) ? -ETIMEDOUT : rc;
 }
 
-/* Whether to wait on: for an unlock while the server is not silent, as the process may be ending; for
- * others while it is away. */
+/* Whether to wait on: for an unlock while the server is not silent, as the process may be ending;
+ * for others while it is away. */
 static bool goes_on(const struct fs *fs, bool unlocks, unsigned waits)
 {
     struct p9_session *s = p9_client_session(fs->client);

@@ -2,8 +2,8 @@
  * lock_restore.c: takes the locks again on a new connection, before anything else of their files.
  *
  * A server drops the locks of a connection that ends. Another client may have taken one meanwhile:
- * then programs here rely on a lock that they do not have, and reads, writes and fsyncs of that file
- * fail until it is closed.
+ * then programs here rely on a lock that they do not have, and reads, writes and fsyncs of that
+ * file fail until it is closed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const st
     return l.rc;
 }
 
-/* A copy of what the server held, and the locks' fid as a reference. NULL: nothing, or no memory. */
+/* A copy of what the server held, and the locks' fid as a reference. NULL: nothing, or no
+ * memory. */
 static struct lock_range *held(struct fs *fs, struct inode *inode, struct p9_fid **fid)
 {
     struct file_locks *fl = cache_locks(fs->cache, inode, false);

@@ -1,8 +1,8 @@
 /*
  * loop.c: the threads that answer the kernel. Each receives a request, and answers it before it
  * receives another. While threads answer, another one waits for the next request. At the limit the
- * last one does not answer, but puts the requests into a queue, which threads take from as they come
- * free; so the kernel's interrupts are always received. They take requests out of the queue.
+ * last one does not answer, but puts the requests into a queue, which threads take from as they
+ * come free; so the kernel's interrupts are always received. They take requests out of the queue.
  *
  * libfuse's own loop ends the mount when it cannot allocate a thread's buffer. Here that thread
  * ends, unless no other thread waits for requests: then it retries after a pause.

@@ -65,8 +65,8 @@ bool op_caller_exits(struct op *op);
  * must see it. 0 or -EINTR. */
 int op_settle(struct op *op, const struct inode *inode);
 /* For a question about the root. umount(8), df(1) and a listing of the directory above ask for its
- * attributes and its file system's: from now on the requests of op fail with ETIMEDOUT if the server
- * does not answer in time. False if it has not for so long already. */
+ * attributes and its file system's: from now on the requests of op fail with ETIMEDOUT if the
+ * server does not answer in time. False if it has not for so long already. */
 bool op_root_answers(struct op *op);
 /* A use of inode's fid by the user of op. */
 struct use op_use(struct op *op, struct inode *inode);

@@ -14,8 +14,8 @@
  * by the timer: no other thread frees a buffer that the reader stores into. A thread that ends the
  * connection only marks it and shuts it down.
  *
- * The timer completes what is given up (deadlines.c). The end of a connection need not be that of the
- * session (connections.c).
+ * The timer completes what is given up (deadlines.c). The end of a connection need not be that of
+ * the session (connections.c).
  *
  * One lock, `mtx`, guards all fields of a session and the scopes. It is never held during a read, a
  * write or a done().

@@ -7,25 +7,10 @@
 
 : "${STEP:=3}"
 
-# Puts the cutter in front of the server.
-start_cutter() {
-    cutter_port=$(free_port)
-    "$TOOLS/cutter" "$cutter_port" $((cutter_port + 1)) "$port" &
-    helper_pids+=" $!"
-    wait_until 10 listening "$cutter_port"
-}
-# tell [HOW WHERE N]: arms the cutter; prints the cuts, requests and replies since the last time
-tell() {
-    exec 8<> "/dev/tcp/127.0.0.1/$((cutter_port + 1))"
-    echo "$*" >&8
-    cat <&8
-    exec 8>&-
-}
-
 # cut_at HOW WHERE FIRST: at every STEPth message from the FIRSTth on
 cut_at() {
     local n=$3 before cuts=1
-    port=$cutter_port attach "probe=0.3,attr_timeout=0,entry_timeout=0"
+    attach "probe=0.3,attr_timeout=0,entry_timeout=0"
     "$TOOLS/doings" "$mnt/uncut" > "$work/uncut"
     while [ "$cuts" = 1 ]; do
         tell "$1" "$2" "$n" > /dev/null

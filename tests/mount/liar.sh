@@ -1,7 +1,8 @@
 # liar.sh: what lies*.sh share: the mount of a server that lies, and what it has to bear that for.
 # Sourced after lib.sh.
 #
-# LIES_OPTIONS are more options for each mount. A lie begins when `on` is called, and a case decides
+# The end of the connection is that of the mount; with LIES_AGAIN=1 each mount has lost its connection
+# once before the lie, and goes on after it. LIES_OPTIONS are more options for each mount. A lie begins when `on` is called, and a case decides
 # what still works then; but no program waits for ever, errors are such as a program can expect, and
 # the mount ends with status 0, with all its processes, once it is unmounted.
 
@@ -9,10 +10,14 @@ switch=$work/lying
 on() { : > "$switch${1:+.$1}"; }
 off() { rm -f "$switch"*; }
 daemon='' victims=''
+: "${LIES_AGAIN:=}"
+[ -n "$LIES_AGAIN" ] || base_options=noreconnect
 
 # All requests of 9P2000.L that a mount makes, but for those that end one
 requests='Twalk Tgetattr Tlopen Tread Treaddir Tlcreate Twrite Tclunk Tsetattr Tmkdir Tmknod Tsymlink Treadlink
     Tlink Trenameat Tunlinkat Tstatfs Tfsync Txattrwalk Txattrcreate Tlock Tgetlock'
+
+[ -z "$LIES_AGAIN" ] || requests='Twalk Tgetattr Tlopen Treaddir Tlcreate Twrite Tmkdir Trenameat Tlock'
 
 make_export() {
     off # an earlier case may have failed
@@ -31,11 +36,23 @@ end_case() {
 # believe [OPTIONS]: mounts what the server of `serve` says; its messages are in $work/messages
 believe() {
     trap end_case EXIT
+    if [ -n "$LIES_AGAIN" ]; then
+        start_cutter
+        victims+=" $!"
+    fi
     : > "$work/messages" # those of the mount before
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" \
-        -o "port=$port,attr_timeout=0,entry_timeout=0${1:+,$1}${LIES_OPTIONS:+,$LIES_OPTIONS}" 2> "$work/messages" &
+        -o "port=$port,attr_timeout=0,entry_timeout=0${base_options:+,$base_options}${1:+,$1}${LIES_OPTIONS:+,$LIES_OPTIONS}" 2> "$work/messages" &
     daemon=$!
     wait_until 30 has_begun
+    if [ -n "$LIES_AGAIN" ] && is_mounted; then
+        tell fin request 1 > /dev/null
+        wait_until 30 has_lost_one
+    fi
+}
+has_lost_one() {
+    ls "$mnt" > /dev/null 2>&1 || true
+    grep -q 'connected to .* again' "$work/messages"
 }
 is_mounted() { grep -q '^9pfs: mounted' "$work/messages"; } # a stat of it may fail
 has_begun() { is_mounted || ! kill -0 "$daemon" 2> /dev/null; }
@@ -106,8 +123,14 @@ sees_the_truth() {
     ls "$mnt/d" "$mnt/d/l" > "$work/truth" 2>&1 && [ "$(tr '\n' ' ' < "$work/truth")" = "$mnt/d/l  $mnt/d: f g l " ] &&
         [ "$(cat "$mnt/d/f" "$mnt/d/g" 2>&1 | tr '\n' ' ')" = 'content other ' ]
 }
-# After the lie: the connection has ended, and all that is asked for says so at once
+# After the lie: the connection has ended, and all that is asked for says so at once, or goes on
 is_cut() {
+    if [ -n "$LIES_AGAIN" ]; then
+        restore
+        works
+        grep -q "^9pfs: connection to .* lost: $1" "$work/messages" || fail "no such reason in the log: $1"
+        return
+    fi
     off
     bounded stat "$mnt/d/f" && fail "the connection should have ended"
     bounded ls "$mnt/d" && fail "the connection should have ended"

@@ -127,6 +127,22 @@ start_relay() {
     helper_pids+=" $relay_pid"
     wait_until 10 listening "$control"
 }
+# Puts the cutter in front of the server.
+start_cutter() {
+    cutter_port=$(free_port)
+    "$TOOLS/cutter" "$cutter_port" $((cutter_port + 1)) "$port" &
+    helper_pids+=" $!"
+    wait_until 10 listening "$cutter_port"
+    port=$cutter_port
+}
+# tell [HOW WHERE N]: arms the cutter; prints the cuts, requests and replies since the last time
+tell() {
+    exec 8<> "/dev/tcp/127.0.0.1/$((cutter_port + 1))"
+    echo "$*" >&8
+    cat <&8
+    exec 8>&-
+}
+
 # Replaces the relay by one with another round trip time.
 change_relay() { # MS
     kill "$relay_pid"

@@ -52,7 +52,7 @@ case_sizes_of_no_message() { # less than a header, more than msize
         serve -f "Tgetattr when=$switch count=1 patch=0 text=$size" PORT "$exp"
         believe
         on
-        provoke Tgetattr && fail "no error"
+        provoke Tgetattr && [ -z "$LIES_AGAIN" ] && fail "no error"
         is_cut 'the server sent a message of [0-9]* bytes'
         end_mount
         stop
@@ -82,11 +82,11 @@ case_a_reply_that_calls_itself_an_error() { # its body is none
 }
 
 case_replies_sent_twice() { # the second one is a reply to no request, unless its tag is in use again
-    local type
+    local type count=${LIES_AGAIN:+count=1} # a server that always does never gets an operation done
     make_export
     for type in $requests; do
         echo "$type"
-        serve -f "$type when=$switch twice" PORT "$exp"
+        serve -f "$type when=$switch $count twice" PORT "$exp"
         believe
         on
         provoke "$type" || true

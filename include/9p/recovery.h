@@ -1,0 +1,30 @@
+/*
+ * recovery.h: a client that restores its connection when it is lost.
+ */
+#ifndef P9_RECOVERY_H
+#define P9_RECOVERY_H
+
+#include "9p/client.h"
+
+/* How a client restores its connection. */
+struct p9_recovery_options {
+    struct p9_dialer dialer;
+    const char *name;  /* of the server, for the log */
+    unsigned limit_ms; /* requests fail with ETIMEDOUT after so long without a reply; 0: they wait */
+    unsigned probe_ms; /* of p9_keeping */
+    /* For the attach of a user again: *afid, the caller's, is authenticated, or NULL. 0 or -errno.
+     * May be NULL. */
+    int (*authenticate)(void *arg, struct p9_scope *sc, const char *uname, uint32_t n_uname, const char *aname,
+                        struct p9_fid **afid);
+    /* Fids are made again, and nothing else has been sent: locks are taken again. Its requests go
+     * by sc. May be NULL. */
+    void (*restored)(void *arg, struct p9_scope *sc);
+    void *arg;
+};
+/* From now on a lost connection is restored: operations wait meanwhile. 0 or -errno. Strings are
+ * the caller's, and live as long as the client. */
+int p9_client_keep(struct p9_client *c, const struct p9_recovery_options *o);
+/* Ends the tries: p9_session_fail then ends what waits. */
+void p9_client_give_up(struct p9_client *c);
+
+#endif
