@@ -24,7 +24,8 @@ struct p9_recovery_options {
 /* From now on a lost connection is restored: operations wait meanwhile. 0 or -errno. Strings are
  * the caller's, and live as long as the client. */
 int p9_client_keep(struct p9_client *c, const struct p9_recovery_options *o);
-/* Ends the tries: p9_session_fail then ends what waits. */
+/* No connection is made again from now on, and one that is lost is the end of the session. Waits
+ * for a try that is under way; what it calls is not called any more. Not from the reader thread. */
 void p9_client_give_up(struct p9_client *c);
 
 #endif

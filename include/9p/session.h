@@ -48,6 +48,7 @@ struct p9_req {
                            msize, or the reply body_size; -EPROTO if the reply is malformed; or the
                            reason of the connection's end */
     bool vague;         /* rc is -EIO because the server's error text is unknown */
+    bool late;          /* rc is -ETIMEDOUT because there was no reply in time */
     bool cut;           /* the payload was cut and may end inside an entry */
     struct p9_fcall rx; /* the reply, when rc is 0 */
 
@@ -117,6 +118,8 @@ struct p9_keeping {
 void p9_session_keep(struct p9_session *s, const struct p9_keeping *keeping);
 /* Ends the connection: it is lost, or without p9_session_keep it is the session's end. */
 void p9_session_drop(struct p9_session *s, int err, const char *reason);
+/* Whether there is no connection. */
+bool p9_session_down(struct p9_session *s);
 /* Whether the connection is lost and not resumed yet. */
 bool p9_session_away(struct p9_session *s);
 /* Whether the connection is lost, or the server owes a reply and has sent nothing for ms

@@ -350,7 +350,8 @@ int writebehind_settle_while(struct writebehind *b, struct p9_scope *sc, const s
     pthread_mutex_lock(&b->mtx);
     uint64_t number = b->next_number;
     while (rc == 0 && is_unsettled(b, qid, number, &to_send)) {
-        rc = goes_on == NULL || goes_on(arg) ? wait_for_progress(b, sc, to_send, goes_on != NULL) : -EINTR;
+        bool on = to_send != NULL || goes_on == NULL || goes_on(arg); /* what is taken must leave */
+        rc = on ? wait_for_progress(b, sc, to_send, goes_on != NULL) : -EINTR;
         to_send = NULL;
     }
     pthread_mutex_unlock(&b->mtx);

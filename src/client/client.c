@@ -65,7 +65,7 @@ void p9_client_stop(struct p9_client *c)
     p9_push(c->session);
     if (!p9_session_silent(c->session, SILENT_MS))
         fids_drain(c->fids, DRAIN_MS);
-    recovery_stop(c);
+    p9_client_give_up(c);
     p9_session_stop(c->session);
     recovery_free(c->recovery);
     client_free(c);

@@ -35,13 +35,15 @@ static uint32_t entries_before(const uint8_t *buf, uint32_t n, uint64_t skip)
  * up to it. */
 int plan9_readdir(struct p9_scope *sc, struct p9_fid *fid, uint64_t offset, uint8_t *buf, uint32_t n, uint32_t *got)
 {
+    unsigned made = atomic_load(&fid->generation);
+
     if (offset == 0 || offset != fid->dir_next)
         fid->dir_next = 0;
     for (;;) {
         uint64_t start = fid->dir_next;
-        unsigned generation = atomic_load(&fid->generation);
         int rc = read_dir(sc, fid, buf, n, got);
-        if (rc == -ESTALE && atomic_load(&fid->generation) != generation) { /* made again: it is at the start */
+        if (rc == -ESTALE && start > 0 && made != p9_client_generation(fid->client)) {
+            made = p9_client_generation(fid->client); /* made again: it is at the start */
             fid->dir_next = 0;
             continue;
         }

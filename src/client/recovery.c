@@ -47,6 +47,13 @@ static void adapt_to_msize(struct p9_client *c)
         c->read_max = payload;
 }
 
+static void set_lost(struct recovery *r, bool lost)
+{
+    pthread_mutex_lock(&r->mtx);
+    r->lost = lost;
+    pthread_mutex_unlock(&r->mtx);
+}
+
 static int restore(struct recovery *r, struct attempt *a, unsigned *made)
 {
     struct p9_client *c = r->client;
@@ -64,10 +71,16 @@ static int restore(struct recovery *r, struct attempt *a, unsigned *made)
         resolve_held(a);
         if (r->o.restored != NULL)
             r->o.restored(r->o.arg, &a->scope);
-        *made = replay_commit(a);
-        err = p9_session_resume(c->session);
+        err = p9_session_down(c->session) ? -ECONNRESET : 0;
     }
-    replay_free(a);
+    if (err == 0) {
+        *made = replay_commit(a);
+        set_lost(r, false); /* from now on it may be lost again */
+        err = p9_session_resume(c->session);
+        if (err < 0)
+            set_lost(r, true);
+    }
+    replay_free(a, err >= 0);
     return err;
 }
 
@@ -95,11 +108,10 @@ static unsigned failed(struct recovery *r, int err, const struct p9_why *why)
     return ms;
 }
 
-static void succeeded(struct recovery *r, unsigned made, int resent)
+static void succeeded(struct recovery *r, uint64_t since_ms, unsigned made, int resent)
 {
     pthread_mutex_lock(&r->mtx);
-    uint64_t now = clock_ms(), away = now - r->lost_ms;
-    r->lost = false;
+    uint64_t now = clock_ms(), away = now - since_ms;
     r->restored_ms = now;
     r->told.text[0] = 0;
     pthread_mutex_unlock(&r->mtx);
@@ -118,6 +130,7 @@ static unsigned try_again(void *arg)
 
     pthread_mutex_lock(&r->mtx);
     bool wanted = r->lost && !r->stop;
+    uint64_t since_ms = r->lost_ms;
     r->tried_ms = clock_ms();
     pthread_mutex_unlock(&r->mtx);
     if (!wanted)
@@ -128,7 +141,7 @@ static unsigned try_again(void *arg)
     fids_evict_all(r->client->fids);
     int err = restore(r, &a, &made);
     if (err >= 0) {
-        succeeded(r, made, err);
+        succeeded(r, since_ms, made, err);
         return 0;
     }
     p9_session_drop(r->client->session, err, NULL);
@@ -153,11 +166,14 @@ static void on_lost(void *arg, const char *reason)
         atomic_fetch_add(&r->client->generation, 1); /* nothing uses idle fids any more */
     }
     unsigned ms = r->delay_ms > 0 ? jitter(r->delay_ms) : 0;
+    bool stop = r->stop;
+    if (first)
+        timer_arm(r->timer, ms);
     pthread_mutex_unlock(&r->mtx);
-    if (!first)
-        return;
-    log_error("connection to %s lost: %s", r->o.name, reason);
-    timer_arm(r->timer, ms);
+    if (first)
+        log_error("connection to %s lost: %s", r->o.name, reason);
+    else if (stop)
+        p9_session_fail(r->client->session, -ENOTCONN, NULL);
 }
 
 /* For p9_keeping. */
@@ -166,10 +182,9 @@ static void on_wanted(void *arg)
     struct recovery *r = arg;
 
     pthread_mutex_lock(&r->mtx);
-    bool now = r->lost && !r->stop && clock_ms() - r->tried_ms >= WANTED_MS;
-    pthread_mutex_unlock(&r->mtx);
-    if (now)
+    if (r->lost && !r->stop && clock_ms() - r->tried_ms >= WANTED_MS)
         timer_arm(r->timer, 0);
+    pthread_mutex_unlock(&r->mtx);
 }
 
 int p9_client_keep(struct p9_client *c, const struct p9_recovery_options *o)
@@ -201,18 +216,13 @@ void p9_client_give_up(struct p9_client *c)
     if (r == NULL)
         return;
     pthread_mutex_lock(&r->mtx);
+    struct timer *timer = r->timer;
     r->stop = true;
+    r->timer = NULL;
     pthread_mutex_unlock(&r->mtx);
-}
-
-void recovery_stop(struct p9_client *c)
-{
-    if (c->recovery == NULL)
-        return;
-    p9_client_give_up(c);
-    p9_session_fail(c->session, -ECANCELED, NULL); /* ends a try that is under way */
-    timer_free(c->recovery->timer);
-    c->recovery->timer = NULL;
+    if (p9_session_away(c->session)) /* ends a try that is under way, and what waits for it */
+        p9_session_fail(c->session, -ENOTCONN, NULL);
+    timer_free(timer);
 }
 
 void recovery_free(struct recovery *r)

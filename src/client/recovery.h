@@ -14,12 +14,12 @@
 
 /* A fid to be made again. */
 struct again {
-    struct p9_fid *fid; /* a reference */
-    int rc;             /* 0: it was; or -errno */
-    bool bound;         /* the server knows the number */
-    const char *rest;   /* what is left to walk of `path` */
-    char *path;
-    unsigned others; /* other paths that were tried */
+    struct p9_fid *fid;    /* a reference */
+    int rc;                /* 0: it was; or -errno */
+    bool bound;            /* the server knows the number */
+    const char *rest;      /* what is left to walk of `path` */
+    char *path, *original; /* original: that of the fid */
+    unsigned others;       /* other paths that were tried */
     struct p9_req req;
 };
 
@@ -43,7 +43,6 @@ struct expected {
     struct expected *next;
 };
 
-void recovery_stop(struct p9_client *c);
 void recovery_free(struct recovery *r); /* r may be NULL */
 
 /* ---- replay.c ---- */
@@ -53,7 +52,8 @@ void recovery_free(struct recovery *r); /* r may be NULL */
 int replay_fids(struct attempt *a);
 /* The fids that were made belong to the new connection, the others are lost. How many were made. */
 unsigned replay_commit(struct attempt *a);
-void replay_free(struct attempt *a);
+/* restored: the try succeeded; otherwise the next one finds the fids as this one did. */
+void replay_free(struct attempt *a, bool restored);
 /* What became of the fid with this number: 0, -errno, or 1 if it was not to be made again. */
 int replay_result(const struct attempt *a, uint32_t num);
 /* Walks the path of a fid anew. */

@@ -41,6 +41,7 @@ static int collect(struct attempt *a)
         struct again *g = &a->fids[a->n++];
         g->fid = fid;
         g->path = fid->path != NULL ? strdup(fid->path) : NULL;
+        g->original = fid->path != NULL ? strdup(fid->path) : NULL;
         g->rest = g->path;
         g->rc = g->path != NULL && fid->attached != NULL ? 0 : -ESTALE;
     }
@@ -48,11 +49,20 @@ static int collect(struct attempt *a)
     return a->fids != NULL ? 0 : -ENOMEM;
 }
 
-void replay_free(struct attempt *a)
+void replay_free(struct attempt *a, bool restored)
 {
+    struct fids *f = a->client->fids;
+
     for (size_t i = 0; i < a->n; i++) {
-        free(a->fids[i].path);
-        p9_fid_put(a->fids[i].fid);
+        struct again *g = &a->fids[i];
+        pthread_mutex_lock(&f->mtx);
+        if (!restored)
+            track_restore(g->fid, g->original);
+        pthread_mutex_unlock(&f->mtx);
+        if (restored)
+            free(g->original);
+        free(g->path);
+        p9_fid_put(g->fid);
     }
     free(a->fids);
     a->fids = NULL;
@@ -283,14 +293,16 @@ static void open_some(struct attempt *a, size_t *at)
 
 /* ---- all of it ------------------------------------------------------------------ */
 
-/* Whether the connection ended: then the results say nothing of the files. */
+/* Whether the connection ended, or the server does not answer: then the results say nothing of the
+ * files. */
 static bool is_lost(const struct attempt *a)
 {
+    struct p9_session *s = a->client->session;
+    bool late = false;
+
     for (size_t i = 0; i < a->n; i++)
-        if (a->fids[i].rc == -ECONNRESET || a->fids[i].rc == -ETIMEDOUT || a->fids[i].rc == -ECANCELED ||
-            a->fids[i].rc == -EPROTO)
-            return true;
-    return false;
+        late = late || (a->fids[i].rc == -ETIMEDOUT && a->fids[i].req.late);
+    return late || p9_session_down(s);
 }
 
 int replay_fids(struct attempt *a)

@@ -20,15 +20,18 @@
 static bool find_qid(const struct fids *f, const char *path, struct p9_qid *qid)
 {
     uint64_t hash = track_hash(path);
+    bool found = false;
 
     for (unsigned i = 0; i < f->top; i++) {
         const struct p9_fid *fid = f->hashes[i] == hash ? f->by_number[i] : NULL;
-        if (fid != NULL && fid->path != NULL && strcmp(fid->path, path) == 0) {
-            *qid = fid->qid;
-            return true;
-        }
+        if (fid == NULL || fid->path == NULL || strcmp(fid->path, path) != 0)
+            continue;
+        if (found && qid->path != fid->qid.path)
+            return false; /* one was replaced by the other, and is still open */
+        *qid = fid->qid;
+        found = true;
     }
-    return false;
+    return found;
 }
 
 /* The new path after a Twstat that changes the name; NULL if it does not. */
@@ -160,11 +163,25 @@ static void resolve_append(struct resolving *v)
 
 /* ---- fids ---------------------------------------------------------------------------------- */
 
+/* Whether this connection's server knows the fid, without its being made again. */
+static bool is_new(struct resolving *v, uint32_t num)
+{
+    struct p9_client *c = v->a->client;
+
+    pthread_mutex_lock(&c->fids->mtx);
+    const struct p9_fid *fid = track_find(c, num);
+    bool is = fid != NULL && fid->known && atomic_load(&fid->generation) == atomic_load(&c->generation);
+    pthread_mutex_unlock(&c->fids->mtx);
+    return is;
+}
+
 /* A fid's end: there is nothing to send if the new connection does not know it. */
 static void resolve_clunk(struct resolving *v, int made)
 {
     struct p9_fcall clunk = {.type = P9_Tclunk, .Tclunk.fid = v->h->tx.Tclunk.fid};
 
+    if (made > 0 && is_new(v, clunk.Tclunk.fid))
+        return; /* made and put during this try */
     if (made != 0) {
         p9_session_settle(v->a->client->session, v->h->id, made < 0 ? made : 0, NULL);
     } else if (v->h->was_sent) { /* whether it reported an error is not known */
@@ -216,6 +233,8 @@ void resolve_held(struct attempt *a)
             resolve_clunk(&v, replay_result(a, h.tx.Tclunk.fid));
         else if (resolve_lost(&v))
             ;
+        else if (h.tx.type == P9_Twrite && p9_get32(h.bytes) > p9_session_msize(a->client->session))
+            p9_session_settle(a->client->session, h.id, -EMSGSIZE, NULL); /* io.c splits it again */
         else if (reads_on(&v))
             p9_session_settle(a->client->session, h.id, -ESTALE, NULL);
         else if (h.was_sent && h.tx.type == P9_Twrite)

@@ -39,6 +39,8 @@ bool resolve_same_file(const struct p9_qid *a, const struct p9_qid *b)
 
 static void settle(struct resolving *v, int rc, struct p9_fcall *rx)
 {
+    if (rc != 0 && p9_session_down(v->a->client->session))
+        return; /* nothing is known: the next try looks again */
     p9_session_settle(v->a->client->session, v->h->id, rc, rx);
     if (rc == 0)
         track_note(v->a->client, &v->h->tx, rx);
@@ -160,6 +162,8 @@ static void become_file(struct resolving *v, uint32_t num, const struct p9_str *
     if (p9_do(sc, c, &walk) != 0)
         return;
     int rc = p9_rpc(sc, c, &req, open);
+    if (rc != 0 && p9_session_down(c->session))
+        return;
     if (rc == 0) /* Rlopen, Ropen, Rlcreate and Rcreate are alike */
         rx.Rlcreate.qid = req.rx.Rlopen.qid, rx.Rlcreate.iounit = req.rx.Rlopen.iounit;
     if (v->h->tx.type == P9_Tcreate && rc == 0)

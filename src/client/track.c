@@ -35,62 +35,6 @@ unsigned track_needs(const struct p9_fcall *tx, uint32_t num[TRACK_FIDS])
     return n;
 }
 
-/* ---- attaches ------------------------------------------------------------- */
-
-static void attached_free(struct p9_attached *a)
-{
-    if (a == NULL)
-        return;
-    free(a->uname);
-    free(a->aname);
-    free(a);
-}
-
-static struct p9_attached *attached_new(const char *uname, uint32_t n_uname, const char *aname)
-{
-    struct p9_attached *a = calloc(1, sizeof *a);
-
-    if (a == NULL)
-        return NULL;
-    a->uname = strdup(uname);
-    a->aname = strdup(aname);
-    a->n_uname = n_uname;
-    if (a->uname != NULL && a->aname != NULL)
-        return a;
-    attached_free(a);
-    return NULL;
-}
-
-int track_attach(struct p9_fid *fid, const char *uname, uint32_t n_uname, const char *aname)
-{
-    struct p9_client *c = fid->client;
-    struct p9_attached *a, *new = attached_new(uname, n_uname, aname);
-
-    if (new == NULL)
-        return -ENOMEM;
-    pthread_mutex_lock(&c->fids->mtx);
-    for (a = c->attaches; a != NULL; a = a->next)
-        if (a->n_uname == n_uname && strcmp(a->uname, uname) == 0 && strcmp(a->aname, aname) == 0)
-            break;
-    fid->attached = a != NULL ? a : new;
-    if (a == NULL) {
-        new->next = c->attaches;
-        c->attaches = new;
-    }
-    pthread_mutex_unlock(&c->fids->mtx);
-    if (a != NULL)
-        attached_free(new);
-    return 0;
-}
-
-void track_free_attaches(struct p9_client *c)
-{
-    for (struct p9_attached *a = c->attaches, *next; a != NULL; a = next) {
-        next = a->next;
-        attached_free(a);
-    }
-}
-
 /* ---- paths --------------------------------------------------------------- */
 
 static uint64_t hash_of(const char *path)
@@ -176,6 +120,15 @@ static void moved(struct p9_client *c, char *from, char *to)
 
 /* ---- replies -------------------------------------------------------------- */
 
+/* The server of the connection in use knows the fid. During a try that is not certain: the try may
+ * fail. */
+static void known(struct p9_fid *fid)
+{
+    fid->known = true;
+    if (!p9_session_away(fid->client->session))
+        atomic_store(&fid->generation, atomic_load(&fid->client->generation));
+}
+
 static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx)
 {
     const struct p9_fid *from = track_find(c, tx->Twalk.fid);
@@ -184,7 +137,7 @@ static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct 
     if (from == NULL || fid == NULL || rx->Rwalk.nwqid.n != tx->Twalk.nwname.n)
         return;
     fid->attached = from->attached;
-    fid->known = true;
+    known(fid);
     set_path(fid, track_join(from->path, tx->Twalk.nwname.name, tx->Twalk.nwname.n));
 }
 
@@ -194,7 +147,8 @@ static void attached(struct p9_client *c, uint32_t num)
 
     if (fid == NULL)
         return;
-    fid->known = fid->is_root = true;
+    fid->is_root = true;
+    known(fid);
     set_path(fid, calloc(1, 1));
 }
 
@@ -232,7 +186,7 @@ static void without_path(struct p9_client *c, uint32_t num)
 
     if (fid == NULL)
         return;
-    fid->known = true;
+    known(fid);
     set_path(fid, NULL);
 }
 
@@ -383,6 +337,12 @@ void track_free(struct p9_fid *fid)
 {
     free(fid->path);
     free(fid->linked);
+}
+
+void track_restore(struct p9_fid *fid, char *path)
+{
+    fid->known = true;
+    set_path(fid, path);
 }
 
 uint64_t track_hash(const char *path)

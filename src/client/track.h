@@ -14,6 +14,9 @@ char *track_path(struct p9_client *c, uint32_t num);
 char *track_path_in(struct p9_client *c, uint32_t dir, const struct p9_str *name);
 /* The hash in fids->hashes. */
 uint64_t track_hash(const char *path);
+/* The fid is as it was before a try that failed. Takes over the path, which may be NULL. Called
+ * with fids->mtx. */
+void track_restore(struct p9_fid *fid, char *path);
 /* Notes the effect of a request that succeeded without a reply, too. Takes fids->mtx. */
 void track_note(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx);
 

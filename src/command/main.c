@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "9p/recovery.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "command/auth.h"
@@ -80,11 +81,10 @@ static unsigned end_now(void *arg)
 }
 
 /* A connection that is being made cannot be interrupted: the process does not wait for it. */
-static void end_soon(int status)
+static void end_soon(void)
 {
     enum { END_MS = 500 };
 
-    last_status = status;
     timer_arm(timer_new(end_now, &last_status), END_MS);
 }
 
@@ -125,12 +125,15 @@ static int run(struct options *o)
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         mount_end_operations(&fs);
+        last_status = status;
         if (p9_session_away(p9_client_session(fs.client)))
-            end_soon(status);
+            end_soon();
+        p9_client_give_up(fs.client);
         writebehind_settle(fs.writebehind, NULL, NULL);
         close_all(&fs);
         if (atomic_load(&fs.write_lost_silently))
             status = 1;
+        last_status = status;
         cache_free(fs.cache);
     }
     p9_client_stop(fs.client); /* before the FUSE session: requests in flight answer it */

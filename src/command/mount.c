@@ -149,7 +149,6 @@ static void drain(void *arg)
             break;
         usleep(STEP_MS * 1000);
     }
-    p9_client_give_up(fs->client);
     p9_session_fail(s, -ENOTCONN, NULL);
 }
 

@@ -132,7 +132,7 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     do
         call_wait(c, k->op, unlocks ? SILENT_MS : ANSWER_MS);
     while (!c->done && !lock_interrupted(k->op) && goes_on(k->op->fs, unlocks, ++waits));
-    if (!c->done && !lock_interrupted(k->op))
+    if (!c->done && !lock_interrupted(k->op) && !p9_session_silent(p9_client_session(k->op->fs->client), SILENT_MS))
         atomic_store(&k->op->fs->lock_waits, true);
     if (!c->done && (unlocks || !k->patient || lock_interrupted(k->op))) {
         pthread_mutex_unlock(&k->locks->mtx);

@@ -70,7 +70,7 @@ static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode)
 
     for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
         rc = take(fs, sc, fid, r);
-    if (rc != 0 && rc != -ECONNRESET && rc != -ETIMEDOUT) /* else the connection is lost again */
+    if (rc != 0 && rc != -ETIMEDOUT && !p9_session_down(p9_client_session(fs->client))) /* else it is tried again */
         lost(fs, inode, rc);
     if (ranges != NULL)
         cache_others_changed(fs->cache, inode);

@@ -136,16 +136,21 @@ static int change_as(struct op *op, struct inode *inode, struct user *user, cons
                      size_t size, int flags)
 {
     struct use u = op_use(op, inode);
+    unsigned losses = p9_client_generation(op->fs->client);
     int rc;
 
     u.user = user;
     u.check = true;
     do {
+        /* What was sent on a lost connection may have been done; the flags are checked. */
+        bool again = losses != p9_client_generation(op->fs->client);
         rc = use_begin(&op->scope, &u);
         if (rc == 0 && value != NULL)
-            rc = p9_setxattr(&op->scope, u.fid, name, value, size, flags);
+            rc = p9_setxattr(&op->scope, u.fid, name, value, size, again ? 0 : flags);
         else if (rc == 0)
             rc = p9_removexattr(&op->scope, u.fid, name);
+        if (again && value == NULL && rc == -ENODATA)
+            rc = 0;
     } while (use_again(&u, rc));
     return rc;
 }

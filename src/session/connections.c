@@ -24,6 +24,14 @@ void p9_session_keep(struct p9_session *s, const struct p9_keeping *keeping)
     pthread_mutex_unlock(&s->mtx);
 }
 
+bool p9_session_down(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    bool down = s->down || s->error != 0;
+    pthread_mutex_unlock(&s->mtx);
+    return down;
+}
+
 bool p9_session_away(struct p9_session *s)
 {
     return atomic_load(&s->away);
@@ -263,8 +271,10 @@ int p9_session_resume(struct p9_session *s)
         n += r->was_sent;
     if (n >= 0) {
         atomic_store(&s->away, false);
+        atomic_store(&s->heard, clock_ms());
         session_wake_waiting(s);
         session_pump(s);
+        timer_arm(s->timer, 1); /* it looks for deadlines, and for silence */
     }
     pthread_mutex_unlock(&s->mtx);
     return n;

@@ -51,7 +51,7 @@ void session_watch(struct p9_session *s, struct p9_req *req)
 {
     unsigned limit = req->scope != NULL ? req->scope->limit_ms : 0;
 
-    if (limit == 0 && s->kept && !(req->scope != NULL && req->scope->restores))
+    if (limit == 0 && s->kept && req->type != P9_Tflush && !(req->scope != NULL && req->scope->restores))
         limit = s->keeping.limit_ms;
     if (limit > 0)
         session_set_deadline(s, req, clock_ms() + limit);
@@ -130,6 +130,7 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
     }
     session_scope_leave(req);
     req->rc = req->flushing ? -EINTR : -ETIMEDOUT;
+    req->late = !req->flushing;
     return true;
 }
 
@@ -169,6 +170,7 @@ static void give_up_overdue(struct overdue *o)
 {
     struct p9_session *s = o->s;
 
+    s->deadline_ms = 0; /* of those that are submitted meanwhile */
     look_at(o, s->version);
     for (struct p9_req *r = s->waiting.first, *next; r != NULL; r = next) {
         next = r->next;
@@ -180,7 +182,10 @@ static void give_up_overdue(struct overdue *o)
         if (o->unflushed != NULL)
             session_send_flush(s, o->unflushed);
     }
-    s->deadline_ms = o->next;
+    if (o->next != 0 && (s->deadline_ms == 0 || o->next < s->deadline_ms))
+        s->deadline_ms = o->next;
+    session_wake_waiting(s);
+    session_pump(s);
 }
 
 /* ---- silent servers ------------------------------------------------------ */
@@ -214,7 +219,7 @@ static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
     uint64_t probe_ms = (uint64_t)s->keeping.probe_ms * (s->patience > 0 ? s->patience : 1);
     uint64_t heard = atomic_load(&s->heard);
 
-    if (heard > s->probed_ms)
+    if (heard >= s->probed_ms)
         s->probed_ms = 0;
     if (!s->kept || probe_ms == 0 || s->down || !owes_reply(s))
         return false;

@@ -48,7 +48,7 @@ static void flush_done(struct p9_req *req)
 
     pthread_mutex_lock(&s->mtx);
     /* An error reply to Tflush counts as Rflush. */
-    if (s->error == 0 && f->connection == s->connections) {
+    if (s->error == 0 && !s->down && f->connection == s->connections) {
         target = s->pending[f->oldtag];
         session_free_tag(s, f->oldtag);
         if (target != NULL) {
