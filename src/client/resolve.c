@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "client/recovery.h"
 
@@ -161,6 +162,29 @@ static void resolve_append(struct resolving *v)
         p9_session_settle(v->a->client->session, v->h->id, 0, &rx);
 }
 
+/* ---- locks ------------------------------------------------------------------------------- */
+
+/* The server may hold the lock for the connection that was lost until it notices its end: it is
+ * asked again for a while. */
+static void resolve_lock(struct resolving *v)
+{
+    const struct timespec pause = {.tv_nsec = P9_STALE_LOCK_STEP_MS * 1000000L};
+    struct p9_session *s = v->a->client->session;
+    struct p9_fcall rx = {.type = P9_Rlock};
+    int rc = 0;
+
+    for (unsigned ms = 0; ms <= P9_STALE_LOCK_MS; ms += P9_STALE_LOCK_STEP_MS) {
+        struct p9_req req = {0};
+        rc = p9_rpc(&v->a->scope, v->a->client, &req, &v->h->tx);
+        rx.Rlock.status = rc == 0 ? req.rx.Rlock.status : 0;
+        if (rc != 0 || rx.Rlock.status != P9_LOCK_BLOCKED || v->h->tx.Tlock.type == P9_LOCK_UNLCK)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    if (rc == 0 || !p9_session_down(s))
+        p9_session_settle(s, v->h->id, rc, rc == 0 ? &rx : NULL);
+}
+
 /* ---- fids ---------------------------------------------------------------------------------- */
 
 /* Whether this connection's server knows the fid, without its being made again. */
@@ -239,6 +263,8 @@ void resolve_held(struct attempt *a)
             p9_session_settle(a->client->session, h.id, -ESTALE, NULL);
         else if (h.was_sent && h.tx.type == P9_Twrite)
             resolve_append(&v);
+        else if (h.was_sent && h.tx.type == P9_Tlock)
+            resolve_lock(&v);
         else if (h.was_sent)
             resolve_name(&v);
         free(h.bytes);

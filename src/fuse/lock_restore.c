@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "9p/recovery.h"
 #include "base/log.h"
 #include "fuse/lock_server.h"
 
@@ -17,7 +19,7 @@ static void asked_done(struct p9_locking *l)
     p9_batch_done(l->arg);
 }
 
-static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r)
+static int take_once(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r)
 {
     struct p9_batch batch;
     struct p9_locking l = {.fid = fid,
@@ -32,6 +34,18 @@ static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const st
     p9_lock_start(&l);
     p9_batch_wait(p9_client_session(fs->client), &batch);
     return l.rc;
+}
+
+static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r)
+{
+    const struct timespec pause = {.tv_nsec = P9_STALE_LOCK_STEP_MS * 1000000L};
+    int rc = take_once(fs, sc, fid, r);
+
+    for (unsigned ms = 0; rc == -EAGAIN && ms < P9_STALE_LOCK_MS; ms += P9_STALE_LOCK_STEP_MS) {
+        nanosleep(&pause, NULL);
+        rc = take_once(fs, sc, fid, r);
+    }
+    return rc;
 }
 
 /* A copy of what the server held, and the locks' fid as a reference. NULL: nothing, or no
