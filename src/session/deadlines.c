@@ -120,7 +120,10 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
         session_queue_remove(&s->out, req);
     } else if (!begun) {
         session_queue_remove(&s->out, req);
-        session_free_tag(s, req->tag);
+        if (req->flushing)
+            s->pending[req->tag] = NULL; /* the tag stays in use until Rflush */
+        else
+            session_free_tag(s, req->tag);
     } else if ((ghost = ghost_of(req)) != NULL) {
         s->pending[req->tag] = ghost;
         if (req->state == P9_REQ_QUEUED)
