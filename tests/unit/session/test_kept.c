@@ -20,6 +20,8 @@ static void script_two_of_six(struct peer *p)
     for (int i = 0; i < 4; i++)
         if (!peer_get(p, &f[i]))
             return;
+    while (sem_wait(&p->go) < 0) /* all are submitted */
+        ;
     peer_answer(p, &f[0]);
     peer_answer(p, &f[1]);
     for (int i = 4; i < 6; i++)
@@ -71,6 +73,7 @@ static struct held *begin_held(void)
     p9_batch_init(&h.b, REQUESTS);
     for (uint64_t i = 0; i < REQUESTS; i++)
         start_read(h.k.s, &h.r[i], i, &h.b);
+    sem_post(&h.k.p[0].go);
     kept_lost(&h.k);
     return &h;
 }
