@@ -24,6 +24,14 @@ enum {
     TICKS_IN_A_PROBE = 4, /* how often the clock looks */
 };
 
+/* How long the connection has been silent. Bytes may arrive after `now` was read. */
+static uint64_t silence_ms(struct p9_session *s, uint64_t now)
+{
+    uint64_t heard = atomic_load(&s->heard);
+
+    return now > heard ? now - heard : 0;
+}
+
 /* ---- deadlines ---------------------------------------------------------- */
 
 static void start_ticking(struct p9_session *s, uint64_t ms)
@@ -120,7 +128,10 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
         session_queue_remove(&s->out, req);
     } else if (!begun) {
         session_queue_remove(&s->out, req);
-        session_free_tag(s, req->tag);
+        if (req->flushing)
+            s->pending[req->tag] = NULL; /* the tag stays in use until Rflush */
+        else
+            session_free_tag(s, req->tag);
     } else if ((ghost = ghost_of(req)) != NULL) {
         s->pending[req->tag] = ghost;
         if (req->state == P9_REQ_QUEUED)
@@ -158,7 +169,7 @@ static void look_at(struct overdue *o, struct p9_req *req)
                 o->unflushed = s->pending[tag];
             return;
         }
-        o->stuck = o->stuck || (receiving && o->now - atomic_load(&s->heard) >= STUCK_MS);
+        o->stuck = o->stuck || (receiving && silence_ms(s, o->now) >= STUCK_MS);
         req->deadline_ms = o->now + BUSY_MS;
     }
     if (o->next == 0 || req->deadline_ms < o->next)
@@ -198,7 +209,7 @@ static bool owes_reply(const struct p9_session *s)
 bool p9_session_silent(struct p9_session *s, unsigned ms)
 {
     pthread_mutex_lock(&s->mtx);
-    bool silent = atomic_load(&s->away) || (owes_reply(s) && clock_ms() - atomic_load(&s->heard) >= ms);
+    bool silent = atomic_load(&s->away) || (owes_reply(s) && silence_ms(s, clock_ms()) >= ms);
     pthread_mutex_unlock(&s->mtx);
     return silent;
 }
@@ -217,9 +228,8 @@ static void probe_done(struct p9_req *req)
 static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
 {
     uint64_t probe_ms = (uint64_t)s->keeping.probe_ms * (s->patience > 0 ? s->patience : 1);
-    uint64_t heard = atomic_load(&s->heard);
 
-    if (heard >= s->probed_ms)
+    if (atomic_load(&s->heard) >= s->probed_ms) /* a near server answers within the millisecond */
         s->probed_ms = 0;
     if (!s->kept || probe_ms == 0 || s->down || !owes_reply(s))
         return false;
@@ -228,7 +238,7 @@ static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
         s->probed_ms = 0;
         s->patience = s->patience == 0 ? 2 : s->patience < MOST_PATIENCE ? 2 * s->patience : MOST_PATIENCE;
     }
-    return s->probed_ms == 0 && !*dead && now - heard >= probe_ms;
+    return s->probed_ms == 0 && !*dead && silence_ms(s, now) >= probe_ms;
 }
 
 /* A Tflush of a tag that no request has is answered at once. */

@@ -30,6 +30,7 @@ static struct transport *dial_next(void *arg, int *err, struct p9_why *why)
     p->script = v->scripts[v->n++];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
     p->fd = sv[1];
+    sem_init(&p->arrived, 0, 0);
     assert_int_equal(pthread_create(&p->thread, NULL, peer_main, p), 0);
     return transport_fds(sv[0], sv[0], err, why);
 }

@@ -15,7 +15,15 @@ bool peer_get(struct peer *p, struct p9_fcall *f)
 {
     ssize_t n = p9_read9pmsg(p->fd, p->buf, sizeof p->buf);
 
-    return n > 0 && p9_convM2S(p->buf, (size_t)n, P9_2000L, f) == (size_t)n;
+    if (n <= 0 || p9_convM2S(p->buf, (size_t)n, P9_2000L, f) != (size_t)n)
+        return false;
+    unsigned i = atomic_load(&p->nseen);
+    if (f->type != P9_Tversion && i < PEER_SEEN) {
+        p->seen[i] = *f;
+        atomic_store(&p->nseen, i + 1);
+        sem_post(&p->arrived);
+    }
+    return true;
 }
 
 void peer_send(struct peer *p, const void *bytes, size_t n)
@@ -98,20 +106,44 @@ void script_echo(struct peer *p)
 
 /* ---- the test's side ---------------------------------------------------- */
 
-struct p9_session *begin(struct peer *p, void (*script)(struct peer *), unsigned max_tags, int *err, struct p9_why *why)
+struct transport *peer_start(struct peer *p, void (*script)(struct peer *))
 {
-    const struct p9_session_options o = {
-        .msize = MSIZE, .dialect = P9_2000L, .only = !p->any_dialect, .max_tags = max_tags};
-    int sv[2];
+    struct p9_why why;
+    int sv[2], err;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
     p->fd = sv[1];
     p->script = script;
     sem_init(&p->go, 0, 0);
-    assert_int_equal(pthread_create(&p->thread, NULL, peer_main, p), 0);
-    struct transport *t = transport_fds(sv[0], sv[0], err, why);
+    sem_init(&p->arrived, 0, 0);
+    struct transport *t = transport_fds(sv[0], sv[0], &err, &why);
     assert_non_null(t);
-    return p9_session_start(t, &o, err, why);
+    assert_int_equal(pthread_create(&p->thread, NULL, peer_main, p), 0);
+    return t;
+}
+
+void peer_join(struct peer *p)
+{
+    pthread_join(p->thread, NULL);
+    sem_destroy(&p->go);
+    sem_destroy(&p->arrived);
+    close(p->fd);
+}
+
+const struct p9_fcall *peer_saw(struct peer *p, unsigned n)
+{
+    while (atomic_load(&p->nseen) < n)
+        while (sem_wait(&p->arrived) < 0)
+            ;
+    return &p->seen[n - 1];
+}
+
+struct p9_session *begin(struct peer *p, void (*script)(struct peer *), unsigned max_tags, int *err, struct p9_why *why)
+{
+    const struct p9_session_options o = {
+        .msize = MSIZE, .dialect = P9_2000L, .only = !p->any_dialect, .max_tags = max_tags};
+
+    return p9_session_start(peer_start(p, script), &o, err, why);
 }
 
 struct p9_session *begin_well(struct peer *p, void (*script)(struct peer *), unsigned max_tags)
@@ -128,16 +160,20 @@ void end(struct peer *p, struct p9_session *s)
 {
     if (s != NULL)
         p9_session_stop(s);
-    pthread_join(p->thread, NULL);
-    sem_destroy(&p->go);
-    close(p->fd);
+    peer_join(p);
 }
 
 void start_read(struct p9_session *s, struct reader *r, uint64_t offset, struct p9_batch *b)
 {
+    start_read_in(s, NULL, r, offset, b);
+}
+
+void start_read_in(struct p9_session *s, struct p9_scope *scope, struct reader *r, uint64_t offset, struct p9_batch *b)
+{
     struct p9_fcall tx = {.type = P9_Tread, .Tread = {.fid = 1, .offset = offset, .count = sizeof r->got}};
 
-    r->req = (struct p9_req){.done = p9_req_batch_done, .arg = b, .into = &r->got, .into_size = sizeof r->got};
+    r->req = (struct p9_req){
+        .done = p9_req_batch_done, .arg = b, .scope = scope, .into = &r->got, .into_size = sizeof r->got};
     p9_submit(s, &r->req, &tx);
 }
 

@@ -11,15 +11,18 @@
 
 #include "9p/session.h"
 
-enum { MSIZE = 8192 };
+enum { MSIZE = 8192, PEER_SEEN = 32 };
 
 struct peer {
     int fd;
     pthread_t thread;
     void (*script)(struct peer *p);
     uint8_t buf[MSIZE];
-    sem_t go;         /* posted by the test, for scripts that wait */
-    bool any_dialect; /* set before begin: the session proposes lower ones too */
+    sem_t go;                        /* posted by the test, for scripts that wait */
+    bool any_dialect;                /* set before begin: the session proposes lower ones too */
+    struct p9_fcall seen[PEER_SEEN]; /* the first messages after Tversion, without strings and data */
+    atomic_uint nseen;
+    sem_t arrived; /* one of them was added */
 };
 
 /* ---- the peer's side ---------------------------------------------------- */
@@ -40,6 +43,13 @@ void script_echo(struct peer *p);
 
 /* ---- the test's side ---------------------------------------------------- */
 
+/* Starts the peer's thread, and returns the session's end of the connection. */
+struct transport *peer_start(struct peer *p, void (*script)(struct peer *));
+/* After the session has closed its end. */
+void peer_join(struct peer *p);
+/* Waits until the peer has seen n messages, and returns the last of them. */
+const struct p9_fcall *peer_saw(struct peer *p, unsigned n);
+
 struct p9_session *begin(struct peer *p, void (*script)(struct peer *), unsigned max_tags, int *err,
                          struct p9_why *why);
 struct p9_session *begin_well(struct peer *p, void (*script)(struct peer *), unsigned max_tags);
@@ -52,6 +62,8 @@ struct reader {
 };
 
 void start_read(struct p9_session *s, struct reader *r, uint64_t offset, struct p9_batch *b);
+/* The same for a request of a scope. */
+void start_read_in(struct p9_session *s, struct p9_scope *scope, struct reader *r, uint64_t offset, struct p9_batch *b);
 int clunk(struct p9_session *s);
 
 #endif

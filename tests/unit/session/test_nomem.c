@@ -41,6 +41,7 @@ static struct p9_session *start(struct peer *p)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
     *p = (struct peer){.fd = sv[1], .script = script};
+    sem_init(&p->arrived, 0, 0);
     assert_int_equal(pthread_create(&p->thread, NULL, peer_main, p), 0);
     struct transport *t = transport_fds(sv[0], sv[0], &err, &why);
     if (t != NULL)
