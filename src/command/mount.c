@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +26,6 @@
 #include "fuse/connection.h"
 #include "fuse/file.h"
 #include "fuse/lock.h"
-#include "fuse/mountinfo.h"
 #include "fuse/notify.h"
 #include "fuse/loop.h"
 
@@ -166,13 +164,12 @@ static int serve(const struct options *o, struct fs *fs)
 
 /* libfuse unmounts itself unless the device says that the mount has ended: umount -f ends the
  * connection, but leaves the mount if a program is in it. */
-static void unmount(struct fs *fs, const char *mounted)
+static void unmount(struct fs *fs)
 {
-    struct pollfd fd = {.fd = fuse_session_fd(fs->se)};
-    char device[32] = "";
-    bool alone, ended = poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0;
-    bool remains = mounted[0] != 0 && mount_device(fs->mountpoint, device, &alone) && strcmp(device, mounted) == 0;
-    int err = unmounter_waits() && (!ended || remains) ? unmounter_unmount(fd.fd) : 0;
+    struct pollfd device = {.fd = fuse_session_fd(fs->se)};
+    bool ended = poll(&device, 1, 0) == 1 && (device.revents & POLLERR) != 0;
+    bool remains = !ended || connection_exists(fs);
+    int err = unmounter_waits() && remains ? unmounter_unmount(device.fd) : 0;
 
     if (err != 0)
         log_error("cannot unmount %s: %s", fs->mountpoint, strerror(-err));
@@ -181,8 +178,6 @@ static void unmount(struct fs *fs, const char *mounted)
 
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
-    char device[32] = "";
-    bool alone;
     bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
     int status = 1;
 
@@ -197,11 +192,10 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
     else if (fuse_session_mount(fs->se, mountpoint) == 0) {
-        mount_device(mountpoint, device, &alone);
         connection_find(fs);
         privileges_drop();
         status = serve(o, fs);
-        unmount(fs, device);
+        unmount(fs);
     } else {
         mount_failed(fs, -EIO);
     }

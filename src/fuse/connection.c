@@ -116,6 +116,11 @@ enum unread unread_requests(struct fs *fs)
     return answered <= begun && (uint64_t)waiting <= begun - answered ? UNREAD_NONE : UNREAD_SOME;
 }
 
+bool connection_exists(const struct fs *fs)
+{
+    return unanswered(fs) >= 0;
+}
+
 void connection_abort(struct fs *fs)
 {
     const struct connection *c = fs->connection;

@@ -11,6 +11,9 @@
 enum unread { UNREAD_NONE, UNREAD_SOME, UNREAD_UNKNOWN };
 
 enum unread unread_requests(struct fs *fs);
+/* Whether the kernel still has the connection, aborted or not: the file system is mounted. False
+ * without fusectl. */
+bool connection_exists(const struct fs *fs);
 /* Opens the connection's directory in fusectl. Called once the file system is mounted. */
 void connection_find(struct fs *fs);
 /* Aborts the connection: the kernel fails the requests that wait in it. Without fusectl it does

@@ -211,6 +211,18 @@ case_soft() {
     done
 }
 
+case_mounted_again_at_once() { # the process of the mount before ends without touching the new one
+    local i
+    begin
+    echo content > "$exp/f"
+    for i in $(seq 30); do
+        umount "$mnt"
+        attach
+        same "$(cat "$mnt/f")" content
+    done
+    same "$(cat "$mnt/f")" content
+}
+
 case_noreconnect() {
     begin noreconnect
     kill -KILL "$server_pid"
