@@ -282,14 +282,14 @@ static void open_some(struct attempt *a, size_t *at)
 
 /* ---- all of it ------------------------------------------------------------------ */
 
-/* Whether the connection ended: then the results say nothing of the files. */
+/* Whether the connection ended, or is slow: then the results say nothing of the files. */
 static bool is_lost(const struct attempt *a)
 {
+    bool late = false;
+
     for (size_t i = 0; i < a->n; i++)
-        if (a->fids[i].rc == -ECONNRESET || a->fids[i].rc == -ETIMEDOUT || a->fids[i].rc == -ECANCELED ||
-            a->fids[i].rc == -EPROTO)
-            return true;
-    return false;
+        late = late || a->fids[i].rc == -ETIMEDOUT;
+    return late || p9_session_lost(a->client->session);
 }
 
 int replay_fids(struct attempt *a)
