@@ -109,6 +109,8 @@ static void succeeded(struct recovery *r, unsigned made, int resent)
              r->o.name, (unsigned long long)away / 1000, (unsigned long long)away % 1000 / 100, made, resent);
 }
 
+static void on_lost(void *arg, const char *reason);
+
 /* For timer_new. */
 static unsigned try_again(void *arg)
 {
@@ -129,6 +131,8 @@ static unsigned try_again(void *arg)
     int err = restore(r, &a, &made);
     if (err >= 0) {
         succeeded(r, made, err);
+        if (p9_session_away(r->client->session)) /* lost again before r->lost was false */
+            on_lost(r, "the new connection ended at once");
         return 0;
     }
     p9_session_drop(r->client->session, err, NULL);
