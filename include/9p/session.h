@@ -140,8 +140,10 @@ struct p9_held {
 /* The first held request after the one with this id. False at the end, or without memory. The
  * caller frees bytes. */
 bool p9_session_next_held(struct p9_session *s, uint64_t after, struct p9_held *held);
-/* Completes a held request with rc, and with the reply rx, without strings, if that is not NULL. */
-void p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx);
+/* Completes a held request with rc, and with the reply rx, without strings, if that is not NULL.
+ * False, without effect, if it is not held, or there is no connection: what was found out by one
+ * that is lost again may be wrong. */
+bool p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx);
 /* Sends what is held, and what is submitted from now on. Returns the number of requests that were
  * sent before. -errno if the connection is lost again. */
 int p9_session_resume(struct p9_session *s);

@@ -56,10 +56,11 @@ void replay_free(struct attempt *a, bool restored)
     for (size_t i = 0; i < a->n; i++) {
         struct again *g = &a->fids[i];
         pthread_mutex_lock(&f->mtx);
-        if (!restored)
+        bool as_before = !restored && (g->rc != 0 || g->rest != NULL); /* else its path is what it was walked by */
+        if (as_before)
             track_restore(g->fid, g->original);
         pthread_mutex_unlock(&f->mtx);
-        if (restored)
+        if (!as_before)
             free(g->original);
         free(g->path);
         p9_fid_put(g->fid);

@@ -39,10 +39,7 @@ bool resolve_same_file(const struct p9_qid *a, const struct p9_qid *b)
 
 static void settle(struct resolving *v, int rc, struct p9_fcall *rx)
 {
-    if (rc != 0 && p9_session_down(v->a->client->session))
-        return; /* nothing is known: the next try looks again */
-    p9_session_settle(v->a->client->session, v->h->id, rc, rx);
-    if (rc == 0)
+    if (p9_session_settle(v->a->client->session, v->h->id, rc, rx) && rc == 0)
         track_note(v->a->client, &v->h->tx, rx);
 }
 
@@ -159,16 +156,22 @@ static void become_file(struct resolving *v, uint32_t num, const struct p9_str *
     struct p9_fcall walk = {.type = P9_Twalk,
                             .Twalk = {.fid = num, .newfid = num, .nwname = {.n = 1, .name = {*name}}}};
 
-    if (p9_do(sc, c, &walk) != 0)
+    pthread_mutex_lock(&c->fids->mtx);
+    char *dir = track_path(c, num);
+    pthread_mutex_unlock(&c->fids->mtx);
+    if (p9_do(sc, c, &walk) != 0) {
+        free(dir);
         return;
+    }
     int rc = p9_rpc(sc, c, &req, open);
-    if (rc != 0 && p9_session_down(c->session))
-        return;
     if (rc == 0) /* Rlopen, Ropen, Rlcreate and Rcreate are alike */
         rx.Rlcreate.qid = req.rx.Rlopen.qid, rx.Rlcreate.iounit = req.rx.Rlopen.iounit;
     if (v->h->tx.type == P9_Tcreate && rc == 0)
         rx.Rcreate.qid = req.rx.Ropen.qid, rx.Rcreate.iounit = req.rx.Ropen.iounit;
-    p9_session_settle(c->session, v->h->id, rc, rc == 0 ? &rx : NULL);
+    if (p9_session_settle(c->session, v->h->id, rc, rc == 0 ? &rx : NULL))
+        free(dir);
+    else /* the next connection begins with the directory again */
+        track_undo_open(c, num, dir);
 }
 
 static void resolve_lcreate(struct resolving *v)

@@ -333,6 +333,19 @@ void track_reply(void *client, uint8_t type, const uint8_t *tx, size_t n, const 
         track_note(c, &asked, rx);
 }
 
+void track_undo_open(struct p9_client *c, uint32_t num, char *path)
+{
+    pthread_mutex_lock(&c->fids->mtx);
+    struct p9_fid *fid = track_find(c, num);
+    if (fid != NULL) {
+        set_path(fid, path);
+        fid->opened = false;
+    } else {
+        free(path);
+    }
+    pthread_mutex_unlock(&c->fids->mtx);
+}
+
 void track_free(struct p9_fid *fid)
 {
     free(fid->path);

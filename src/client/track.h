@@ -19,5 +19,7 @@ uint64_t track_hash(const char *path);
 void track_restore(struct p9_fid *fid, char *path);
 /* Notes the effect of a request that succeeded without a reply, too. Takes fids->mtx. */
 void track_note(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx);
+/* The fid is not open, and has this path, which is taken over. Takes fids->mtx. */
+void track_undo_open(struct p9_client *c, uint32_t num, char *path);
 
 #endif

@@ -243,10 +243,10 @@ bool p9_session_next_held(struct p9_session *s, uint64_t after, struct p9_held *
     return false;
 }
 
-void p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx)
+bool p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p9_fcall *rx)
 {
     pthread_mutex_lock(&s->mtx);
-    struct p9_req *req = held_after(s, id - 1);
+    struct p9_req *req = s->down ? NULL : held_after(s, id - 1);
     if (req != NULL && req->id == id) {
         session_queue_remove(&s->waiting, req);
         session_scope_leave(req);
@@ -258,6 +258,7 @@ void p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p
     pthread_mutex_unlock(&s->mtx);
     if (req != NULL)
         session_complete(req, rc);
+    return req != NULL;
 }
 
 int p9_session_resume(struct p9_session *s)

@@ -45,8 +45,13 @@ struct disk {
 
     uint8_t cut_at;  /* the next request of this type ends the connection; 0: none */
     bool cut_behind; /* after it is carried out */
+    int cut_error;   /* the reason of the cut, for the client's requests; 0: that there is no server */
+    /* Called once, before the next connection: what others do to the files. NULL: nothing. */
+    void (*meanwhile)(struct disk *d);
 
     struct p9_client *client;
+    struct p9_req wish; /* wants the server, so that a try that failed is made again at once */
+    bool wished;
     unsigned nconns;
     struct disk_conn {
         struct disk *disk;

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "9p/recovery.h"
 #include "unit/client/disk.h"
+#include "unit/ownclock.h"
 #include "unit/test.h"
 
-enum { MSIZE = 8192 };
+enum { MSIZE = 8192, WANTED_US = 1000000 /* of recovery.c */, PATIENCE_S = 120 };
 
 /* ---- the server's thread -------------------------------------------------- */
 
@@ -41,6 +43,31 @@ static size_t answer(struct disk *d, const struct p9_fcall *t, uint8_t *out)
     return cut ? 0 : p9_convS2M(&r, d->dialect, out, MSIZE);
 }
 
+static void ignore(struct p9_req *req)
+{
+    (void)req;
+}
+
+/* The connection is cut; with an error before it is closed, if there is one. During a try the next
+ * one is made at once, without the real time that it would wait. */
+static void cut(struct disk *d, int error)
+{
+    struct p9_session *s = p9_client_session(d->client);
+    const struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = P9_NOFID}; /* never sent */
+
+    if (error != 0)
+        p9_session_drop(s, error, strerror(-error));
+    pthread_mutex_lock(&d->mtx);
+    bool wish = !d->wished && p9_session_away(s);
+    d->wished = d->wished || wish;
+    pthread_mutex_unlock(&d->mtx);
+    if (!wish)
+        return;
+    d->wish.done = ignore;
+    clock_pass(WANTED_US);
+    p9_submit(s, &d->wish, &tx);
+}
+
 static void *conn_main(void *arg)
 {
     struct disk_conn *conn = arg;
@@ -49,15 +76,21 @@ static void *conn_main(void *arg)
     struct p9_fcall t;
     size_t size = 1;
     ssize_t n;
+    int error = 0;
+    bool was_cut = false;
 
     while (size > 0 && (n = p9_read9pmsg(conn->fd, in, sizeof in)) > 0 &&
            p9_convM2S(in, (size_t)n, d->dialect, &t) != 0) {
         pthread_mutex_lock(&d->mtx);
         size = conn == &d->conns[d->nconns - 1] ? answer(d, &t, out) : 0;
+        error = d->cut_error;
+        was_cut = size == 0 && conn == &d->conns[d->nconns - 1];
         pthread_mutex_unlock(&d->mtx);
         if (size > 0 && send(conn->fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
             break;
     }
+    if (was_cut)
+        cut(d, error);
     shutdown(conn->fd, SHUT_RDWR);
     return NULL;
 }
@@ -69,7 +102,10 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
 
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0)
         abort();
+    if (d->meanwhile != NULL)
+        d->meanwhile(d);
     pthread_mutex_lock(&d->mtx);
+    d->meanwhile = NULL;
     if (d->nconns == DISK_CONNECTIONS)
         abort();
     struct disk_conn *conn = &d->conns[d->nconns++];
@@ -115,15 +151,20 @@ void disk_stop(struct disk *d)
 
 static void wait_for_loss(struct disk *d, unsigned generation)
 {
-    while (p9_client_generation(d->client) == generation)
+    time_t until = time(NULL) + PATIENCE_S;
+
+    while (p9_client_generation(d->client) == generation && time(NULL) < until)
         sched_yield();
+    assert_int_not_equal(p9_client_generation(d->client), generation);
 }
 
 void disk_settle(struct disk *d, unsigned generation)
 {
     wait_for_loss(d, generation);
-    while (p9_session_away(p9_client_session(d->client)))
+    time_t until = time(NULL) + PATIENCE_S;
+    while (p9_session_away(p9_client_session(d->client)) && time(NULL) < until)
         sched_yield();
+    assert_false(p9_session_away(p9_client_session(d->client)));
 }
 
 void disk_drop(struct disk *d)

@@ -3,8 +3,10 @@
  * before.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 
+#include "session/session_impl.h"
 #include "unit/client/disk.h"
 #include "unit/ownclock.h"
 #include "unit/test.h"
@@ -337,6 +339,45 @@ static void a_try_can_fail(void **state)
     disk_stop(&disk);
 }
 
+static atomic_bool ends_at_once;
+int __real_p9_session_resume(struct p9_session *s);
+int __wrap_p9_session_resume(struct p9_session *s);
+
+/* The connection ends before the recovery knows that it has succeeded. */
+int __wrap_p9_session_resume(struct p9_session *s)
+{
+    int n = __real_p9_session_resume(s);
+
+    if (!atomic_exchange(&ends_at_once, false))
+        return n;
+    p9_session_drop(s, -ECONNRESET, NULL);
+    for (bool waits = false; !waits;) {
+        sched_yield();
+        pthread_mutex_lock(&s->mtx);
+        waits = s->reader_waits;
+        pthread_mutex_unlock(&s->mtx);
+    }
+    return n;
+}
+
+static void a_connection_may_end_at_once(void **state)
+{
+    struct p9_fid *root, *a;
+
+    (void)state;
+    disk_start(&disk, P9_2000L, &root);
+    int node = (int)disk_add(&disk, "/a", 0);
+    a = walk(root, "a");
+    unsigned before = p9_client_generation(disk.client);
+    atomic_store(&ends_at_once, true);
+    disk_drop(&disk);
+    disk_settle(&disk, before + 1);
+    assert_int_equal(p9_client_generation(disk.client), before + 2);
+    assert_is(a, node);
+    PUT(root, a);
+    disk_stop(&disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_hard_link_is_the_other_path),
         cmocka_unit_test(clunks_free_their_numbers),
         cmocka_unit_test(a_try_can_fail),
+        cmocka_unit_test(a_connection_may_end_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,7 @@ static void data_of_a_held_write_is_complete(void **state)
     struct p9_req req = {.done = p9_req_batch_done, .arg = &b};
     struct p9_fcall tx = {.type = P9_Twrite, .Twrite = {.fid = 7, .offset = 9, .count = {sizeof data, data}}};
     struct p9_held held;
+    struct p9_why why;
 
     (void)state;
     memset(data, 'x', sizeof data);
@@ -131,10 +132,12 @@ static void data_of_a_held_write_is_complete(void **state)
     p9_submit(k.s, &req, &tx);
     kept_lost(&k);
     assert_true(p9_session_next_held(k.s, 0, &held));
+    assert_false(p9_session_settle(k.s, held.id, -ESTALE, NULL)); /* there is no connection */
+    assert_int_equal(kept_restore(&k, script_echo, &why), 0);
     assert_int_equal(held.tx.Twrite.count.n, sizeof data);
     assert_memory_equal(held.tx.Twrite.count.p, data, sizeof data);
     free(held.bytes);
-    p9_session_settle(k.s, held.id, -ESTALE, NULL);
+    assert_true(p9_session_settle(k.s, held.id, -ESTALE, NULL));
     p9_batch_wait(k.s, &b);
     assert_int_equal(req.rc, -ESTALE);
     kept_end(&k);
@@ -147,27 +150,29 @@ static void a_held_request_can_be_settled(void **state)
     struct p9_fcall rx = {.type = P9_Rread};
     struct p9_held held = {.id = 0};
     uint64_t id[REQUESTS];
+    struct p9_why why;
 
     (void)state;
+    assert_true(p9_session_down(s));
+    assert_int_equal(kept_restore(&h->k, script_echo, &why), 0);
+    assert_false(p9_session_down(s));
     for (uint64_t i = 2; i < REQUESTS; i++) {
         assert_true(p9_session_next_held(s, held.id, &held));
         free(held.bytes);
         id[i] = held.id;
     }
-    p9_session_settle(s, id[3], 0, &rx);
+    assert_true(p9_session_settle(s, id[3], 0, &rx));
     assert_int_equal(h->r[3].req.rc, 0);
     assert_int_equal(h->r[3].req.rx.type, P9_Rread);
-    p9_session_settle(s, id[7], -ESTALE, NULL); /* the last, which was not sent */
+    assert_true(p9_session_settle(s, id[7], -ESTALE, NULL)); /* the last, which was not sent */
     assert_int_equal(h->r[7].req.rc, -ESTALE);
     assert_int_equal(atomic_load(&h->b.left), REQUESTS - 4);
-    p9_session_settle(s, id[3], -EIO, NULL); /* no more */
+    assert_false(p9_session_settle(s, id[3], -EIO, NULL));
     assert_int_equal(h->r[3].req.rc, 0);
     assert_true(p9_session_next_held(s, id[2], &held));
     assert_int_equal(held.id, id[4]);
     free(held.bytes);
 
-    struct p9_why why;
-    assert_int_equal(kept_restore(&h->k, script_echo, &why), 0);
     assert_int_equal(p9_session_resume(s), 3); /* 2, 4 and 5 */
     p9_batch_wait(s, &h->b);
     assert_int_equal(peer_saw(&h->k.p[1], 4)->Tread.offset, 6);
