@@ -163,8 +163,9 @@ static void on_lost(void *arg, const char *reason)
         r->lost_ms = now;
         if (r->restored_ms == 0 || now - r->restored_ms >= STABLE_MS)
             r->delay_ms = 0;
-        atomic_fetch_add(&r->client->generation, 1); /* nothing uses idle fids any more */
     }
+    /* Nothing uses idle fids any more, nor fids of a try that has failed. */
+    atomic_fetch_add(&r->client->generation, 1);
     unsigned ms = r->delay_ms > 0 ? jitter(r->delay_ms) : 0;
     bool stop = r->stop;
     if (first)

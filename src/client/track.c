@@ -134,9 +134,13 @@ static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct 
     const struct p9_fid *from = track_find(c, tx->Twalk.fid);
     struct p9_fid *fid = track_find(c, tx->Twalk.newfid);
 
-    if (from == NULL || fid == NULL || rx->Rwalk.nwqid.n != tx->Twalk.nwname.n)
+    uint16_t n = tx->Twalk.nwname.n;
+
+    if (from == NULL || fid == NULL || rx->Rwalk.nwqid.n != n)
         return;
     fid->attached = from->attached;
+    if (!p9_session_away(c->session)) /* else it is compared with what it was */
+        fid->qid = n > 0 ? rx->Rwalk.nwqid.qid[n - 1] : from->qid;
     known(fid);
     set_path(fid, track_join(from->path, tx->Twalk.nwname.name, tx->Twalk.nwname.n));
 }

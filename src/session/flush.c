@@ -71,8 +71,10 @@ bool session_send_flush(struct p9_session *s, struct p9_req *target)
     if (f == NULL)
         return false;
     target->flushing = true;
-    *f = (struct flush){
-        .req = {.done = flush_done, .arg = f}, .s = s, .connection = s->connections, .oldtag = target->tag};
+    *f = (struct flush){.req = {.done = flush_done, .arg = f, .connection = s->connections + 1},
+                        .s = s,
+                        .connection = s->connections,
+                        .oldtag = target->tag};
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
     pthread_mutex_unlock(&s->mtx);
     p9_submit(s, &f->req, &tx);

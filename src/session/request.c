@@ -115,6 +115,8 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
         err = s->error;
         if (err == 0 && s->down && is_of_connection(req))
             err = s->down_error;
+        if (err == 0 && req->connection != 0 && req->connection != s->connections + 1)
+            err = -ECONNRESET;
         if (req->scope != NULL && req->scope->interrupted)
             err = -EINTR;
     } else {

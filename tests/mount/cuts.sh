@@ -2,10 +2,10 @@
 # cuts.sh: the connection is cut at every message of a program that makes, writes, renames, links,
 # removes and locks files: each call's result and the final tree are those without a cut.
 #
-# STEP=1 cuts at every message; a larger step at every so manieth, which differ from case to case.
+# STEP=1 cuts at every message; a larger step at every so many, which differ from case to case.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-: "${STEP:=3}"
+: "${STEP:=7}"
 
 # cut_at HOW WHERE FIRST: at every STEPth message from the FIRSTth on
 cut_at() {

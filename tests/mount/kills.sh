@@ -4,6 +4,9 @@
 # KILLS=N: how often it is killed under all of them at once; the pause before a kill is random.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
+if [ -n "${SANITIZED:-}" ]; then # slow enough
+    : "${KILLS:=2}" "${CASES:=a_write a_lock an_untar sqlite all_at_once few_at_once_on_9p2000_u}"
+fi
 : "${KILLS:=3}" "${AWAY:=3}" # seconds between a kill and the next start
 
 # Each case has a server of its own.

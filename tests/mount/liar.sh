@@ -17,7 +17,10 @@ daemon='' victims=''
 requests='Twalk Tgetattr Tlopen Tread Treaddir Tlcreate Twrite Tclunk Tsetattr Tmkdir Tmknod Tsymlink Treadlink
     Tlink Trenameat Tunlinkat Tstatfs Tfsync Txattrwalk Txattrcreate Tlock Tgetlock'
 
-[ -z "$LIES_AGAIN" ] || requests='Twalk Tgetattr Tlopen Treaddir Tlcreate Twrite Tmkdir Trenameat Tlock'
+if [ -n "$LIES_AGAIN" ]; then # some of them
+    requests="Twalk Tlcreate"
+    [ -n "${SANITIZED:-}" ] || requests+=" Tgetattr Tlopen Treaddir Twrite Trenameat Tlock"
+fi
 
 make_export() {
     off # an earlier case may have failed
