@@ -64,7 +64,7 @@ void session_watch(struct p9_session *s, struct p9_req *req)
     if (limit > 0)
         session_set_deadline(s, req, clock_ms() + limit);
     if (s->nfree == s->max_tags)
-        atomic_store(&s->heard, clock_ms());
+        atomic_store(&s->heard, clock_coarse_ms());
     if (s->kept && s->keeping.probe_ms > 0 && !s->ticking)
         start_ticking(s, s->keeping.probe_ms / TICKS_IN_A_PROBE + 1);
 }
@@ -284,7 +284,7 @@ unsigned session_tick(void *session)
         give_up_overdue(&o);
     bool probe = is_silent(s, o.now, &dead);
     if (probe)
-        s->probed_ms = o.now;
+        s->probed_ms = clock_coarse_ms(); /* as `heard` is */
     unsigned again = next_tick(s, o.now);
     pthread_mutex_unlock(&s->mtx);
     if (dead || o.stuck)

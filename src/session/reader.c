@@ -35,7 +35,7 @@ static int fill(struct p9_session *s, size_t need)
         ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
-        atomic_store(&s->heard, clock_ms());
+        atomic_store(&s->heard, clock_coarse_ms());
         s->in_end += (size_t)r;
     }
     return 0;
@@ -56,7 +56,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
         ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
-        atomic_store(&s->heard, clock_ms());
+        atomic_store(&s->heard, clock_coarse_ms());
         if ((size_t)r > n - have)
             s->in_end = (size_t)r - (n - have);
         have += (size_t)r < n - have ? (size_t)r : n - have;

@@ -16,9 +16,11 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "9p/codec.h"
@@ -207,6 +209,7 @@ int main(int argc, char **argv)
 
     if (argc != 4)
         return 2;
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* it ends with the case that started it */
     p[0] = (struct pollfd){.fd = listen_on(atoi(argv[1])), .events = POLLIN};
     p[1] = (struct pollfd){.fd = listen_on(atoi(argv[2])), .events = POLLIN};
     for (;;) {

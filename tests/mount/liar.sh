@@ -9,7 +9,7 @@
 switch=$work/lying
 on() { : > "$switch${1:+.$1}"; }
 off() { rm -f "$switch"*; }
-daemon='' victims=''
+daemon='' victims='' cutter_pid=''
 : "${LIES_AGAIN:=}"
 [ -n "$LIES_AGAIN" ] || base_options=noreconnect
 
@@ -33,15 +33,15 @@ make_export() {
 
 end_case() {
     local p
-    for p in $victims $daemon; do kill -KILL "$p" 2> /dev/null || true; done
+    for p in $victims $daemon $cutter_pid; do kill -KILL "$p" 2> /dev/null || true; done
     [ "$server_pid" = "$files_server" ] || kill "$server_pid"
 }
 # believe [OPTIONS]: mounts what the server of `serve` says; its messages are in $work/messages
 believe() {
     trap end_case EXIT
     if [ -n "$LIES_AGAIN" ]; then
+        [ -z "$cutter_pid" ] || kill "$cutter_pid"
         start_cutter
-        victims+=" $!"
     fi
     : > "$work/messages" # those of the mount before
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" \

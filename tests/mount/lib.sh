@@ -131,7 +131,8 @@ start_relay() {
 start_cutter() {
     cutter_port=$(free_port)
     "$TOOLS/cutter" "$cutter_port" $((cutter_port + 1)) "$port" &
-    helper_pids+=" $!"
+    cutter_pid=$!
+    helper_pids+=" $cutter_pid"
     wait_until 10 listening "$cutter_port"
     port=$cutter_port
 }
