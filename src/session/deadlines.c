@@ -206,10 +206,15 @@ static bool owes_reply(const struct p9_session *s)
     return s->nfree < s->max_tags;
 }
 
+bool session_is_silent(struct p9_session *s, unsigned ms)
+{
+    return atomic_load(&s->away) || (owes_reply(s) && silence_ms(s, clock_ms()) >= ms);
+}
+
 bool p9_session_silent(struct p9_session *s, unsigned ms)
 {
     pthread_mutex_lock(&s->mtx);
-    bool silent = atomic_load(&s->away) || (owes_reply(s) && silence_ms(s, clock_ms()) >= ms);
+    bool silent = session_is_silent(s, ms);
     pthread_mutex_unlock(&s->mtx);
     return silent;
 }

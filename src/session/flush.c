@@ -104,7 +104,9 @@ void p9_interrupt(struct p9_session *s, struct p9_scope *scope)
             session_queue_add(&s->cancelled, req);
             timer_arm(s->timer, 0);
         } else {
-            session_set_deadline(s, req, clock_ms() + FLUSH_MS);
+            /* A server that has been silent for so long is not waited for: processes that are
+             * killed may be waiting in turn for a directory. */
+            session_set_deadline(s, req, clock_ms() + (session_is_silent(s, FLUSH_MS) ? 0 : FLUSH_MS));
             memory = session_send_flush(s, req);
         }
     }

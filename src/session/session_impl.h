@@ -145,6 +145,8 @@ bool session_await_connection(struct p9_session *s, int err, const char *reason)
 unsigned session_tick(void *session);
 /* The request is given up at this time of clock_ms(). */
 void session_set_deadline(struct p9_session *s, struct p9_req *req, uint64_t ms);
+/* p9_session_silent, with the lock. */
+bool session_is_silent(struct p9_session *s, unsigned ms);
 /* A request was submitted: limits and probes. */
 void session_watch(struct p9_session *s, struct p9_req *req);
 

@@ -147,6 +147,20 @@ case_stuck_programs_can_be_killed() {
     exec 5>&- 6>&- 7>&-
 }
 
+case_many_killed_programs() { # the kernel lets them look up names of one directory in turn only
+    local pids=() i
+    begin
+    mkdir "$exp/d"
+    (cd "$exp/d" && seq 50 | xargs touch)
+    freeze
+    for i in $(seq 50); do stat "$mnt/d/$i" > /dev/null 2>&1 & pids+=($!); done
+    sleep 0.3
+    kill -KILL "${pids[@]}"
+    for i in "${pids[@]}"; do wait_until "$LIMIT" ended "$i" || fail 'cannot be killed'; done
+    thaw
+    same "$(ls "$mnt/d" | wc -l)" 50
+}
+
 case_many_stuck_programs() {
     local n=${STUCK:-1000} pids=() i other=$work/other port2
     begin attr_timeout=3,entry_timeout=600
