@@ -28,6 +28,14 @@ struct p9_qid {
     uint8_t type; /* P9_QT* */
 };
 
+/* Whether both are of the same file: the version and the other bits of the type may change. */
+static inline bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
+{
+    const uint8_t kinds = P9_QTDIR | P9_QTSYMLINK;
+
+    return a->path == b->path && (a->type & kinds) == (b->type & kinds);
+}
+
 struct p9_names {
     uint16_t n;
     struct p9_str name[P9_MAXWELEM];

@@ -227,7 +227,6 @@ struct inode *cache_next_stale(struct cache *c);
  * differ, as they may only be old. The caller asks for them, and calls cache_announce. With one
  * reference. NULL if there is none. */
 struct inode *cache_outdated_twin(struct cache *c, const struct p9_attr *attr);
-bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b);
 bool same_time(const struct timespec *a, const struct timespec *b);
 
 /* ---- versions and attributes (attr.c) ----------------------------------- */

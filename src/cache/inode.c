@@ -13,13 +13,6 @@ enum {
     MOST_LOOKAHEAD_MS = 30000, /* what is fetched holds fids */
 };
 
-bool qid_same_file(const struct p9_qid *a, const struct p9_qid *b)
-{
-    const uint8_t kinds = P9_QTDIR | P9_QTSYMLINK;
-
-    return a->path == b->path && (a->type & kinds) == (b->type & kinds);
-}
-
 bool same_time(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;

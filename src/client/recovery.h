@@ -85,6 +85,5 @@ void resolve_name(struct resolving *v);
 void resolve_done(struct resolving *v);
 /* The fid with that number; the request keeps it. NULL if there is none. */
 struct p9_fid *resolve_fid(struct resolving *v, uint32_t num);
-bool resolve_same_file(const struct p9_qid *a, const struct p9_qid *b);
 
 #endif

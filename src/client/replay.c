@@ -148,13 +148,6 @@ static void send_walk(struct attempt *a, struct p9_round *r, struct again *g)
     p9_round_send(r, &g->req, &tx);
 }
 
-static bool same_file(const struct p9_qid *a, const struct p9_qid *b)
-{
-    const uint8_t kind = P9_QTDIR | P9_QTSYMLINK;
-
-    return a->path == b->path && (a->type & kind) == (b->type & kind);
-}
-
 static void forget_number(struct attempt *a, struct again *g)
 {
     struct p9_fcall tx = {.type = P9_Tclunk, .Tclunk.fid = g->fid->num};
@@ -201,7 +194,7 @@ static void take_walk(struct attempt *a, struct again *g, size_t asked)
     if (g->rc == 0 && got->n != asked)
         g->rc = -ENOENT;
     g->bound = g->bound || g->rc == 0;
-    if (g->rc == 0 && *g->rest == 0 && got->n > 0 && !same_file(&got->qid[got->n - 1], &g->fid->qid))
+    if (g->rc == 0 && *g->rest == 0 && got->n > 0 && !qid_same_file(&got->qid[got->n - 1], &g->fid->qid))
         g->rc = -ESTALE;
     if (g->rc == 0 && *g->rest != 0)
         return;

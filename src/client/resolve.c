@@ -155,8 +155,8 @@ static void resolve_append(struct resolving *v)
         return;
     if (replay_walk(v->a, fid, &again) != 0)
         return;
-    bool has = resolve_same_file(&again->qid, &fid->qid) && p9_open(&v->a->scope, again, 0) == 0 &&
-               has_bytes(v, again, attr.size);
+    bool has =
+        qid_same_file(&again->qid, &fid->qid) && p9_open(&v->a->scope, again, 0) == 0 && has_bytes(v, again, attr.size);
     p9_fid_put(again);
     if (has)
         p9_session_settle(v->a->client->session, v->h->id, 0, &rx);

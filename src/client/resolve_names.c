@@ -32,11 +32,6 @@ static int look(struct resolving *v, uint32_t dir, const struct p9_str *name, st
     return rc;
 }
 
-bool resolve_same_file(const struct p9_qid *a, const struct p9_qid *b)
-{
-    return a->path == b->path && a->type == b->type;
-}
-
 static void settle(struct resolving *v, int rc, struct p9_fcall *rx)
 {
     if (p9_session_settle(v->a->client->session, v->h->id, rc, rx) && rc == 0)
@@ -56,7 +51,7 @@ static void resolve_unlink(struct resolving *v)
 {
     struct p9_fid *fid;
     int rc = look(v, v->h->tx.Tunlinkat.dirfid, &v->h->tx.Tunlinkat.name, &fid);
-    bool other = rc == 0 && v->expected != NULL && !resolve_same_file(&fid->qid, v->expected);
+    bool other = rc == 0 && v->expected != NULL && !qid_same_file(&fid->qid, v->expected);
 
     if (rc == 0)
         p9_fid_put(fid);
@@ -69,7 +64,7 @@ static void resolve_new_name(struct resolving *v, uint32_t dir, const struct p9_
 {
     struct p9_fid *fid;
     int rc = look(v, dir, name, &fid);
-    bool done = rc == 0 && (v->expected == NULL || resolve_same_file(&fid->qid, v->expected));
+    bool done = rc == 0 && (v->expected == NULL || qid_same_file(&fid->qid, v->expected));
 
     if (rc == 0)
         p9_fid_put(fid);
@@ -84,7 +79,7 @@ static void resolve_rename(struct resolving *v)
     const struct p9_fcall *tx = &v->h->tx;
     struct p9_fid *fid;
     int rc = look(v, tx->Trenameat.olddirfid, &tx->Trenameat.oldname, &fid);
-    bool is_there = rc == 0 && (v->expected == NULL || resolve_same_file(&fid->qid, v->expected));
+    bool is_there = rc == 0 && (v->expected == NULL || qid_same_file(&fid->qid, v->expected));
 
     if (rc == 0)
         p9_fid_put(fid);
@@ -108,7 +103,7 @@ static bool may_be_made(struct resolving *v, struct p9_fid *fid)
         return p9_readlink(&v->a->scope, fid, target, sizeof target) == 0 && p9_str_eq(tx->Tsymlink.target, target);
     case P9_Tlink: {
         const struct p9_fid *file = resolve_fid(v, tx->Tlink.fid);
-        return file != NULL && resolve_same_file(&file->qid, &fid->qid);
+        return file != NULL && qid_same_file(&file->qid, &fid->qid);
     }
     }
     return (fid->qid.type & P9_QTDIR) == 0;
