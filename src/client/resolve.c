@@ -35,43 +35,6 @@ static bool find_qid(const struct fids *f, const char *path, struct p9_qid *qid)
     return found;
 }
 
-/* The new path after a Twstat that changes the name; NULL if it does not. */
-static char *restated_path(struct p9_client *c, const struct p9_blob *b, const char *from)
-{
-    struct p9_stat st;
-    char *dir = from != NULL ? strdup(from) : NULL, *to = NULL;
-    char *slash = dir != NULL ? strrchr(dir, '/') : NULL;
-
-    if (dir != NULL && p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) != 0 && st.name.len > 0) {
-        *(slash != NULL ? slash : dir) = 0;
-        to = track_join(dir, &st.name, 1);
-    }
-    free(dir);
-    return to;
-}
-
-/* The path that a request removes, and that of a rename. */
-static void paths_of(struct p9_client *c, const struct p9_fcall *tx, struct expected *e)
-{
-    switch (tx->type) {
-    case P9_Tunlinkat:
-        e->from = track_path_in(c, tx->Tunlinkat.dirfid, &tx->Tunlinkat.name);
-        break;
-    case P9_Trenameat:
-        e->from = track_path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname);
-        e->to = track_path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname);
-        break;
-    case P9_Trename:
-        e->from = track_path(c, tx->Trename.fid);
-        e->to = track_path_in(c, tx->Trename.dfid, &tx->Trename.name);
-        break;
-    case P9_Twstat:
-        e->from = track_path(c, tx->Twstat.fid);
-        e->to = restated_path(c, &tx->Twstat.stat, e->from);
-        break;
-    }
-}
-
 static void expect(struct p9_client *c, const struct p9_held *h, struct expected **list)
 {
     struct expected *e = h->was_sent ? calloc(1, sizeof *e) : NULL;
@@ -80,7 +43,10 @@ static void expect(struct p9_client *c, const struct p9_held *h, struct expected
         return;
     e->id = h->id;
     pthread_mutex_lock(&c->fids->mtx);
-    paths_of(c, &h->tx, e);
+    if (h->tx.type == P9_Tunlinkat)
+        e->from = track_path_in(c, h->tx.Tunlinkat.dirfid, &h->tx.Tunlinkat.name);
+    else
+        track_renames(c, &h->tx, &e->from, &e->to);
     e->has_qid = e->from != NULL && find_qid(c->fids, e->from, &e->qid);
     pthread_mutex_unlock(&c->fids->mtx);
     e->next = *list;
@@ -113,10 +79,8 @@ char *resolve_other_path(const struct expected *list, const char *path)
 {
     for (const struct expected *e = list; e != NULL; e = e->next) {
         size_t len = e->from != NULL && e->to != NULL ? strlen(e->from) : 0;
-        if (len > 0 && strncmp(path, e->from, len) == 0 && (path[len] == 0 || path[len] == '/')) {
-            struct p9_str rest = p9_str(path + len + (path[len] == '/'));
-            return track_join(e->to, &rest, rest.len > 0);
-        }
+        if (len > 0 && track_is_below(path, e->from, len))
+            return track_below(path, len, e->to);
     }
     return NULL;
 }
@@ -233,8 +197,7 @@ static bool resolve_lost(struct resolving *v)
     return false;
 }
 
-/* ---- all
- * --------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------ */
 
 /* 9P2000 and .u read a directory from its start only: dialect_plan9_dir.c starts again. */
 static bool reads_on(struct resolving *v)

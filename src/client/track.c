@@ -76,8 +76,7 @@ char *track_join(const char *dir, const struct p9_str *names, size_t n)
     return path;
 }
 
-/* The path is at or below `top`. */
-static bool is_below(const char *path, const char *top, size_t len)
+bool track_is_below(const char *path, const char *top, size_t len)
 {
     return strncmp(path, top, len) == 0 && (path[len] == 0 || path[len] == '/' || len == 0);
 }
@@ -92,26 +91,27 @@ static bool is_plain_file(const struct fids *f, const char *path, uint64_t hash)
     return false;
 }
 
-static void move_one(struct p9_fid *fid, size_t len, const char *to)
+char *track_below(const char *path, size_t len, const char *to)
 {
-    struct p9_str rest = p9_str(fid->path + len + (fid->path[len] == '/'));
+    struct p9_str rest = p9_str(path + len + (path[len] == '/'));
 
-    set_path(fid, track_join(to, &rest, rest.len > 0));
+    return track_join(to, &rest, rest.len > 0);
 }
 
-/* What is at or below `from` is at or below `to` now. Both may be NULL: without memory. */
+/* What is at or below `from` is at or below `to` now. Takes both over; nothing moves if one is
+ * NULL. A fid whose move goes unnoticed is not found at its path, or finds another file there. */
 static void moved(struct p9_client *c, char *from, char *to)
 {
     struct fids *f = c->fids;
     size_t len = from != NULL ? strlen(from) : 0;
     uint64_t hash = from != NULL ? hash_of(from) : 0;
 
-    if (from != NULL && len > 0) {
+    if (to != NULL && len > 0) {
         bool exactly = is_plain_file(f, from, hash);
         for (unsigned i = 0; i < f->top; i++) {
             struct p9_fid *fid = exactly && f->hashes[i] != hash ? NULL : f->by_number[i];
-            if (fid != NULL && fid->path != NULL && is_below(fid->path, from, len))
-                move_one(fid, len, to);
+            if (fid != NULL && fid->path != NULL && track_is_below(fid->path, from, len))
+                set_path(fid, track_below(fid->path, len, to));
         }
     }
     free(from);
@@ -133,7 +133,6 @@ static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct 
 {
     const struct p9_fid *from = track_find(c, tx->Twalk.fid);
     struct p9_fid *fid = track_find(c, tx->Twalk.newfid);
-
     uint16_t n = tx->Twalk.nwname.n;
 
     if (from == NULL || fid == NULL || rx->Rwalk.nwqid.n != n)
@@ -142,7 +141,7 @@ static void walked(struct p9_client *c, const struct p9_fcall *tx, const struct 
     if (!p9_session_away(c->session)) /* else it is compared with what it was */
         fid->qid = n > 0 ? rx->Rwalk.nwqid.qid[n - 1] : from->qid;
     known(fid);
-    set_path(fid, track_join(from->path, tx->Twalk.nwname.name, tx->Twalk.nwname.n));
+    set_path(fid, track_join(from->path, tx->Twalk.nwname.name, n));
 }
 
 static void attached(struct p9_client *c, uint32_t num)
@@ -208,22 +207,38 @@ char *track_path(struct p9_client *c, uint32_t num)
     return fid != NULL && fid->path != NULL ? strdup(fid->path) : NULL;
 }
 
-/* A Twstat that changes the name, in the same directory. */
-static void restated(struct p9_client *c, const struct p9_fcall *tx)
+/* The path after a Twstat that changes the name, in the same directory; NULL if it does not. */
+static char *restated_path(struct p9_client *c, const struct p9_blob *b, const char *from)
 {
     struct p9_stat st;
-    const struct p9_blob *b = &tx->Twstat.stat;
-    char *from = track_path(c, tx->Twstat.fid), *dir = from != NULL ? strdup(from) : NULL;
+    char *dir = from != NULL ? strdup(from) : NULL, *to = NULL;
+    char *slash = dir != NULL ? strrchr(dir, '/') : NULL;
 
-    if (dir == NULL || p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) == 0 || st.name.len == 0) {
-        free(from);
-        free(dir);
-        return;
+    if (dir != NULL && p9_convM2D(b->p, b->n, p9_session_dialect(c->session), &st) != 0 && st.name.len > 0) {
+        *(slash != NULL ? slash : dir) = 0;
+        to = track_join(dir, &st.name, 1);
     }
-    char *slash = strrchr(dir, '/');
-    *(slash != NULL ? slash : dir) = 0;
-    moved(c, from, track_join(dir, &st.name, 1));
     free(dir);
+    return to;
+}
+
+bool track_renames(struct p9_client *c, const struct p9_fcall *tx, char **from, char **to)
+{
+    switch (tx->type) {
+    case P9_Trenameat:
+        *from = track_path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname);
+        *to = track_path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname);
+        return true;
+    case P9_Trename:
+        *from = track_path(c, tx->Trename.fid);
+        *to = track_path_in(c, tx->Trename.dfid, &tx->Trename.name);
+        return true;
+    case P9_Twstat:
+        *from = track_path(c, tx->Twstat.fid);
+        *to = restated_path(c, &tx->Twstat.stat, *from);
+        return true;
+    }
+    return false;
 }
 
 /* All fids of the file's path have another one now. */
@@ -269,6 +284,10 @@ static bool is_tracked(uint8_t type)
 
 static void note(struct p9_client *c, const struct p9_fcall *tx, const struct p9_fcall *rx)
 {
+    char *from = NULL, *to = NULL;
+
+    if (track_renames(c, tx, &from, &to))
+        moved(c, from, to);
     switch (tx->type) {
     case P9_Tauth:
         without_path(c, tx->Tauth.afid);
@@ -303,16 +322,6 @@ static void note(struct p9_client *c, const struct p9_fcall *tx, const struct p9
         break;
     case P9_Txattrcreate:
         without_path(c, tx->Txattrcreate.fid);
-        break;
-    case P9_Trename:
-        moved(c, track_path(c, tx->Trename.fid), track_path_in(c, tx->Trename.dfid, &tx->Trename.name));
-        break;
-    case P9_Trenameat:
-        moved(c, track_path_in(c, tx->Trenameat.olddirfid, &tx->Trenameat.oldname),
-              track_path_in(c, tx->Trenameat.newdirfid, &tx->Trenameat.newname));
-        break;
-    case P9_Twstat:
-        restated(c, tx);
         break;
     case P9_Tlink:
         linked(c, tx);
