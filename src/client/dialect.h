@@ -10,6 +10,10 @@
  * contracts. */
 struct p9_dialect_ops {
     int (*open)(struct p9_scope *sc, struct p9_fid *fid, int flags);
+    /* To open fid on another connection as it was (p9_fid.open_mode), and what the reply says. */
+    struct p9_fcall (*open_again)(const struct p9_fid *fid);
+    void (*set_opened)(struct p9_fid *fid, const struct p9_fcall *rx);
+    bool (*appends)(const struct p9_fid *fid);                      /* each write goes to the end of the file */
     int (*open_checked)(struct p9_scope *sc, struct p9_opening *o); /* may be NULL */
     void (*find_many)(struct p9_scope *sc, struct p9_client *c, size_t n, const struct p9_xattrs *xattrs,
                       struct p9_found *found);

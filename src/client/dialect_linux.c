@@ -42,6 +42,16 @@ void linux_set_opened(struct p9_fid *fid, const struct p9_fcall *rx)
     fid->iounit = p9_fid_iounit(fid->client, rx->Rlopen.iounit);
 }
 
+static struct p9_fcall linux_open_again(const struct p9_fid *fid)
+{
+    return (struct p9_fcall){.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = fid->open_mode}};
+}
+
+static bool linux_appends(const struct p9_fid *fid)
+{
+    return (fid->open_mode & P9_L_APPEND) != 0 || (fid->qid.type & P9_QTAPPEND) != 0;
+}
+
 static int linux_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     struct p9_req req = {0};
@@ -253,6 +263,9 @@ static int linux_learn(struct p9_client *c, struct p9_fid *root)
 
 const struct p9_dialect_ops p9_linux_ops = {
     .open = linux_open,
+    .open_again = linux_open_again,
+    .set_opened = linux_set_opened,
+    .appends = linux_appends,
     .open_checked = linux_open_checked,
     .find_many = linux_find_many,
     .create = linux_create,

@@ -26,17 +26,32 @@ static uint8_t open_mode(int flags)
     return access[(flags & O_ACCMODE) % 3] | (flags & O_TRUNC ? P9_OTRUNC : 0);
 }
 
+static struct p9_fcall plan9_open_again(const struct p9_fid *fid)
+{
+    return (struct p9_fcall){.type = P9_Topen, .Topen = {.fid = fid->num, .mode = (uint8_t)fid->open_mode}};
+}
+
+static void plan9_set_opened(struct p9_fid *fid, const struct p9_fcall *rx)
+{
+    fid->qid = rx->Ropen.qid;
+    fid->iounit = p9_fid_iounit(fid->client, rx->Ropen.iounit);
+    fid->dir_next = 0;
+}
+
+static bool plan9_appends(const struct p9_fid *fid)
+{
+    return (fid->qid.type & P9_QTAPPEND) != 0;
+}
+
 static int plan9_open(struct p9_scope *sc, struct p9_fid *fid, int flags)
 {
     struct p9_req req = {0};
     struct p9_fcall tx = {.type = P9_Topen, .Topen = {.fid = fid->num, .mode = open_mode(flags)}};
     int rc = p9_rpc(sc, fid->client, &req, &tx);
 
-    if (rc != 0)
-        return rc;
-    fid->qid = req.rx.Ropen.qid;
-    fid->iounit = p9_fid_iounit(fid->client, req.rx.Ropen.iounit);
-    return 0;
+    if (rc == 0)
+        plan9_set_opened(fid, &req.rx);
+    return rc;
 }
 
 int plan9_make(struct p9_scope *sc, struct p9_fid *fid, const char *name, uint32_t perm, uint8_t mode,
@@ -103,6 +118,9 @@ static int plan9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char
 
 const struct p9_dialect_ops p9_plan9_ops = {
     .open = plan9_open,
+    .open_again = plan9_open_again,
+    .set_opened = plan9_set_opened,
+    .appends = plan9_appends,
     .create = plan9_create,
     .getattr = plan9_getattr,
     .setattr = plan9_setattr,

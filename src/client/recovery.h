@@ -18,6 +18,7 @@ struct again {
     int rc;                /* 0: it was; or -errno */
     bool bound;            /* the server knows the number */
     const char *rest;      /* what is left to walk of `path` */
+    uint16_t asked;        /* names in the walk that was sent last */
     char *path, *original; /* original: that of the fid */
     unsigned others;       /* other paths that were tried */
     struct p9_req req;

@@ -144,7 +144,7 @@ static void send_walk(struct attempt *a, struct p9_round *r, struct again *g)
     if (root == NULL)
         return;
     tx.Twalk.fid = g->bound ? g->fid->num : root->num;
-    tx.Twalk.nwname.n = (uint16_t)next_names(&g->rest, tx.Twalk.nwname.name);
+    g->asked = tx.Twalk.nwname.n = (uint16_t)next_names(&g->rest, tx.Twalk.nwname.name);
     p9_round_send(r, &g->req, &tx);
 }
 
@@ -186,12 +186,12 @@ static void try_other_paths(struct attempt *a, struct again *g)
     g->rc = 0;
 }
 
-static void take_walk(struct attempt *a, struct again *g, size_t asked)
+static void take_walk(struct attempt *a, struct again *g)
 {
     const struct p9_qids *got = &g->req.rx.Rwalk.nwqid;
 
     g->rc = g->req.rc;
-    if (g->rc == 0 && got->n != asked)
+    if (g->rc == 0 && got->n != g->asked)
         g->rc = -ENOENT;
     g->bound = g->bound || g->rc == 0;
     if (g->rc == 0 && *g->rest == 0 && got->n > 0 && !qid_same_file(&got->qid[got->n - 1], &g->fid->qid))
@@ -211,7 +211,7 @@ static void take_walk(struct attempt *a, struct again *g, size_t asked)
 static bool walk_some(struct attempt *a, size_t *at)
 {
     struct again *sent[ROUND];
-    size_t n = 0, asked[ROUND];
+    size_t n = 0;
     struct p9_round r;
 
     p9_round_begin(&r, &a->scope, a->client);
@@ -219,15 +219,12 @@ static bool walk_some(struct attempt *a, size_t *at)
         struct again *g = &a->fids[*at];
         if (g->rc != 0 || g->rest == NULL || g->fid->is_root)
             continue;
-        const char *before = g->rest;
-        struct p9_str ignored[P9_MAXWELEM];
-        asked[n] = next_names(&before, ignored);
         sent[n++] = g;
         send_walk(a, &r, g);
     }
     p9_round_end(&r);
     for (size_t i = 0; i < n; i++)
-        take_walk(a, sent[i], asked[i]);
+        take_walk(a, sent[i]);
     return n > 0;
 }
 
@@ -244,24 +241,13 @@ static void walk_all(struct attempt *a)
 
 /* ---- opening ------------------------------------------------------------------- */
 
-static struct p9_fcall open_message(const struct p9_client *c, const struct p9_fid *fid)
-{
-    if (p9_session_dialect(c->session) == P9_2000L)
-        return (struct p9_fcall){.type = P9_Tlopen, .Tlopen = {.fid = fid->num, .flags = fid->open_mode}};
-    return (struct p9_fcall){.type = P9_Topen, .Topen = {.fid = fid->num, .mode = (uint8_t)fid->open_mode}};
-}
-
 static void take_open(struct attempt *a, struct again *g)
 {
-    bool is_l = p9_session_dialect(a->client->session) == P9_2000L;
-
     g->rc = g->req.rc;
-    if (g->rc != 0) {
+    if (g->rc == 0)
+        a->client->ops->set_opened(g->fid, &g->req.rx);
+    else
         forget_number(a, g);
-        return;
-    }
-    g->fid->iounit = p9_fid_iounit(a->client, is_l ? g->req.rx.Rlopen.iounit : g->req.rx.Ropen.iounit);
-    g->fid->dir_next = 0;
 }
 
 static void open_some(struct attempt *a, size_t *at)
@@ -275,7 +261,7 @@ static void open_some(struct attempt *a, size_t *at)
         struct again *g = &a->fids[*at];
         if (g->rc != 0 || !g->fid->opened)
             continue;
-        struct p9_fcall tx = open_message(a->client, g->fid);
+        struct p9_fcall tx = a->client->ops->open_again(g->fid);
         g->req = (struct p9_req){0};
         sent[n++] = g;
         p9_round_send(&r, &g->req, &tx);

@@ -111,9 +111,8 @@ static void resolve_append(struct resolving *v)
     struct p9_fcall rx = {.type = P9_Rwrite, .Rwrite.count = tx->Twrite.count.n};
     struct p9_fid *fid = resolve_fid(v, tx->Twrite.fid), *again = NULL;
     struct p9_attr attr;
-    bool is_l = p9_session_dialect(v->a->client->session) == P9_2000L;
 
-    if (fid == NULL || !((is_l && (fid->open_mode & P9_L_APPEND)) || (fid->qid.type & P9_QTAPPEND)))
+    if (fid == NULL || !v->a->client->ops->appends(fid))
         return;
     if (p9_getattr(&v->a->scope, fid, &attr) != 0 || attr.size <= tx->Twrite.offset)
         return;

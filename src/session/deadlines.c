@@ -69,9 +69,9 @@ void session_watch(struct p9_session *s, struct p9_req *req)
         start_ticking(s, s->keeping.probe_ms / TICKS_IN_A_PROBE + 1);
 }
 
-static void ghost_done(struct p9_req *ghost)
+static void free_request(struct p9_req *req)
 {
-    free(ghost);
+    free(req);
 }
 
 /* A request that stands for req on the connection; NULL without memory. */
@@ -87,7 +87,7 @@ static struct p9_req *ghost_of(const struct p9_req *req)
         return NULL;
     }
     *g = *req;
-    g->done = ghost_done;
+    g->done = free_request;
     g->scope = NULL;
     g->scope_link = NULL;
     g->into = NULL;
@@ -219,16 +219,6 @@ bool p9_session_silent(struct p9_session *s, unsigned ms)
     return silent;
 }
 
-struct probe {
-    struct p9_req req;
-    struct p9_session *s;
-};
-
-static void probe_done(struct p9_req *req)
-{
-    free(req->arg);
-}
-
 /* Whether a probe is to be sent. *dead: the last one was not answered. */
 static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
 {
@@ -249,13 +239,13 @@ static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
 /* A Tflush of a tag that no request has is answered at once. */
 static void send_probe(struct p9_session *s)
 {
-    struct probe *p = calloc(1, sizeof *p);
+    struct p9_req *req = calloc(1, sizeof *req);
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = P9_NOTAG - 1};
 
-    if (p == NULL)
+    if (req == NULL)
         return;
-    *p = (struct probe){.req = {.done = probe_done, .arg = p}, .s = s};
-    p9_submit(s, &p->req, &tx);
+    req->done = free_request;
+    p9_submit(s, req, &tx);
 }
 
 /* ---- the timer ----------------------------------------------------------- */

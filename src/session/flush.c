@@ -36,7 +36,6 @@ void session_scope_leave(struct p9_req *req)
 struct flush {
     struct p9_req req;
     struct p9_session *s;
-    unsigned connection;
     uint16_t oldtag;
 };
 
@@ -48,7 +47,7 @@ static void flush_done(struct p9_req *req)
 
     pthread_mutex_lock(&s->mtx);
     /* An error reply to Tflush counts as Rflush. */
-    if (s->error == 0 && !s->down && f->connection == s->connections) {
+    if (s->error == 0 && !s->down && f->req.connection == s->connections + 1) {
         target = s->pending[f->oldtag];
         session_free_tag(s, f->oldtag);
         if (target != NULL) {
@@ -71,10 +70,8 @@ bool session_send_flush(struct p9_session *s, struct p9_req *target)
     if (f == NULL)
         return false;
     target->flushing = true;
-    *f = (struct flush){.req = {.done = flush_done, .arg = f, .connection = s->connections + 1},
-                        .s = s,
-                        .connection = s->connections,
-                        .oldtag = target->tag};
+    *f = (struct flush){
+        .req = {.done = flush_done, .arg = f, .connection = s->connections + 1}, .s = s, .oldtag = target->tag};
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};
     pthread_mutex_unlock(&s->mtx);
     p9_submit(s, &f->req, &tx);
