@@ -59,7 +59,7 @@ struct p9_req {
     bool was_sent; /* on a connection that is lost: whether the server acted on it is unknown */
     bool ghost;    /* it stands for a request that was given up, whose tag is in use */
     uint16_t tag;
-    unsigned connection;  /* a Tflush: the only one that it may be sent on, counted from 1; else 0 */
+    unsigned connection;  /* a Tflush: the only one it may be sent on, counted from 1; else 0 */
     uint64_t id;          /* in the order of p9_submit */
     uint64_t number;      /* in the order of sending */
     uint64_t deadline_ms; /* of clock_ms(): then it is given up; 0: none */

@@ -49,14 +49,19 @@ void session_mark_down(struct p9_session *s, int err)
     pthread_cond_broadcast(&s->full);
 }
 
+void session_lose(struct p9_session *s, int err, const char *reason)
+{
+    if (!s->down && reason != NULL)
+        snprintf(s->reason, sizeof s->reason, "%s", reason);
+    session_mark_down(s, err);
+}
+
 void p9_session_drop(struct p9_session *s, int err, const char *reason)
 {
     pthread_mutex_lock(&s->mtx);
     bool kept = s->kept;
-    if (kept && !s->down && reason != NULL)
-        snprintf(s->reason, sizeof s->reason, "%s", reason);
     if (kept)
-        session_mark_down(s, err);
+        session_lose(s, err, reason);
     pthread_mutex_unlock(&s->mtx);
     if (!kept)
         p9_session_fail(s, err, reason);

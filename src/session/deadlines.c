@@ -237,7 +237,7 @@ static bool is_silent(struct p9_session *s, uint64_t now, bool *dead)
 }
 
 /* A Tflush of a tag that no request has is answered at once. */
-static void send_probe(struct p9_session *s)
+static void send_probe(struct p9_session *s, unsigned connection)
 {
     struct p9_req *req = calloc(1, sizeof *req);
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = P9_NOTAG - 1};
@@ -245,6 +245,7 @@ static void send_probe(struct p9_session *s)
     if (req == NULL)
         return;
     req->done = free_request;
+    req->connection = connection;
     p9_submit(s, req, &tx);
 }
 
@@ -280,13 +281,14 @@ unsigned session_tick(void *session)
     bool probe = is_silent(s, o.now, &dead);
     if (probe)
         s->probed_ms = clock_coarse_ms(); /* as `heard` is */
-    unsigned again = next_tick(s, o.now);
+    if (dead)                             /* before another call finds it silent */
+        session_lose(s, -ETIMEDOUT, "the server does not answer");
+    unsigned again = next_tick(s, o.now), connection = s->connections + 1;
     pthread_mutex_unlock(&s->mtx);
-    if (dead || o.stuck)
-        p9_session_drop(s, -ETIMEDOUT,
-                        o.stuck ? "half a reply has arrived, and no more" : "the server does not answer");
+    if (o.stuck)
+        p9_session_drop(s, -ETIMEDOUT, "half a reply has arrived, and no more");
     else if (probe)
-        send_probe(s);
+        send_probe(s, connection);
     for (struct p9_req *r; (r = session_queue_take(&o.done)) != NULL;)
         session_complete(r, r->rc);
     return again;

@@ -134,6 +134,8 @@ bool session_queue_remove(struct queue *q, struct p9_req *req);
 
 /* Ends the connection; requests that restore then fail with err. With the lock. */
 void session_mark_down(struct p9_session *s, int err);
+/* The same of a session that is kept; reason, which may be NULL, is for lost(). With the lock. */
+void session_lose(struct p9_session *s, int err, const char *reason);
 /* After the end of a connection, by the reader: holds the requests and waits for another
  * connection. False at the end of the session. Without the lock. */
 bool session_await_connection(struct p9_session *s, int err, const char *reason);
