@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void (*begin)(void);
 
@@ -44,4 +45,16 @@ int thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
     if (err != 0)
         free(s);
     return -err;
+}
+
+bool thread_wait_ms(pthread_cond_t *cond, pthread_mutex_t *mtx, unsigned ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return pthread_cond_timedwait(cond, mtx, &until) == 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "cache/lookahead_impl.h"
 
 enum {
@@ -237,15 +238,9 @@ struct user *cache_user(struct cache *c, uid_t uid, struct p9_fid *root)
 
 int cache_wait_settled(struct cache *c, struct p9_scope *sc)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     if (sc != NULL && atomic_load(&sc->interrupted))
         return -EINTR;
-    pthread_cond_timedwait(&c->settled, &c->mtx, &until);
+    thread_wait_ms(&c->settled, &c->mtx, POLL_MS);
     return 0;
 }
 

@@ -1,8 +1,7 @@
 /*
  * lookahead.c: lookups of names that were listed lately.
  */
-#include <time.h>
-
+#include "base/thread.h"
 #include "cache/lookahead_impl.h"
 
 enum {
@@ -31,15 +30,7 @@ static void note_order(struct listing *l, struct dentry *d)
 /* Waits for what another thread asks for. With the lock. */
 static void wait_a_little(struct cache *c)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&c->lookahead->arrived, &c->mtx, &until);
+    thread_wait_ms(&c->lookahead->arrived, &c->mtx, POLL_MS);
 }
 
 /* How long the name and the attributes that were fetched hold, milliseconds. */

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
+#include "base/thread.h"
 #include "base/timer.h"
 
 enum {
@@ -214,18 +214,6 @@ static unsigned send_streams(void *arg)
 
 /* ---- writing ------------------------------------------------------------ */
 
-/* Waits for some milliseconds at most. */
-static void wait_a_little(struct writebehind *b)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&b->progress, &b->mtx, &until);
-}
-
 /* Sends the list, or waits for a chunk to complete, or a little. Called with the lock. */
 static int wait_for_progress(struct writebehind *b, struct p9_scope *sc, struct chunk *to_send, bool little)
 {
@@ -236,7 +224,7 @@ static int wait_for_progress(struct writebehind *b, struct p9_scope *sc, struct 
         send_all(to_send);
         pthread_mutex_lock(&b->mtx);
     } else if (little) {
-        wait_a_little(b);
+        thread_wait_ms(&b->progress, &b->mtx, POLL_MS);
     } else {
         pthread_cond_wait(&b->progress, &b->mtx);
     }

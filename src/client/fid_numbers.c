@@ -13,6 +13,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "base/thread.h"
 
 enum {
     WORD = 64,
@@ -130,17 +133,11 @@ void fids_evict_all(struct fids *f)
  * may be among them. */
 static unsigned wait_freed(struct fids *f, struct p9_session *s)
 {
-    struct timespec until;
-
     pthread_mutex_unlock(&f->mtx);
     p9_push(s);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&f->mtx);
     bool none = f->live >= f->bound && f->clunking > f->abandoned;
-    return none && pthread_cond_timedwait(&f->freed, &f->mtx, &until) != 0 ? POLL_MS : 0;
+    return none && !thread_wait_ms(&f->freed, &f->mtx, POLL_MS) ? POLL_MS : 0;
 }
 
 int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
