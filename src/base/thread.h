@@ -12,7 +12,7 @@
 int thread_start(pthread_t *thread, void *(*run)(void *), void *arg);
 /* What each thread of thread_start does first. To be called while there is one thread. */
 void thread_begins_with(void (*first)(void));
-/* Waits for cond, initialized without attributes, for ms milliseconds at most; false if that time has
+/* Waits for cond, initialized without attributes, for at most ms milliseconds; false once they have
  * passed. Called with mtx. */
 bool thread_wait_ms(pthread_cond_t *cond, pthread_mutex_t *mtx, unsigned ms);
 

@@ -83,39 +83,32 @@ static struct p9_req *pending_with(const struct p9_session *s, uint16_t tag)
     return tag < s->max_tags ? s->pending[tag] : NULL;
 }
 
-/* Whether a request in flight has this tag, and such a reply; else the connection ends. *asked: the
- * request's type. */
-static bool is_expected(struct p9_session *s, uint16_t tag, unsigned type, uint8_t *asked)
+/* The request that a reply with this tag and type answers; NULL if there is none: the connection
+ * ends then. receives: from now on only the reader completes it; until then another thread may
+ * leave a ghost in its place. */
+static struct p9_req *request_of(struct p9_session *s, uint16_t tag, unsigned type, bool receives)
 {
     pthread_mutex_lock(&s->mtx);
     struct p9_req *req = pending_with(s, tag);
     /* A fast server answers before the writing thread has marked the request as sent. */
-    while (req != NULL && req->state == P9_REQ_QUEUED && s->writing)
+    while (req != NULL && req->state == P9_REQ_QUEUED && s->writing) {
         pthread_cond_wait(&s->idle, &s->mtx);
-    bool sent = req != NULL && req->state == P9_REQ_SENT;
-    *asked = sent ? req->type : 0;
+        req = pending_with(s, tag);
+    }
+    unsigned asked = req != NULL && req->state == P9_REQ_SENT ? req->type : 0;
+    bool fits = asked != 0 && (type == asked + 1 || type == P9_Rlerror || type == P9_Rerror);
+    if (fits && receives)
+        s->receiving = req;
     pthread_mutex_unlock(&s->mtx);
-    if (!sent) {
+    if (fits)
+        return req;
+    const char *name = p9_type_name(type);
+    if (asked == 0)
         protocol_error(s, "the server sent a reply of type %u with tag %u, which no request in flight has", type, tag);
-        return false;
-    }
-    if (type != *asked + 1u && type != P9_Rlerror && type != P9_Rerror) {
-        const char *name = p9_type_name(type);
-        protocol_error(s, "the server answered %s with %s (type %u)", p9_type_name(*asked),
+    else
+        protocol_error(s, "the server answered %s with %s (type %u)", p9_type_name(asked),
                        name != NULL ? name : "an unknown message", type);
-        return false;
-    }
-    return true;
-}
-
-/* The request that the reply answers: from now on only the reader completes it. Until then another
- * thread may have left a ghost in its place. */
-static struct p9_req *receive_for(struct p9_session *s, uint16_t tag)
-{
-    pthread_mutex_lock(&s->mtx);
-    struct p9_req *req = s->receiving = pending_with(s, tag);
-    pthread_mutex_unlock(&s->mtx);
-    return req;
+    return NULL;
 }
 
 /* A reply to Tversion may be an error in the form of any dialect. */
@@ -166,16 +159,13 @@ static int receive_payload(struct p9_session *s, struct p9_req *req, uint32_t co
 }
 
 /* Reads a reply with a payload into the request's rx. *rc is -EPROTO if it is malformed. */
-static int read_payload(struct p9_session *s, struct p9_req **req, uint16_t tag, uint32_t size, int *rc)
+static int read_payload(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
 {
-    uint32_t least = size < P9_RREAD_HDRSZ ? size : P9_RREAD_HDRSZ;
-    int err = fill(s, least);
+    bool has_count = size >= P9_RREAD_HDRSZ;
+    uint32_t count = has_count ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
 
-    if (err != 0 || (*req = receive_for(s, tag)) == NULL)
-        return err != 0 ? err : -EPROTO;
-    uint32_t count = least == P9_RREAD_HDRSZ ? p9_get32(s->in + s->in_start + P9_HDRSZ) : 0;
-    if (least == P9_RREAD_HDRSZ && count == size - P9_RREAD_HDRSZ && (count <= (*req)->into_size || (*req)->part_ok))
-        return receive_payload(s, *req, count);
+    if (has_count && count == size - P9_RREAD_HDRSZ && (count <= req->into_size || req->part_ok))
+        return receive_payload(s, req, count);
     *rc = -EPROTO;
     return skip(s, size);
 }
@@ -195,20 +185,28 @@ static int unpack_body(struct p9_session *s, struct p9_req *req, const uint8_t *
     return rc;
 }
 
-static int read_body(struct p9_session *s, struct p9_req **req, uint16_t tag, uint32_t size, int *rc)
+static int read_body(struct p9_session *s, struct p9_req *req, uint32_t size, int *rc)
 {
-    bool too_long = size > sizeof s->in; /* longer than any valid reply */
-    int err = too_long ? skip(s, size) : fill(s, size);
-
-    if (err != 0 || (*req = receive_for(s, tag)) == NULL)
-        return err != 0 ? err : -EPROTO;
-    if (too_long) {
+    if (size > sizeof s->in) { /* longer than any valid reply */
         *rc = -EPROTO;
-        return 0;
+        return skip(s, size);
     }
-    *rc = unpack_body(s, *req, s->in + s->in_start, size);
+    *rc = unpack_body(s, req, s->in + s->in_start, size);
     s->in_start += size;
     return 0;
+}
+
+/* Waits for what is read before the reply is stored: a payload's count, or a whole message. */
+static struct p9_req *await_reply(struct p9_session *s, uint16_t tag, unsigned type, uint32_t size, int *err)
+{
+    uint32_t first = p9_has_payload(type) ? P9_RREAD_HDRSZ : sizeof s->in, need = size < first ? size : first;
+    bool is_here = s->in_end - s->in_start >= need;
+    struct p9_req *req = request_of(s, tag, type, is_here);
+
+    *err = req == NULL ? -EPROTO : is_here ? 0 : fill(s, need);
+    if (*err == 0 && !is_here && (req = request_of(s, tag, type, true)) == NULL)
+        *err = -EPROTO;
+    return req;
 }
 
 /* Frees the tag of a request that is answered. Called with the lock. */
@@ -237,16 +235,14 @@ static int read_reply(struct p9_session *s)
     uint32_t size = p9_get32(p), msize = atomic_load(&s->msize);
     unsigned type = p[4];
     uint16_t tag = p9_get16(p + 5);
-    struct p9_req *req;
-    uint8_t asked;
 
     if (size < P9_HDRSZ || size > msize) {
         return protocol_error(s, "the server sent a message of %u bytes (msize is %u)%s", size, msize,
                               s->version != NULL ? ": it does not speak 9P" : "");
     }
-    if (!is_expected(s, tag, type, &asked))
-        return -EPROTO;
-    err = p9_has_payload(type) ? read_payload(s, &req, tag, size, &rc) : read_body(s, &req, tag, size, &rc);
+    struct p9_req *req = await_reply(s, tag, type, size, &err);
+    if (err == 0)
+        err = p9_has_payload(type) ? read_payload(s, req, size, &rc) : read_body(s, req, size, &rc);
     if (err != 0)
         return err;
     bool well_formed = rc != -EPROTO;
