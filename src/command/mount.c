@@ -129,7 +129,7 @@ static int serve_cloned(const struct options *o, struct fuse_session *se)
 /* Operations in progress, and dirty data, are waited for as long as the server answers. When it has
  * been silent for the time of the options, or only operations are left that may wait for ever (a
  * lock), the session ends: what was not written is logged file by file when its file is closed. */
-static void drain(void *arg)
+void mount_end_operations(void *arg)
 {
     enum { STEP_MS = 5, GRACE_MS = 2000, SILENT_MS = 500 };
     struct fs *fs = arg;
@@ -152,8 +152,9 @@ static void drain(void *arg)
 
 static int serve(const struct options *o, struct fs *fs)
 {
-    int rc = o->clone_fd && !o->singlethread ? serve_cloned(o, fs->se)
-                                             : loop_run(fs->se, o->singlethread ? 1 : o->max_threads, drain, fs);
+    int rc = o->clone_fd && !o->singlethread
+                 ? serve_cloned(o, fs->se)
+                 : loop_run(fs->se, o->singlethread ? 1 : o->max_threads, mount_end_operations, fs);
 
     if (rc < 0 && fs->is_ready)
         log_error("the mount at %s ended: %s", fs->mountpoint, strerror(-rc));
@@ -205,10 +206,4 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
     fs->idle_timer = NULL;
     fuse_remove_signal_handlers(fs->se);
     return status;
-}
-
-/* Operations of libfuse's own loop may be left. */
-void mount_end_operations(struct fs *fs)
-{
-    drain(fs);
 }

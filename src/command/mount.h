@@ -21,7 +21,9 @@ bool mount_ready(struct fs *fs);
 /* Mounts at `mountpoint` and serves until the mount ends. fs is complete but for its threads, which
  * are started and stopped here. The exit status. */
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint);
-/* Waits for the operations still in flight after mount_and_serve, for some seconds. */
-void mount_end_operations(struct fs *fs);
+/* Waits, at the end of the mount, for operations in flight and for dirty data, as long as the
+ * server answers; then the session ends, which completes them. arg is the fs. After
+ * mount_and_serve, too: libfuse's own loop may leave some. */
+void mount_end_operations(void *arg);
 
 #endif

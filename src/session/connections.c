@@ -73,7 +73,7 @@ static bool ends_with_connection(const struct p9_session *s, struct p9_req *req)
     req->rc = s->down_error;
     if (req->flushing)
         req->rc = -EINTR;
-    return req->ghost || req->flushing || req->type == P9_Tflush || (req->scope != NULL && req->scope->restores);
+    return req->ghost || req->flushing || session_is_of_connection(req);
 }
 
 static int by_id(const void *a, const void *b)
@@ -119,9 +119,7 @@ static void reset_connection(struct p9_session *s)
     session_queue_init(&s->out);
     s->out_done = 0;
     s->blocked = s->out_of_order = s->order_unknown = false;
-    s->nfree = s->max_tags;
-    for (unsigned i = 0; i < s->max_tags; i++)
-        s->free_tags[i] = (uint16_t)(s->max_tags - 1 - i);
+    session_reset_tags(s);
     s->in_order_count = 0;
     s->sent = s->answered = 0;
     s->timed_us = s->probed_ms = 0;

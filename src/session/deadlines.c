@@ -59,7 +59,7 @@ void session_watch(struct p9_session *s, struct p9_req *req)
 {
     unsigned limit = req->scope != NULL ? req->scope->limit_ms : 0;
 
-    if (limit == 0 && s->kept && req->type != P9_Tflush && !(req->scope != NULL && req->scope->restores))
+    if (limit == 0 && s->kept && !session_is_of_connection(req))
         limit = s->keeping.limit_ms;
     if (limit > 0)
         session_set_deadline(s, req, clock_ms() + limit);

@@ -96,12 +96,6 @@ static int pack(struct p9_session *s, struct p9_req *req, const struct p9_fcall 
     return 0;
 }
 
-/* Whether the request is for this connection only: it is not held. */
-static bool is_of_connection(const struct p9_req *req)
-{
-    return req->type == P9_Tflush || (req->scope != NULL && req->scope->restores);
-}
-
 static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fcall *tx, bool now)
 {
     int err = pack(s, req, tx);
@@ -113,7 +107,7 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
     if (err == 0) {
         pthread_mutex_lock(&s->mtx);
         err = s->error;
-        if (err == 0 && s->down && is_of_connection(req))
+        if (err == 0 && s->down && session_is_of_connection(req))
             err = s->down_error;
         if (err == 0 && req->connection != 0 && req->connection != s->connections + 1)
             err = -ECONNRESET;
@@ -132,7 +126,7 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
     req->tag = P9_NOTAG;
     req->id = ++s->submitted;
     session_watch(s, req);
-    bool held = atomic_load(&s->away) && !is_of_connection(req);
+    bool held = atomic_load(&s->away) && !session_is_of_connection(req);
     if (tx->type == P9_Tversion) {
         req->head[5] = req->head[6] = 0xff;
         s->version = req;

@@ -54,9 +54,8 @@ static struct p9_session *session_new(struct transport *t, const struct p9_sessi
     s->replied = o->replied;
     s->replied_arg = o->replied_arg;
     s->trace = o->trace;
-    s->max_tags = s->nfree = max;
-    for (unsigned i = 0; i < max; i++)
-        s->free_tags[i] = (uint16_t)(max - 1 - i);
+    s->max_tags = max;
+    session_reset_tags(s);
     atomic_init(&s->setup_timeout_ms, o->setup_timeout_ms);
     atomic_init(&s->dead, false);
     atomic_init(&s->rerror_is_rlerror, false);

@@ -84,6 +84,12 @@ struct p9_session {
 
 /* ---- request.c ---- */
 
+/* Whether the request is for the connection in use only: it is never held. */
+static inline bool session_is_of_connection(const struct p9_req *req)
+{
+    return req->type == P9_Tflush || (req->scope != NULL && req->scope->restores);
+}
+
 void session_queue_init(struct queue *q);
 void session_queue_add(struct queue *q, struct p9_req *req);
 struct p9_req *session_queue_take(struct queue *q);
@@ -94,6 +100,8 @@ void session_trace(const struct p9_session *s, const char *way, const struct p9_
 
 /* ---- tags.c ---- */
 
+/* All are free. */
+void session_reset_tags(struct p9_session *s);
 /* False if none is free. Some are reserved for Tflush. */
 bool session_take_tag(struct p9_session *s, struct p9_req *req);
 void session_free_tag(struct p9_session *s, uint16_t tag);

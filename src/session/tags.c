@@ -12,6 +12,13 @@ enum {
     RESERVED_TAGS = 4, /* for Tflush: requests can be interrupted while all other tags are in use */
 };
 
+void session_reset_tags(struct p9_session *s)
+{
+    s->nfree = s->max_tags;
+    for (unsigned i = 0; i < s->max_tags; i++)
+        s->free_tags[i] = (uint16_t)(s->max_tags - 1 - i);
+}
+
 /* Some requests are slow on the server: a longer time counts little, a shorter one fully. */
 static void note_latency(struct p9_session *s)
 {
