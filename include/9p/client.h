@@ -54,6 +54,7 @@ struct p9_client_options {
     unsigned max_fids;        /* in use at once; a smaller bound of the server's is detected */
     unsigned clunk_wait_ms;   /* how long p9_walk and others wait for a clunk; 0: some seconds */
     struct idmap_options ids; /* maps the names of owners */
+    bool noxattr, nodevmap;   /* no extended attributes; no special files in 9P2000.u */
 };
 
 /* The attributes of a file, from Rgetattr or from a stat. */

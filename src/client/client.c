@@ -51,6 +51,8 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
         return NULL;
     }
     atomic_init(&c->habits, 0);
+    c->noxattr = o->noxattr;
+    c->nodevmap = o->nodevmap;
     c->read_max = p9_session_payload(c->session);
     c->ops = p9_session_dialect(c->session) == P9_2000L ? &p9_linux_ops : &p9_plan9_ops;
     return c;

@@ -79,6 +79,7 @@ struct p9_client {
     atomic_uint habits;        /* enum p9_habit */
     atomic_bool no_pipelining; /* a request on a fid failed as it overtook the walk to it */
     atomic_uint read_max;      /* the largest count of one read, bytes */
+    bool noxattr, nodevmap;    /* as p9_client_options */
     struct fids *fids;
     struct idmap *ids;
     struct p9_attached *attaches; /* guarded by fids->mtx; live as long as the client */

@@ -37,7 +37,7 @@ int plan9_mknod(struct p9_scope *sc, struct p9_fid *dir, const char *name, mode_
 
     if (S_ISREG(mode))
         return p9_make_file(sc, dir, name, mode & 07777, gid, made);
-    if (!plan9_is_u(dir->client))
+    if (!plan9_is_u(dir->client) || dir->client->nodevmap)
         return -EPERM;
     if (S_ISFIFO(mode))
         return make(sc, dir, name, perm | P9_DMNAMEDPIPE, "", made);

@@ -14,22 +14,24 @@ static const struct {
     mode_t mode;
 } special_bits[] = {{P9_DMSETUID, S_ISUID}, {P9_DMSETGID, S_ISGID}, {P9_DMSETVTX, S_ISVTX}};
 
-static mode_t type_of(const struct p9_stat *st, bool u)
+static mode_t type_of(const struct p9_stat *st, bool u, bool nodevmap)
 {
     if (st->mode & P9_DMDIR)
         return S_IFDIR;
     if (u && (st->mode & P9_DMSYMLINK))
         return S_IFLNK;
-    if (u && (st->mode & P9_DMDEVICE))
+    if (!u || nodevmap)
+        return S_IFREG;
+    if (st->mode & P9_DMDEVICE)
         return st->extension.len > 0 && st->extension.s[0] == 'b' ? S_IFBLK : S_IFCHR;
-    if (u && (st->mode & P9_DMNAMEDPIPE))
+    if (st->mode & P9_DMNAMEDPIPE)
         return S_IFIFO;
-    return u && (st->mode & P9_DMSOCKET) ? S_IFSOCK : S_IFREG;
+    return st->mode & P9_DMSOCKET ? S_IFSOCK : S_IFREG;
 }
 
-static mode_t mode_of(const struct p9_stat *st, bool u)
+static mode_t mode_of(const struct p9_stat *st, bool u, bool nodevmap)
 {
-    mode_t mode = type_of(st, u) | (st->mode & 0777);
+    mode_t mode = type_of(st, u, nodevmap) | (st->mode & 0777);
 
     for (size_t i = 0; u && i < sizeof special_bits / sizeof *special_bits; i++)
         if (st->mode & special_bits[i].dm)
@@ -62,7 +64,7 @@ static dev_t device_of(const struct p9_stat *st)
 void plan9_attr_of(struct p9_client *c, const struct p9_stat *st, struct p9_attr *attr)
 {
     bool u = plan9_is_u(c);
-    mode_t mode = mode_of(st, u);
+    mode_t mode = mode_of(st, u, c->nodevmap);
 
     *attr = (struct p9_attr){
         .qid = st->qid,

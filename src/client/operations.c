@@ -167,17 +167,17 @@ void p9_lock_start(struct p9_locking *l)
 ssize_t p9_getxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, void *buf, size_t n,
                     struct p9_xattrs_too *too)
 {
-    return fid->client->ops->getxattr(sc, fid, name, buf, n, too);
+    return fid->client->noxattr ? -EOPNOTSUPP : fid->client->ops->getxattr(sc, fid, name, buf, n, too);
 }
 
 int p9_setxattr(struct p9_scope *sc, struct p9_fid *fid, const char *name, const void *value, size_t n, int flags)
 {
-    return fid->client->ops->setxattr(sc, fid, name, value, n, flags);
+    return fid->client->noxattr ? -EOPNOTSUPP : fid->client->ops->setxattr(sc, fid, name, value, n, flags);
 }
 
 int p9_removexattr(struct p9_scope *sc, struct p9_fid *fid, const char *name)
 {
-    return fid->client->ops->removexattr(sc, fid, name);
+    return fid->client->noxattr ? -EOPNOTSUPP : fid->client->ops->removexattr(sc, fid, name);
 }
 
 int p9_whole_entries(struct p9_client *c, const struct p9_req *req, uint32_t *got)

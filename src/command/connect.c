@@ -65,6 +65,8 @@ struct p9_client *connect_client(const struct options *o)
                     .setup_timeout_ms = SETUP_TIMEOUT_MS,
                     .trace = o->debug},
         .max_fids = o->max_fids,
+        .noxattr = o->noxattr != 0,
+        .nodevmap = o->nodevmap != 0,
         .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
     };
     const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};

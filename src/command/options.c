@@ -1,6 +1,6 @@
 /*
- * options.c: the table of options, and the command line from argv to a complete struct options.
- * libfuse's parser reads it; what it does not find in the table remains for libfuse itself.
+ * options.c: the command line, from argv to a complete struct options. libfuse's parser splits it;
+ * the options are in options.list.
  */
 #include "command/options.h"
 
@@ -12,70 +12,6 @@
 #include <string.h>
 
 #include "command/options_impl.h"
-
-enum { KEY_DEBUG, KEY_IGNORE, KEY_FSNAME, KEY_ALLOW_OTHER };
-
-#define OPT(template, field)                                                                                           \
-    {                                                                                                                  \
-        template, offsetof(struct options, field), 0                                                                   \
-    }
-
-static const struct fuse_opt specs[] = {
-    OPT("port=%s", port),
-    OPT("trans=%s", trans),
-    OPT("rfdno=%d", rfdno),
-    OPT("wfdno=%d", wfdno),
-    OPT("aname=%s", aname),
-    OPT("uname=%s", uname),
-    OPT("auth=%s", auth),
-    OPT("version=%s", version),
-    {"noextend", offsetof(struct options, noextend), 1},
-    OPT("dfltuid=%u", dfltuid),
-    OPT("dfltgid=%u", dfltgid),
-    OPT("msize=%u", msize),
-    OPT("access=%s", access),
-    {"posixacl", offsetof(struct options, posixacl), 1},
-    OPT("cache=%s", cache_name),
-    OPT("attr_timeout=%s", attr_text),
-    OPT("entry_timeout=%s", entry_text),
-    OPT("negative_timeout=%s", negative_text),
-    OPT("actimeo=%s", actimeo),
-    OPT("negtimeout=%d", negtimeout),
-    {"noac", offsetof(struct options, noac), 1},
-    {"ignoreqv", offsetof(struct options, ignoreqv), 1},
-    {"directio", offsetof(struct options, directio), 1},
-    {"hard", offsetof(struct options, soft), 0},
-    {"soft", offsetof(struct options, soft), 1},
-    OPT("timeo=%s", timeo_text),
-    {"noreconnect", offsetof(struct options, noreconnect), 1},
-    {"reconnect", offsetof(struct options, noreconnect), 0},
-    OPT("probe=%s", probe_text),
-    OPT("unmount_wait=%s", unmount_wait_text),
-    OPT("max_fids=%u", max_fids),
-    OPT("max_threads=%u", max_threads),
-    OPT("readahead=%u", readahead),
-    OPT("readahead_memory=%u", readahead_memory),
-    OPT("writebehind=%u", writebehind),
-    FUSE_OPT_KEY("-d", KEY_DEBUG),
-    FUSE_OPT_KEY("debug", KEY_DEBUG),
-    FUSE_OPT_KEY("--debug", KEY_DEBUG),
-    FUSE_OPT_KEY("fsname=", KEY_FSNAME),
-    FUSE_OPT_KEY("allow_other", KEY_ALLOW_OTHER),
-    /* Options for mount(8) in fstab, which the file system ignores. */
-    FUSE_OPT_KEY("_netdev", KEY_IGNORE),
-    FUSE_OPT_KEY("auto", KEY_IGNORE),
-    FUSE_OPT_KEY("noauto", KEY_IGNORE),
-    FUSE_OPT_KEY("user", KEY_IGNORE),
-    FUSE_OPT_KEY("user=", KEY_IGNORE),
-    FUSE_OPT_KEY("nouser", KEY_IGNORE),
-    FUSE_OPT_KEY("users", KEY_IGNORE),
-    FUSE_OPT_KEY("owner", KEY_IGNORE),
-    FUSE_OPT_KEY("group", KEY_IGNORE),
-    FUSE_OPT_KEY("nofail", KEY_IGNORE),
-    FUSE_OPT_KEY("defaults", KEY_IGNORE),
-    FUSE_OPT_KEY("comment=", KEY_IGNORE),
-    FUSE_OPT_END,
-};
 
 __attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const char *fmt, ...)
 {
@@ -93,35 +29,49 @@ void options_set(char **field, const char *value, size_t n)
     *field = strndup(value, n);
 }
 
+/* What libfuse's own parser of the command line takes. */
+static bool is_switch(const char *arg)
+{
+    static const char *const switches[] = {"-f", "-s", "-h", "--help", "-V", "--version", NULL};
+
+    for (const char *const *s = switches; *s != NULL; s++)
+        if (strcmp(arg, *s) == 0)
+            return true;
+    return false;
+}
+
+struct parse {
+    struct options *o;
+    struct p9_why *why;
+};
+
+static int take_option(struct parse *p, const char *arg)
+{
+    if (strcmp(arg, "-d") == 0 || strcmp(arg, "--debug") == 0)
+        arg = "debug";
+    if (*arg == '-')
+        return is_switch(arg) ? OPTION_FOR_LIBFUSE : options_unknown(arg, p->why);
+    return options_store(p->o, arg, p->why);
+}
+
 /* For fuse_opt_parse: 0 consumes the argument, 1 leaves it to libfuse. */
 static int take(void *data, const char *arg, int key, struct fuse_args *out)
 {
-    struct options *o = data;
+    struct parse *p = data;
+    struct options *o = p->o;
+    char **place = o->source == NULL ? &o->source : o->mountpoint == NULL ? &o->mountpoint : &o->surplus;
 
     (void)out;
-    switch (key) {
-    case KEY_DEBUG:
-        o->debug = true;
+    if (key == FUSE_OPT_KEY_NONOPT) {
+        if (*place == NULL)
+            *place = strdup(arg);
         return 0;
-    case KEY_IGNORE:
-        return 0;
-    case KEY_ALLOW_OTHER:
-        o->allow_other = true;
-        return 1;
-    case KEY_FSNAME:
-        o->fsname_given = true;
-        return 1;
-    case FUSE_OPT_KEY_NONOPT:
-        if (o->source == NULL)
-            o->source = strdup(arg);
-        else if (o->mountpoint == NULL)
-            o->mountpoint = strdup(arg);
-        else if (o->surplus == NULL)
-            o->surplus = strdup(arg);
-        return 0;
-    default:
-        return strncmp(arg, "x-", 2) == 0 ? 0 : 1; /* x-* are for mount(8) and systemd */
     }
+    int rc = take_option(p, arg);
+    o->debug = o->debug || rc == KEY_DEBUG;
+    o->allow_other = o->allow_other || rc == KEY_ALLOW_OTHER;
+    o->fsname_given = o->fsname_given || rc == KEY_FSNAME;
+    return rc == KEY_DEBUG || rc <= 0 ? (rc < 0 ? -1 : 0) : 1;
 }
 
 /* mount(8) and df(1) show the source as it was typed. */
@@ -167,20 +117,14 @@ static int take_libfuse_options(struct options *o, struct p9_why *why)
 
 int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
 {
-    *o = (struct options){.rfdno = -1,
-                          .wfdno = -1,
-                          .msize = DEFAULT_PAYLOAD + P9_IOHDRSZ,
-                          .max_fids = DEFAULT_MAX_FIDS,
-                          .dfltuid = NOBODY,
-                          .dfltgid = NOBODY,
-                          .max_threads = DEFAULT_MAX_THREADS,
-                          .readahead = DEFAULT_READAHEAD,
-                          .negtimeout = NEGTIMEOUT_NOT_SET,
-                          .readahead_memory = DEFAULT_READAHEAD_MEMORY,
-                          .writebehind = DEFAULT_WRITEBEHIND,
-                          .args = FUSE_ARGS_INIT(argc, argv)};
-    if (fuse_opt_parse(&o->args, o, specs, take) != 0)
-        return libfuse_failed(why);
+    const struct fuse_opt none = FUSE_OPT_END;
+    struct parse p = {o, why};
+
+    *o = (struct options){.args = FUSE_ARGS_INIT(argc, argv)};
+    options_init(o);
+    why->text[0] = 0;
+    if (fuse_opt_parse(&o->args, &p, &none, take) != 0)
+        return -1;
     if (take_libfuse_options(o, why) != 0)
         return -1;
     if (o->help || o->show_version)
@@ -191,9 +135,10 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
         return options_fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return options_fail(why, "unexpected argument '%s' after SOURCE and MOUNTPOINT (see 9pfs --help)", o->surplus);
-    if (options_check_cache(o, why) != 0 || options_derive_lifetimes(o, why) != 0 || options_derive_waits(o, why) != 0)
+    if (options_check_cache(o, why) != 0 || options_check_waits(o, why) != 0)
         return -1;
-    if (options_check_numbers(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
+    options_derive_lifetimes(o);
+    if (options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
     if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
@@ -218,13 +163,6 @@ void options_free(struct options *o)
     free(o->version);
     free(o->access);
     free(o->cache_name);
-    free(o->attr_text);
-    free(o->entry_text);
-    free(o->negative_text);
-    free(o->actimeo);
-    free(o->timeo_text);
-    free(o->probe_text);
-    free(o->unmount_wait_text);
     free(o->mountpoint);
     free(o->surplus);
     fuse_opt_free_args(&o->args);

@@ -39,17 +39,16 @@ struct options {
     unsigned max_fids;
     char *access;
     bool allow_other;
-    int posixacl;
+    int posixacl, noxattr, nodevmap;
 
     /* Caching. */
-    char *cache_name, *attr_text, *entry_text, *negative_text, *actimeo;
+    char *cache_name;
     enum cache_mode cache;
     int noac, ignoreqv, directio, negtimeout;
-    unsigned attr_ms, entry_ms;
+    unsigned attr_ms, entry_ms, negative_timeout_ms, actimeo_ms;
     int negative_ms; /* -1: entry_ms, or 0 where the server may serve synthetic files */
 
     /* When the server does not answer. */
-    char *timeo_text, *probe_text, *unmount_wait_text;
     int soft, noreconnect;
     unsigned timeo_ms, probe_ms, unmount_wait_ms;
 

@@ -15,11 +15,25 @@ bool options_use_descriptors(const struct options *o)
     return o->trans == NULL ? o->rfdno >= 0 || o->wfdno >= 0 : strcmp(o->trans, "fd") == 0;
 }
 
+static int check_trans_name(const char *trans, struct p9_why *why)
+{
+    static const char *const known[] = {"tcp", "unix", "fd"}, *const of_the_kernel[] = {"virtio", "xen", "rdma",
+                                                                                        "usbg"};
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(trans, known[i]) == 0)
+            return 0;
+    for (size_t i = 0; i < sizeof of_the_kernel / sizeof *of_the_kernel; i++)
+        if (strcmp(trans, of_the_kernel[i]) == 0)
+            return options_fail(why, "option trans=%s: only the kernel's client has it; expected tcp, unix or fd",
+                                trans);
+    return options_fail(why, "option trans=%s: expected tcp, unix or fd", trans);
+}
+
 int options_check_trans(struct options *o, struct p9_why *why)
 {
-    if (o->trans != NULL && strcmp(o->trans, "fd") != 0 && strcmp(o->trans, "tcp") != 0 &&
-        strcmp(o->trans, "unix") != 0)
-        return options_fail(why, "option trans=%s: expected tcp, unix or fd", o->trans);
+    if (o->trans != NULL && check_trans_name(o->trans, why) != 0)
+        return -1;
     if (!options_use_descriptors(o)) {
         if (o->trans != NULL && strcmp(o->trans, "unix") == 0)
             o->dial = DIAL_UNIX;
@@ -60,8 +74,18 @@ int options_check_version(struct options *o, struct p9_why *why)
     return options_fail(why, "option version=%s: expected 9P2000.L, 9P2000.u or 9P2000", o->version);
 }
 
+/* v9fs's bit mask. */
+static bool cache_bits(const char *text, unsigned long *bits)
+{
+    char *end;
+
+    *bits = strtoul(text, &end, 0);
+    return *text >= '0' && *text <= '9' && *end == 0;
+}
+
 int options_check_cache(struct options *o, struct p9_why *why)
 {
+    enum { LOOSE_BIT = 8 };
     static const struct {
         const char *name;
         enum cache_mode cache;
@@ -69,9 +93,14 @@ int options_check_cache(struct options *o, struct p9_why *why)
         {"none", CACHE_NONE}, {"cto", CACHE_CTO},       {"loose", CACHE_LOOSE},
         {"mmap", CACHE_CTO},  {"readahead", CACHE_CTO}, {"fscache", CACHE_LOOSE}, /* v9fs's */
     };
+    unsigned long bits;
 
     if (o->cache_name == NULL)
         return 0;
+    if (cache_bits(o->cache_name, &bits)) {
+        o->cache = bits & LOOSE_BIT ? CACHE_LOOSE : bits != 0 ? CACHE_CTO : CACHE_NONE;
+        return 0;
+    }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(o->cache_name, names[i].name) == 0) {
             o->cache = names[i].cache;
@@ -81,71 +110,29 @@ int options_check_cache(struct options *o, struct p9_why *why)
                         o->cache_name);
 }
 
-/* Parses decimal seconds. text NULL leaves *ms as it is. */
-static int parse_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why)
+void options_derive_lifetimes(struct options *o)
 {
-    char *end;
+    unsigned both = o->cache == CACHE_CTO ? CTO_MS : o->cache == CACHE_LOOSE ? LOOSE_MS : 0;
 
-    if (text == NULL)
-        return 0;
-    double seconds = strtod(text, &end);
-    if (*text == 0 || *end != 0 || !(seconds >= 0 && seconds <= MAX_SECONDS))
-        return options_fail(why, "option %s=%s: expected seconds, 0 to %u", option, text, MAX_SECONDS);
-    *ms = (unsigned)(seconds * 1000 + 0.5);
-    return 0;
-}
-
-int options_derive_lifetimes(struct options *o, struct p9_why *why)
-{
-    unsigned negative;
-
-    o->attr_ms = o->cache == CACHE_CTO ? CTO_MS : o->cache == CACHE_LOOSE ? LOOSE_MS : 0;
     if (o->noac)
-        o->attr_ms = 0;
-    if (parse_seconds("actimeo", o->actimeo, &o->attr_ms, why) != 0)
-        return -1;
-    o->entry_ms = o->attr_ms;
-    if (parse_seconds("attr_timeout", o->attr_text, &o->attr_ms, why) != 0 ||
-        parse_seconds("entry_timeout", o->entry_text, &o->entry_ms, why) != 0 ||
-        parse_seconds("negative_timeout", o->negative_text, &negative, why) != 0)
-        return -1;
+        both = 0;
+    if (o->actimeo_ms != NOT_GIVEN)
+        both = o->actimeo_ms;
+    if (o->attr_ms == NOT_GIVEN)
+        o->attr_ms = both;
+    if (o->entry_ms == NOT_GIVEN)
+        o->entry_ms = both;
     o->negative_ms = -1;
     if (o->negtimeout != NEGTIMEOUT_NOT_SET)
         o->negative_ms = o->negtimeout >= 0 ? o->negtimeout : LOOSE_MS;
-    if (o->negative_text != NULL)
-        o->negative_ms = (int)negative;
-    return 0;
+    if (o->negative_timeout_ms != NOT_GIVEN)
+        o->negative_ms = (int)o->negative_timeout_ms;
 }
 
-int options_derive_waits(struct options *o, struct p9_why *why)
+int options_check_waits(struct options *o, struct p9_why *why)
 {
-    o->timeo_ms = TIMEO_MS;
-    o->probe_ms = PROBE_MS;
-    o->unmount_wait_ms = UNMOUNT_WAIT_MS;
-    if (parse_seconds("timeo", o->timeo_text, &o->timeo_ms, why) != 0 ||
-        parse_seconds("probe", o->probe_text, &o->probe_ms, why) != 0 ||
-        parse_seconds("unmount_wait", o->unmount_wait_text, &o->unmount_wait_ms, why) != 0)
-        return -1;
     if (o->soft && o->timeo_ms == 0)
-        return options_fail(why, "option timeo=%s: soft needs more than 0 seconds", o->timeo_text);
-    return 0;
-}
-
-int options_check_numbers(struct options *o, struct p9_why *why)
-{
-    if (o->msize < P9_MIN_MSIZE || o->msize > P9_MAX_MSIZE)
-        return options_fail(why, "option msize=%u: expected %u to %u bytes", o->msize, P9_MIN_MSIZE, P9_MAX_MSIZE);
-    if (o->max_fids < MIN_MAX_FIDS || o->max_fids > 1u << 24)
-        return options_fail(why, "option max_fids=%u: expected %u to %u", o->max_fids, MIN_MAX_FIDS, 1u << 24);
-    if (o->readahead > MAX_READAHEAD)
-        return options_fail(why, "option readahead=%u: expected 0 to %u KiB", o->readahead, MAX_READAHEAD);
-    if (o->readahead_memory > MAX_READAHEAD)
-        return options_fail(why, "option readahead_memory=%u: expected 0 to %u KiB", o->readahead_memory,
-                            MAX_READAHEAD);
-    if (o->writebehind > MAX_WRITEBEHIND)
-        return options_fail(why, "option writebehind=%u: expected 0 to %u KiB", o->writebehind, MAX_WRITEBEHIND);
-    if (o->max_threads < 2 || o->max_threads > 4096)
-        return options_fail(why, "option max_threads=%u: expected 2 to 4096", o->max_threads);
+        return options_fail(why, "option timeo=0: soft needs more than 0 seconds");
     return 0;
 }
 

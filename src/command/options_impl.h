@@ -10,24 +10,24 @@
 #include "command/options.h"
 
 enum {
-    DEFAULT_PAYLOAD = 1 << 20, /* bytes; the msize to ask for is this and a header */
-    DEFAULT_MAX_FIDS = 8192,
-    MIN_MAX_FIDS = 64,
-    DEFAULT_MAX_THREADS = 2048,
-    NOBODY = 65534,
-    DEFAULT_READAHEAD = 8192, /* KiB: fills a line of 100 ms and 80 MB/s */
-    DEFAULT_READAHEAD_MEMORY = 65536,
-    MAX_READAHEAD = 1 << 20,
-    TIMEO_MS = 60000,       /* how long an operation waits with soft, */
-    PROBE_MS = 15000,       /* until a silent server is probed, */
-    UNMOUNT_WAIT_MS = 1000, /* and for it at the end of the mount */
     CTO_MS = 1000,          /* lifetime of names and attributes with cache=cto, */
     LOOSE_MS = 3600 * 1000, /* and with cache=loose */
     MAX_SECONDS = 1000000,
     NEGTIMEOUT_NOT_SET = INT_MIN,
-    DEFAULT_WRITEBEHIND = 8192, /* KiB: as DEFAULT_READAHEAD */
-    MAX_WRITEBEHIND = 1 << 20,
 };
+#define NOT_GIVEN UINT_MAX /* milliseconds of an option whose default depends on others */
+
+/* What options_store leaves to its caller. */
+enum { OPTION_FOR_LIBFUSE = 1, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER };
+
+/* options_table.c */
+void options_init(struct options *o);
+/* Stores one option, NAME or NAME=VALUE. 0; one of the above; or -1 with the reason in *why. */
+int options_store(struct options *o, const char *arg, struct p9_why *why);
+/* -1, with a reason that says what may have been meant. */
+int options_unknown(const char *arg, struct p9_why *why);
+/* Decimal seconds. 0, or -1 with the reason in *why. */
+int options_parse_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why);
 
 /* Formats the reason into *why. -1. */
 __attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const char *fmt, ...);
@@ -42,9 +42,8 @@ int options_check_trans(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);
-int options_check_numbers(struct options *o, struct p9_why *why);
-int options_derive_lifetimes(struct options *o, struct p9_why *why);
-int options_derive_waits(struct options *o, struct p9_why *why);
+int options_check_waits(struct options *o, struct p9_why *why);
+void options_derive_lifetimes(struct options *o);
 int options_derive_user(struct options *o, struct p9_why *why);
 
 #endif
