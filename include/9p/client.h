@@ -103,8 +103,7 @@ struct p9_client *p9_client_start(struct transport *t, const struct p9_client_op
  * further attempt has half of the timeout. NULL on failure, with `why`, which names the dialects
  * that were tried. */
 struct p9_client *p9_client_connect(const struct p9_dialer *d, const struct p9_client_options *o, struct p9_why *why);
-/* Waits shortly for clunks in flight, ends the connection and frees. Every fid must have been
- * put. */
+/* Waits shortly for clunks in flight, ends the connection and frees; after every fid was put. */
 void p9_client_stop(struct p9_client *c);
 
 /* Owned by the client. */
