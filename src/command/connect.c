@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "9p/recovery.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "command/auth.h"
+#include "command/daemon.h"
 #include "fuse/lock.h"
 
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
@@ -34,6 +36,7 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
 static struct dialing {
     const struct options *o;
     bool connected; /* at least once */
+    int err;        /* of the last attempt */
 } dialing;
 
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
@@ -53,10 +56,23 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
         break;
     }
     d->connected = d->connected || t != NULL;
+    d->err = t != NULL ? 0 : *err;
     return t;
 }
 
-struct p9_client *connect_client(const struct options *o)
+/* Whether a later attempt may have another result. */
+static bool may_pass(int err)
+{
+    static const int errors[] = {ECONNREFUSED, ECONNRESET, ECONNABORTED, EHOSTUNREACH, EHOSTDOWN,
+                                 ENETUNREACH,  ENETDOWN,   ETIMEDOUT,    EAGAIN,       ENOENT};
+
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (err == -errors[i])
+            return true;
+    return false;
+}
+
+static struct p9_client *connect_once(const struct options *o, struct p9_why *why)
 {
     const struct p9_client_options co = {
         .session = {.msize = o->msize,
@@ -67,13 +83,39 @@ struct p9_client *connect_client(const struct options *o)
         .max_fids = o->max_fids,
         .noxattr = o->noxattr != 0,
         .nodevmap = o->nodevmap != 0,
-        .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = getuid(), .my_gid = getgid()},
+        .ids = {.dfltuid = o->dfltuid, .dfltgid = o->dfltgid, .me = o->uname, .my_uid = o->uid, .my_gid = getgid()},
     };
     const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};
-    struct p9_why why;
 
-    dialing.o = o;
-    struct p9_client *c = p9_client_connect(&d, &co, &why);
+    dialing = (struct dialing){.o = o};
+    return p9_client_connect(&d, &co, why);
+}
+
+static uint64_t retry_ms(const struct options *o)
+{
+    enum { BG_MINUTES = 10000, MINUTE_MS = 60000 };
+
+    return (uint64_t)(o->retry_min >= 0 ? o->retry_min : o->bg ? BG_MINUTES : 0) * MINUTE_MS;
+}
+
+struct p9_client *connect_client(const struct options *o)
+{
+    enum { FIRST_MS = 1000, MAX_MS = 30000 };
+    const uint64_t until = clock_ms() + retry_ms(o);
+    unsigned pause = FIRST_MS;
+    struct p9_client *c;
+    struct p9_why why;
+    bool told = false;
+
+    while ((c = connect_once(o, &why)) == NULL && !dialing.connected && may_pass(dialing.err) && clock_ms() < until) {
+        if (!told)
+            log_error("%s; trying again", why.text);
+        told = true;
+        if (o->bg && daemon_ready() != 0)
+            return NULL;
+        usleep(pause * 1000);
+        pause = pause < MAX_MS / 2 ? pause * 2 : MAX_MS;
+    }
     if (c == NULL && dialing.connected)
         log_error("cannot mount %s: %s", o->source, why.text);
     else if (c == NULL)

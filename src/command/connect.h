@@ -8,7 +8,8 @@
 #include "command/options.h"
 #include "fuse/fs.h"
 
-/* Connects to the source and agrees on a dialect. NULL, and an error is logged, if that fails. */
+/* Connects to the source and agrees on a dialect, again and again if the options say so. NULL, and
+ * an error is logged, if that fails. */
 struct p9_client *connect_client(const struct options *o);
 /* Attaches, authenticating if the options say so, and reads the attributes of the root, so that the
  * export is known to work. NULL, and an error is logged, if that fails. */

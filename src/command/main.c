@@ -7,8 +7,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@
 #include "command/auth.h"
 #include "command/connect.h"
 #include "command/daemon.h"
+#include "command/helper.h"
 #include "command/mount.h"
 #include "command/options.h"
 #include "command/privileges.h"
@@ -179,10 +182,42 @@ static int load_unwinder(void)
     return err;
 }
 
+/* All that root does not need for it is given up: the user's rights are the user's. */
+static int become(const struct options *o)
+{
+    const struct passwd *pw = getpwuid(o->uid);
+
+    if (o->setuid == NULL || geteuid() == o->uid)
+        return 0;
+    if (pw == NULL || initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0) {
+        log_error("cannot become user %s: %s", o->setuid, strerror(errno));
+        return -1;
+    }
+    setenv("HOME", pw->pw_dir, 1);
+    return 0;
+}
+
+static int execute(struct options *o, const struct helper *h)
+{
+    if (o->help) {
+        options_help();
+    } else if (o->show_version) {
+        printf("9pfs %s\nlibfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
+    } else if (become(o) != 0) {
+        return h->is ? HELPER_FAILED : 1;
+    } else {
+        o->verbose = h->verbose;
+        int status = h->fake ? 0 : run(o);
+        return status != 0 && h->is ? HELPER_FAILED : status;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    struct options o;
-    struct p9_why why;
+    struct options o = {.help = 0};
+    struct helper h;
+    struct p9_why why = {.text = ""};
     int status = 0, err = daemon_begin();
 
     if (err == 0)
@@ -195,17 +230,14 @@ int main(int argc, char **argv)
     fuse_set_log_func(mount_message);
     signal(SIGPIPE, SIG_IGN);
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host fails within seconds */
-    if (options_parse(&o, argc, argv, &why) != 0) {
+    if (helper_read(&h, argc, argv, &why) != 0 || options_parse(&o, h.argc, h.argv, h.sloppy, &why) != 0) {
         if (why.text[0] != 0)
             log_error("%s", why.text);
-        status = 1;
-    } else if (o.help) {
-        options_help();
-    } else if (o.show_version) {
-        printf("9pfs %s\nlibfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
+        status = HELPER_USAGE;
     } else {
-        status = run(&o);
+        status = execute(&o, &h);
     }
     options_free(&o);
+    helper_free(&h);
     return status;
 }

@@ -102,6 +102,10 @@ bool mount_ready(struct fs *fs)
         return false;
     }
     held_back.on = false;
+    if (o->verbose)
+        printf("9pfs: %s mounted on %s (%s, msize %u)\n", o->source, fs->mountpoint,
+               p9_dialect_name(p9_session_dialect(s)), p9_session_msize(s));
+    fflush(stdout);
     bdi_set_readahead(fs->mountpoint, o->readahead < KERNEL_READAHEAD ? o->readahead : KERNEL_READAHEAD);
     err = daemon_ready();
     if (err != 0)

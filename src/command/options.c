@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "command/options_impl.h"
 
 __attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const char *fmt, ...)
@@ -42,6 +43,7 @@ static bool is_switch(const char *arg)
 
 struct parse {
     struct options *o;
+    bool sloppy;
     struct p9_why *why;
 };
 
@@ -51,7 +53,14 @@ static int take_option(struct parse *p, const char *arg)
         arg = "debug";
     if (*arg == '-')
         return is_switch(arg) ? OPTION_FOR_LIBFUSE : options_unknown(arg, p->why);
-    return options_store(p->o, arg, p->why);
+    int rc = options_store(p->o, arg, p->why);
+    if (rc != OPTION_UNKNOWN)
+        return rc;
+    options_unknown(arg, p->why);
+    if (!p->sloppy)
+        return -1;
+    log_error("%s (ignored)", p->why->text);
+    return 0;
 }
 
 /* For fuse_opt_parse: 0 consumes the argument, 1 leaves it to libfuse. */
@@ -115,10 +124,10 @@ static int take_libfuse_options(struct options *o, struct p9_why *why)
     return 0;
 }
 
-int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
+int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct p9_why *why)
 {
     const struct fuse_opt none = FUSE_OPT_END;
-    struct parse p = {o, why};
+    struct parse p = {o, sloppy, why};
 
     *o = (struct options){.args = FUSE_ARGS_INIT(argc, argv)};
     options_init(o);
@@ -138,11 +147,11 @@ int options_parse(struct options *o, int argc, char **argv, struct p9_why *why)
     if (options_check_cache(o, why) != 0 || options_check_waits(o, why) != 0)
         return -1;
     options_derive_lifetimes(o);
-    if (options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
+    if (options_derive_uid(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
     if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
-    if (options_check_trans(o, why) != 0 || options_derive_user(o, why) != 0 || name_the_mount(o, why) != 0)
+    if (options_check_trans(o, why) != 0 || options_derive_uname(o, why) != 0 || name_the_mount(o, why) != 0)
         return -1;
     if (o->port == NULL)
         options_set(&o->port, "564", 3);
@@ -165,5 +174,6 @@ void options_free(struct options *o)
     free(o->cache_name);
     free(o->mountpoint);
     free(o->surplus);
+    free(o->setuid);
     fuse_opt_free_args(&o->args);
 }

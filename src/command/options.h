@@ -24,6 +24,7 @@ struct options {
     char *host; /* DIAL_TCP: name or address; DIAL_UNIX: path; DIAL_FDS: NULL */
     char *port;
     char *trans;
+    int bg, retry_min;
     int rfdno, wfdno;
 
     /* What to ask it for. */
@@ -54,16 +55,20 @@ struct options {
 
     /* The mount. */
     char *mountpoint;
+    char *setuid;  /* a user, or NULL */
+    uid_t uid;     /* who mounts */
     char *surplus; /* a third argument */
-    bool foreground, debug, singlethread, help, show_version, fsname_given;
+    bool foreground, debug, singlethread, fsname_given;
+    bool help, show_version;
+    bool verbose; /* says on stdout that it has mounted */
     unsigned max_threads;
     unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
     struct fuse_args args; /* the options for libfuse */
 };
 
-/* Parses argv. 0, or -1 with the reason in *why: one line, or empty if libfuse has logged it. */
-int options_parse(struct options *o, int argc, char **argv, struct p9_why *why);
+/* Parses argv; sloppy: unknown options are logged and ignored. 0, or -1 with the reason in *why: one line, or empty if libfuse has logged it. */
+int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct p9_why *why);
 void options_free(struct options *o);
 /* Parses a source into dial and host, and port, aname and uname where it has them (a port replaces
  * that of the options; aname and uname do not). 0, or -1 with the reason in *why. */

@@ -53,7 +53,7 @@ int options_check_access(struct options *o, struct p9_why *why)
     char *end;
 
     if (a == NULL)
-        o->access = strdup(getuid() == 0 && o->allow_other ? "user" : "any");
+        o->access = strdup(o->uid == 0 && o->allow_other ? "user" : "any");
     else if (strcmp(a, "user") != 0 && strcmp(a, "client") != 0 && strcmp(a, "any") != 0 &&
              (strtoul(a, &end, 10) >= UINT32_MAX || *a == 0 || *end != 0))
         return options_fail(why, "option access=%s: expected user, client, any or a user ID", a);
@@ -136,15 +136,28 @@ int options_check_waits(struct options *o, struct p9_why *why)
     return 0;
 }
 
+/* uid: who mounts. */
+int options_derive_uid(struct options *o, struct p9_why *why)
+{
+    const struct passwd *pw = o->setuid != NULL ? getpwnam(o->setuid) : NULL;
+
+    if (o->setuid != NULL && pw == NULL)
+        return options_fail(why, "option setuid=%s: there is no such user", o->setuid);
+    if (o->setuid != NULL && geteuid() != 0 && pw->pw_uid != geteuid())
+        return options_fail(why, "option setuid=%s: only root can mount as another user", o->setuid);
+    o->uid = pw != NULL ? pw->pw_uid : getuid();
+    return 0;
+}
+
 /* uname and n_uname: the user to attach as, by name and by number. */
-int options_derive_user(struct options *o, struct p9_why *why)
+int options_derive_uname(struct options *o, struct p9_why *why)
 {
     char *end;
 
     if (o->uname == NULL) {
-        const struct passwd *pw = getpwuid(getuid());
+        const struct passwd *pw = getpwuid(o->uid);
         o->uname = strdup(pw != NULL ? pw->pw_name : "nobody");
-        o->n_uname = getuid();
+        o->n_uname = o->uid;
     } else {
         const struct passwd *pw = getpwnam(o->uname);
         unsigned long n = strtoul(o->uname, &end, 10);

@@ -18,7 +18,7 @@ enum {
 #define NOT_GIVEN UINT_MAX /* milliseconds of an option whose default depends on others */
 
 /* What options_store leaves to its caller. */
-enum { OPTION_FOR_LIBFUSE = 1, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER };
+enum { OPTION_UNKNOWN = 1, OPTION_FOR_LIBFUSE, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER };
 
 /* options_table.c */
 void options_init(struct options *o);
@@ -44,6 +44,7 @@ int options_check_version(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);
 int options_check_waits(struct options *o, struct p9_why *why);
 void options_derive_lifetimes(struct options *o);
-int options_derive_user(struct options *o, struct p9_why *why);
+int options_derive_uid(struct options *o, struct p9_why *why);
+int options_derive_uname(struct options *o, struct p9_why *why);
 
 #endif

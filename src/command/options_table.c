@@ -190,7 +190,7 @@ int options_store(struct options *o, const char *arg, struct p9_why *why)
     if (strncmp(arg, "x-", 2) == 0 || strncmp(arg, "X-", 2) == 0)
         return 0;
     if (other == NULL)
-        return options_unknown(arg, why);
+        return OPTION_UNKNOWN;
     return other->arg != NULL ? options_fail(why, "option %s needs a value: %s=%s", arg, other->name, other->arg)
                               : options_fail(why, "option %s: %s takes no value", arg, other->name);
 }

@@ -16,7 +16,7 @@ static int parse(struct options *o, struct p9_why *why, const char *opts, const 
     char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
 
     memset(why, 0, sizeof *why);
-    return options_parse(o, 5, argv, why);
+    return options_parse(o, 5, argv, false, why);
 }
 
 static void sources(void **state)
