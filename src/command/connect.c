@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "command/auth.h"
 #include "command/daemon.h"
+#include "command/hints.h"
 #include "fuse/lock.h"
 
 enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
@@ -105,6 +106,7 @@ struct p9_client *connect_client(const struct options *o)
     unsigned pause = FIRST_MS;
     struct p9_client *c;
     struct p9_why why;
+    char hint[HINT_MAX];
     bool told = false;
 
     while ((c = connect_once(o, &why)) == NULL && !dialing.connected && may_pass(dialing.err) && clock_ms() < until) {
@@ -116,10 +118,11 @@ struct p9_client *connect_client(const struct options *o)
         usleep(pause * 1000);
         pause = pause < MAX_MS / 2 ? pause * 2 : MAX_MS;
     }
+    hint_connect(o, dialing.err, hint, sizeof hint);
     if (c == NULL && dialing.connected)
         log_error("cannot mount %s: %s", o->source, why.text);
     else if (c == NULL)
-        log_error("%s", why.text);
+        log_error("%s%s", why.text, hint);
     return c;
 }
 
@@ -135,11 +138,13 @@ struct cache *connect_attach(const struct options *o, struct p9_client *c)
     int err = auth_attach(NULL, c, o->auth, o->uname, o->n_uname, o->aname, &root, &why);
     p9_session_timeout(s, SETUP_TIMEOUT_MS);
     if (err != 0) {
-        const char *more = why.text;
+        char hint[HINT_MAX];
+        hint_attach(o, hint, sizeof hint);
         if (o->auth == NULL && auth_wanted(c, o->uname, o->n_uname, o->aname))
-            more = "the server requires authentication: use option auth=COMMAND";
-        log_error("cannot attach to '%s' on %s as %s: %s%s%s%s", o->aname, o->source, o->uname, strerror(-err),
-                  *more != 0 ? " (" : "", more, *more != 0 ? ")" : "");
+            snprintf(hint, sizeof hint, " (the server requires authentication: use option auth=COMMAND)");
+        else if (why.text[0] != 0)
+            snprintf(hint, sizeof hint, " (%s)", why.text);
+        log_error("cannot attach to '%s' on %s as %s: %s%s", o->aname, o->source, o->uname, strerror(-err), hint);
         return NULL;
     }
     err = p9_getattr(NULL, root, &attr);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "command/connect.h"
 #include "command/daemon.h"
+#include "command/hints.h"
 #include "command/privileges.h"
 #include "command/unmounter.h"
 #include "base/timer.h"
@@ -74,6 +75,7 @@ int mount_fd(const char *path)
 char *mount_check_point(const char *path)
 {
     struct stat st;
+    char hint[HINT_MAX];
 
     if (mount_fd(path) >= 0)
         return strdup(path);
@@ -84,7 +86,8 @@ char *mount_check_point(const char *path)
         err = ENOTDIR;
     if (err == 0)
         return real;
-    log_error("mount point %s: %s", path, strerror(err));
+    hint_mountpoint(path, hint, sizeof hint);
+    log_error("mount point %s: %s%s", path, strerror(err), hint);
     free(real);
     return NULL;
 }

@@ -83,6 +83,17 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
     return rc == KEY_DEBUG || rc <= 0 ? (rc < 0 ? -1 : 0) : 1;
 }
 
+/* libfuse wants the number as an option, and in fs_init again. */
+static int limit_reads(struct options *o, struct p9_why *why)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "max_read=%u", o->max_read);
+    if (o->max_read != 0 && (fuse_opt_add_arg(&o->args, "-o") != 0 || fuse_opt_add_arg(&o->args, text) != 0))
+        return options_fail(why, "%s", strerror(ENOMEM));
+    return 0;
+}
+
 /* mount(8) and df(1) show the source as it was typed. */
 static int name_the_mount(struct options *o, struct p9_why *why)
 {
@@ -151,10 +162,13 @@ int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct 
         return -1;
     if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
-    if (options_check_trans(o, why) != 0 || options_derive_uname(o, why) != 0 || name_the_mount(o, why) != 0)
+    if (options_check_trans(o, why) != 0 || options_derive_uname(o, why) != 0 || name_the_mount(o, why) != 0 ||
+        limit_reads(o, why) != 0)
         return -1;
     if (o->port == NULL)
         options_set(&o->port, "564", 3);
+    if (options_check_port(o, why) != 0)
+        return -1;
     if (o->aname == NULL)
         options_set(&o->aname, "", 0);
     return 0;

@@ -61,13 +61,14 @@ struct options {
     bool foreground, debug, singlethread, fsname_given;
     bool help, show_version;
     bool verbose; /* says on stdout that it has mounted */
-    unsigned max_threads;
+    unsigned max_threads, max_read;
     unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
     struct fuse_args args; /* the options for libfuse */
 };
 
-/* Parses argv; sloppy: unknown options are logged and ignored. 0, or -1 with the reason in *why: one line, or empty if libfuse has logged it. */
+/* Parses argv; sloppy: unknown options are logged and ignored. 0, or -1 with the reason in *why:
+ * one line, or empty if libfuse has logged it. */
 int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct p9_why *why);
 void options_free(struct options *o);
 /* Parses a source into dial and host, and port, aname and uname where it has them (a port replaces

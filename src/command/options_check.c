@@ -15,6 +15,17 @@ bool options_use_descriptors(const struct options *o)
     return o->trans == NULL ? o->rfdno >= 0 || o->wfdno >= 0 : strcmp(o->trans, "fd") == 0;
 }
 
+/* A number, or else the name of a service, which is looked up with the host. */
+int options_check_port(struct options *o, struct p9_why *why)
+{
+    char *end;
+    unsigned long n = strtoul(o->port, &end, 10);
+
+    if (*o->port == 0 || (*end == 0 && (n < 1 || n > UINT16_MAX)))
+        return options_fail(why, "port '%s': expected 1 to %d, or the name of a service", o->port, UINT16_MAX);
+    return 0;
+}
+
 static int check_trans_name(const char *trans, struct p9_why *why)
 {
     static const char *const known[] = {"tcp", "unix", "fd"}, *const of_the_kernel[] = {"virtio", "xen", "rdma",

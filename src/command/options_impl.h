@@ -38,6 +38,7 @@ void options_set(char **field, const char *value, size_t n);
 bool options_use_descriptors(const struct options *o);
 /* After fuse_opt_parse: each checks some options and fills the fields derived from them. 0, or -1
  * with the reason in *why. */
+int options_check_port(struct options *o, struct p9_why *why);
 int options_check_trans(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);

@@ -86,7 +86,7 @@ static size_t distance(const char *a, size_t an, const char *b)
 static const struct option_spec *nearest(const char *name, size_t n)
 {
     const struct option_spec *found = NULL;
-    size_t best = n < 3 ? 1 : n < 6 ? 2 : 3; /* and more is another word */
+    size_t best = (n + 1) / 3; /* and more is another word */
 
     for (size_t i = 0; i < N_OPTIONS; i++) {
         size_t d = distance(name, n, table[i].name);

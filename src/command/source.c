@@ -117,6 +117,9 @@ int options_parse_source(struct options *o, const char *source, struct p9_why *w
     } else {
         rc = parse_host(o, source, source, why);
     }
+    if (rc == 0 && o->aname != NULL && strncmp(o->aname, "//", 2) == 0 && strchr(source, '@') == NULL &&
+        strncmp(source + strcspn(source, ":"), "://", 3) == 0)
+        return options_fail(why, "source '%s': a URL begins with 9p://", source);
     if (rc == 0 && (o->host == NULL || *o->host == 0))
         return options_fail(why, "source '%s': the host is missing", source);
     return rc;

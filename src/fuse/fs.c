@@ -9,6 +9,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
     struct fs *fs = userdata;
 
     conn->max_write = 1 << 20;
+    conn->max_read = fs->max_read;
     conn->max_readahead = UINT32_MAX; /* the device's own limit applies (readahead.c) */
     conn->max_background = 64;
     conn->congestion_threshold = 48;

@@ -37,6 +37,7 @@ struct fs {
     bool loose;           /* cached data stays valid until a change is seen, however small the change */
     bool bypasses_cache;  /* reads and writes go straight to the server */
     bool ignores_version; /* qid.version carries no information */
+    unsigned max_read;    /* the largest READ, bytes; 0: the kernel's own bound */
     bool posixacl;        /* the kernel checks ACLs, and leaves the umask to this program */
     /* Attaches a user, with the authentication that the server requires. 0 or -errno. Blocks;
      * several threads may call it at the same time. */

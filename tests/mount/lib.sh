@@ -191,6 +191,7 @@ daemon_of() {
             [ "$(cat "$p/comm")" != 9pfs-unmount ] &&
             [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
     done
+    return 0
 }
 
 # as UID COMMAND...

@@ -1,0 +1,56 @@
+/*
+ * hints.c: the usual mistakes with a source, told apart by what failed.
+ */
+#include "command/hints.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* HOST:PORT is a host and an export called PORT. */
+static bool may_mean_port(const struct options *o)
+{
+    size_t digits = o->aname != NULL ? strspn(o->aname, "0123456789") : 0;
+
+    return o->dial == DIAL_TCP && digits > 0 && o->aname[digits] == 0;
+}
+
+static const char *kind_of_file(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 || S_ISSOCK(st.st_mode))
+        return NULL;
+    return S_ISDIR(st.st_mode) ? "a directory" : "a file";
+}
+
+void hint_connect(const struct options *o, int err, char *text, size_t n)
+{
+    const char *kind = o->dial == DIAL_UNIX ? kind_of_file(o->host) : NULL;
+    struct stat st;
+
+    *text = 0;
+    if (kind != NULL && stat(o->mountpoint, &st) != 0)
+        snprintf(text, n, " (%s is %s: SOURCE comes before MOUNTPOINT)", o->host, kind);
+    else if (kind != NULL)
+        snprintf(text, n, " (it is %s, not a socket; an export of a server is HOST:%s)", kind, o->host);
+    else if (may_mean_port(o))
+        snprintf(text, n, " (if %s is the port, use -o port=%s)", o->aname, o->aname);
+    else if (o->dial == DIAL_TCP && err == -EHOSTUNREACH && kind_of_file(o->source) != NULL)
+        snprintf(text, n, " (%s is %s here: SOURCE comes before MOUNTPOINT)", o->source, kind_of_file(o->source));
+}
+
+void hint_mountpoint(const char *path, char *text, size_t n)
+{
+    snprintf(text, n, "%s", strchr(path, ':') != NULL ? " (SOURCE comes before MOUNTPOINT)" : "");
+}
+
+void hint_attach(const struct options *o, char *text, size_t n)
+{
+    *text = 0;
+    if (may_mean_port(o))
+        snprintf(text, n, " (if %s is the port, use -o port=%s)", o->aname, o->aname);
+    else if (*o->aname == 0)
+        snprintf(text, n, " (the server may want the name of an export: HOST:/path, or -o aname=NAME)");
+}
