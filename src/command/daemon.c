@@ -10,8 +10,9 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/wait.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,16 +26,19 @@ static struct {
     size_t n;
 } inherited;
 
+/* A container may have no /dev/null: a file of no bytes is as good where nobody writes. */
+static int open_null(int flags)
+{
+    int fd = open("/dev/null", O_RDWR | flags);
+
+    return fd < 0 && errno == ENOENT ? memfd_create("null", flags != 0 ? MFD_CLOEXEC : 0) : fd;
+}
+
 static int fill_standard(void)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd < 0)
-        return -errno;
-    close(fd);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open_null(0) != fd)
+            return -errno;
     return 0;
 }
 
@@ -135,7 +139,7 @@ int daemon_fork(const int *keep, size_t n)
 {
     int fds[2];
 
-    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    null_fd = open_null(O_CLOEXEC);
     if (null_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     pid_t child = fork();

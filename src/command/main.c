@@ -6,10 +6,10 @@
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -105,6 +105,8 @@ static int run(struct options *o)
     if (mountpoint == NULL)
         goto out;
     fs.mountpoint = mountpoint;
+    if (!mount_is_possible(mountpoint))
+        goto out;
     const int given[] = {o->rfdno, o->wfdno, mount_fd(mountpoint)};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (given[i] >= 0 && !daemon_inherited(given[i])) {
@@ -166,21 +168,15 @@ static void tune_malloc(void)
     mallopt(M_ARENA_MAX, ARENAS);
 }
 
-static void *end_thread(void *arg)
+/* pthread_cancel loads the unwinder when it is first called, and aborts the process if it cannot:
+ * it is loaded now, while there is a descriptor to spare. NULL, or why not. */
+static const char *load_unwinder(void)
 {
-    pthread_exit(arg);
-}
-
-/* pthread_exit loads the unwinder (libgcc_s) when it is first called, and aborts the process if it
- * cannot: it is loaded now, while there is a descriptor to spare. 0 or -errno. */
-static int load_unwinder(void)
-{
-    pthread_t thread;
-    int err = -pthread_create(&thread, NULL, end_thread, NULL);
-
-    if (err == 0)
-        pthread_join(thread, NULL);
-    return err;
+#ifdef __GLIBC__
+    return dlopen("libgcc_s.so.1", RTLD_NOW) != NULL ? NULL : dlerror();
+#else
+    return NULL;
+#endif
 }
 
 /* All that root does not need for it is given up: the user's rights are the user's. */
@@ -221,10 +217,10 @@ int main(int argc, char **argv)
     struct p9_why why = {.text = ""};
     int status = 0, err = daemon_begin();
 
-    if (err == 0)
-        err = load_unwinder();
-    if (err != 0) {
-        log_error("cannot start: %s", strerror(-err));
+    const char *cannot = err != 0 ? strerror(-err) : load_unwinder();
+
+    if (cannot != NULL) {
+        log_error("cannot start: %s", cannot);
         return 1;
     }
     tune_malloc();

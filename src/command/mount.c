@@ -92,6 +92,29 @@ char *mount_check_point(const char *path)
     return NULL;
 }
 
+static bool has_fusermount(const char *dirs)
+{
+    char name[PATH_MAX];
+
+    while (dirs != NULL && *dirs != 0) {
+        int n = (int)strcspn(dirs, ":");
+        snprintf(name, sizeof name, "%.*s/fusermount3", n, dirs);
+        if (access(name, X_OK) == 0)
+            return true;
+        dirs += n + (dirs[n] == ':');
+    }
+    return false;
+}
+
+bool mount_is_possible(const char *mountpoint)
+{
+    if (privileges_to_mount() || mount_fd(mountpoint) >= 0 || has_fusermount("/usr/bin:/bin") ||
+        has_fusermount(getenv("PATH")))
+        return true;
+    log_error("cannot mount at %s: without root's rights it takes fusermount3, which is not installed", mountpoint);
+    return false;
+}
+
 bool mount_ready(struct fs *fs)
 {
     const struct options *o = mount_options;

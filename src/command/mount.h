@@ -15,6 +15,8 @@ int mount_fd(const char *path);
 /* The mount point as an absolute path, for the caller to free (the background runs in another
  * directory). NULL, and an error is logged, if it is not a directory. */
 char *mount_check_point(const char *path);
+/* Whether root's rights or fusermount3 are there; if not, an error is logged. */
+bool mount_is_possible(const char *mountpoint);
 /* For fs->ready: raises the kernel's read-ahead, lets the waiting parent go, logs the mount. False,
  * and an error is logged, if the connection or the parent has ended. */
 bool mount_ready(struct fs *fs);
