@@ -311,4 +311,5 @@ case_one_thread_reports_a_write_error() {
     same "$(tr '\n' ' ' < "$work/first.out")" 'ok ooo No space left on device ooo '
 }
 
+need_fuse
 run_cases
