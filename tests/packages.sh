@@ -46,6 +46,7 @@ trap 'exit 141' PIPE
 trap 'exit 143' TERM
 fail() { echo "$*"; return 1; }
 in_root() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"; }
+why_not() { grep -aE '^(FAIL|ERROR)|error: |Error [0-9]' "$work/$1.log" | head -n 20; tail -n 10 "$work/$1.log"; return 1; }
 
 # ---- the cases, each of which needs those before it ------------------------------
 
@@ -79,7 +80,7 @@ case_pages_are_clean() {
     done
 }
 case_debian_package_is_built_and_runs_the_unit_tests() {
-    "$SRCDIR/contrib/package-deb" "$archive" "$out" > "$work/deb.log" 2>&1 || { tail -n 40 "$work/deb.log"; return 1; }
+    "$SRCDIR/contrib/package-deb" "$archive" "$out" > "$work/deb.log" 2>&1 || why_not deb
     grep -q '^PASS: tests/unit/' "$work/deb.log" || fail 'no unit test has run'
     grep -c '^SKIP: tests/mount/' "$work/deb.log"
     ls "$out"/9pfs_*.deb "$out"/9pfs_*.dsc "$out/9pfs_$version.orig.tar.gz"
@@ -93,8 +94,7 @@ case_dependencies() { # and none of the tests' or of the build's
     ! grep -q 'cmocka\|uthash' "$work/depends" || fail 'it depends on what only a build needs'
 }
 case_rpm_package_is_built() {
-    "$SRCDIR/contrib/package-rpm" "$archive" "$out" --nodeps --nocheck > "$work/rpm.log" 2>&1 ||
-        { tail -n 40 "$work/rpm.log"; return 1; }
+    "$SRCDIR/contrib/package-rpm" "$archive" "$out" --nodeps --nocheck > "$work/rpm.log" 2>&1 || why_not rpm
     rpm -qpl "$out"/*/9pfs-*.rpm > "$work/rpm.list"
     grep -qx /usr/bin/9pfs "$work/rpm.list" && grep -qx /usr/sbin/mount.9pfs "$work/rpm.list"
 }
