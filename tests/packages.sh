@@ -23,7 +23,7 @@ skip() {
 [ "${MOUNT_TESTS:-yes}" != no ] || skip 'this build is configured without the tests that mount'
 [ "$(id -u)" = 0 ] || skip 'this is not root'
 [ -c /dev/fuse ] || skip 'there is no /dev/fuse'
-for tool in dpkg-buildpackage dh lintian rpmbuild rpmlint mandoc man diod systemd-analyze runuser; do
+for tool in dpkg-buildpackage dh lintian rpmbuild rpmlint mandoc man diod systemd-analyze runuser script zsh fish; do
     command -v $tool > /dev/null || skip "there is no $tool"
 done
 [ ! -e "$SRCDIR/config.status" ] || skip "$SRCDIR is configured itself, and cannot be for another directory"
@@ -146,8 +146,29 @@ case_systemd_accepts_the_examples() {
     in_root sh -c "$verify --user --man=yes verify 9pfs@.service" 2>&1 | tee -a "$work/verify"
     ! grep -E '9p|Failed' "$work/verify" || fail 'in the examples'
 }
-case_bash_loads_the_completion() {
-    in_root bash -c '. /usr/share/bash-completion/completions/9pfs.bash && complete -p 9pfs'
+# A shell on a terminal completes what stands before a TAB. ask SHELL... writes what 9pfs is then given.
+ask() {
+    printf '#!/bin/sh\necho "$*" >> /tmp/asked\n' > "$root/tmp/bin/9pfs"
+    chmod +x "$root/tmp/bin/9pfs"
+    rm -f "$root/tmp/asked"
+    printf '9pfs -o cache=loo\t h: /m\n9pfs -o ro,direc\t h: /m\nexit\n' |
+        in_root HOME=/tmp ZDOTDIR=/tmp PATH=/tmp/bin:/usr/bin TERM=xterm script -qec "$*" /dev/null
+    cat "$root/tmp/asked"
+    printf '%s\n' '-o cache=loose h: /m' '-o ro,directio h: /m' | cmp - "$root/tmp/asked"
+}
+case_bash_completes() {
+    mkdir -p "$root/tmp/bin"
+    echo '. /usr/share/bash-completion/completions/9pfs.bash' > "$root/tmp/bashrc"
+    ask bash --rcfile /tmp/bashrc -i
+}
+case_zsh_completes() {
+    mkdir -p "$root/tmp/bin"
+    echo 'autoload -U compinit; compinit -u -D' > "$root/tmp/.zshrc"
+    ask zsh -i
+}
+case_fish_completes() {
+    in_root HOME=/tmp fish -c 'complete -C "9pfs -o cache=loo"; complete -C "9pfs -o ro,direc"' | cut -f1 > "$work/fish"
+    printf '%s\n' cache=loose ro,directio | diff - "$work/fish"
 }
 case_package_mounts_for_root_and_for_users() { # exit status 77: a part was not tested
     in_root /tmp/mount
@@ -162,7 +183,7 @@ case_purge_leaves_nothing() {
 
 cases='archive archive_is_the_same_whoever_makes_it pages_are_clean debian_package_is_built_and_runs_the_unit_tests
     lintian_has_no_errors_or_warnings dependencies rpm_package_is_built rpmlint_has_no_errors package_is_installed
-    man_finds_the_pages systemd_accepts_the_examples bash_loads_the_completion package_mounts_for_root_and_for_users
+    man_finds_the_pages systemd_accepts_the_examples bash_completes zsh_completes fish_completes package_mounts_for_root_and_for_users
     purge_leaves_nothing'
 count=0
 for c in $cases; do
