@@ -74,7 +74,7 @@ case_archive_is_the_same_whoever_makes_it() {
 case_pages_are_clean() {
     local page
     make -s -C "$work/build" src/9pfs.8
-    for page in "$work/build/src/9pfs.8" "$SRCDIR/src/mount.9pfs.8"; do
+    for page in "$work/build/src/9pfs.8" "$SRCDIR/src/mount.9pfs.8" "$SRCDIR/src/9pfs-troubleshooting.7"; do
         mandoc -T lint "$page" > "$work/lint" || true
         ! grep -v 'STYLE: input text line longer than 80 bytes' "$work/lint" || fail "in $page"
     done
