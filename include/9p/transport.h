@@ -1,8 +1,8 @@
 /*
  * transport.h: a connection that carries bytes. Nothing else uses the socket.
  *
- * A transport is made by one of the first three functions and freed by transport_close. One thread
- * reads; one at a time writes; any thread may call transport_shutdown, which makes both return.
+ * A transport is made by one of the first functions and freed by transport_close. One thread reads;
+ * one at a time writes; any thread may call transport_shutdown, which makes both return.
  */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
@@ -31,13 +31,20 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
  * left open on failure. As above. */
 struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why);
 
+/* Connects by vsock(7) to a port of the machine with this context ID. As transport_tcp. */
+struct transport *transport_vsock(unsigned cid, unsigned port, int timeout_ms, int *err, struct p9_why *why);
+
 /* Waits for bytes and reads them. Returns their number, 0 at the end of the connection or after a
  * shutdown, or -errno. several: the peer has several messages to send; the bytes are acknowledged
  * at once, as it may delay the next message until then. */
 ssize_t transport_read(struct transport *t, const struct iovec *iov, int n, bool several);
 
+/* Why the connection has ended, if the transport knows more than that it has; else NULL. By the
+ * thread that reads. */
+const char *transport_why(const struct transport *t);
+
 /* Writes what it can without waiting. Returns the number of bytes, -EAGAIN if there is no room, or
- * -errno. */
+ * -errno. Of an iovec that was written in part, the rest comes first in the next call. */
 ssize_t transport_write(struct transport *t, const struct iovec *iov, int n);
 
 /* Waits until there is room to write. 0; -EPIPE after a shutdown; or -errno. */

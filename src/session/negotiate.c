@@ -52,10 +52,13 @@ static int check_version(struct negotiation *a, const struct p9_fcall *rx)
 static void version_done(struct p9_req *req)
 {
     struct negotiation *a = req->arg;
+    const char *known = req->rc != 0 ? transport_why(a->s->t) : NULL;
 
     a->err = req->rc;
     if (req->rc == 0)
         a->err = check_version(a, &req->rx);
+    else if (known != NULL)
+        session_set_why(a->why, 0, "%s", known);
     else if (req->rc == -EPROTO)
         session_set_why(a->why, 0, "the server does not speak 9P");
     else if (req->rc == -ETIMEDOUT)

@@ -275,7 +275,9 @@ void *session_reader_main(void *arg)
     do {
         while ((err = read_reply(s)) == 0)
             ;
-        reason = err == -ECONNRESET ? "the server closed the connection" : strerror(-err);
+        reason = transport_why(s->t);
+        if (reason == NULL)
+            reason = err == -ECONNRESET ? "the server closed the connection" : strerror(-err);
     } while (session_await_connection(s, err, reason));
     p9_session_fail(s, err, reason);
     session_complete_all(s);

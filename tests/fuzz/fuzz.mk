@@ -6,7 +6,7 @@ FLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,addr
 	-fno-sanitize-recover=all -Wall -Wextra -MMD -MP
 names = fuzz_client fuzz_codec fuzz_entries fuzz_reader
 # In place of the library's own.
-replaced = src/base/clock.c src/base/log.c src/session/transport.c
+replaced = src/base/clock.c src/base/log.c src/session/transport%.c
 shared = tests/fuzz/peer.c tests/fuzz/quiet.c tests/unit/ownclock.c
 common = $(patsubst %.c,$(OUT)/%.o,$(filter-out $(replaced),$(filter %.c,$(SOURCES))) $(shared))
 targets = $(addprefix $(OUT)/,$(names))
