@@ -13,6 +13,8 @@
 #include <sys/uio.h>
 
 struct transport;
+struct p9_starter;
+struct p9_tls;
 
 /* The reason of a failure, for the user. */
 struct p9_why {
@@ -33,6 +35,50 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why);
 
 /* Connects by vsock(7) to a port of the machine with this context ID. As transport_tcp. */
 struct transport *transport_vsock(unsigned cid, unsigned port, int timeout_ms, int *err, struct p9_why *why);
+
+/* ---- a command ------------------------------------------------------------ */
+
+/* A process that starts the command of a mount, so that it has the same privileges each time, and
+ * ends with the mount. To be called before there are other threads. Owned by the caller; NULL with
+ * *err = -errno. */
+struct p9_starter *p9_starter_new(const char *command, int *err);
+/* The command has connected: it lets go of the terminal, and gets none when it starts again. */
+void p9_starter_settle(struct p9_starter *s);
+/* Ends the process, and what is left of its commands. NULL: nothing. */
+void p9_starter_free(struct p9_starter *s);
+
+/* Starts the command, whose standard input and output are the connection; its standard error is
+ * logged. It ends with the transport. -ENOLINK is the error of the connection if it ends with
+ * another status than 0. As transport_tcp. */
+struct transport *transport_command(struct p9_starter *s, int *err, struct p9_why *why);
+
+/* ---- TLS ------------------------------------------------------------------ */
+
+enum p9_tls_verify {
+    P9_TLS_FULL, /* a trusted authority has signed the certificate, and it has the name */
+    P9_TLS_CA,   /* the first alone */
+    P9_TLS_NONE,
+};
+
+/* Files are in PEM; NULL where there is none. */
+struct p9_tls_options {
+    char *ca; /* trusted authorities; NULL: the system's */
+    char *crl;
+    char *cert, *key; /* to show to the server */
+    char *name;       /* of the server; NULL: the host */
+    enum p9_tls_verify verify;
+};
+
+/* Reads the files, once for all connections. Owned by the caller; NULL with *err = -errno and `why`
+ * on failure: -ENOSYS if this 9pfs is built without TLS. */
+struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_why *why);
+/* NULL: nothing. */
+void p9_tls_free(struct p9_tls *tls);
+/* Connects by TCP, and TLS 1.2 or 1.3. As transport_tcp. */
+struct transport *transport_tls(struct p9_tls *tls, const char *host, const char *port, int timeout_ms, int *err,
+                                struct p9_why *why);
+
+/* ---- any transport -------------------------------------------------------- */
 
 /* Waits for bytes and reads them. Returns their number, 0 at the end of the connection or after a
  * shutdown, or -errno. several: the peer has several messages to send; the bytes are acknowledged

@@ -18,7 +18,10 @@
 #include "command/hints.h"
 #include "fuse/lock.h"
 
-enum { SETUP_TIMEOUT_MS = 4000 }; /* to connect, and for each R-message until the mount is ready */
+enum {
+    SETUP_TIMEOUT_MS = 4000,    /* to connect, and for each R-message until the mount is ready */
+    COMMAND_TIMEOUT_MS = 30000, /* the same for a command, which has to connect first */
+};
 
 /* Descriptors 0 to 2 are duplicated: the background redirects those to /dev/null. */
 static struct transport *dial_fds(const struct options *o, int *err, struct p9_why *why)
@@ -36,9 +39,19 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
 /* For struct p9_dialer; as long as the mount lives. */
 static struct dialing {
     const struct options *o;
-    bool connected; /* at least once */
-    int err;        /* of the last attempt */
+    struct p9_starter *starter; /* with DIAL_COMMAND */
+    struct p9_tls *tls;         /* with DIAL_TLS, once the files are read */
+    bool connected;             /* at least once */
+    int err;                    /* of the last attempt */
 } dialing;
+
+/* The files are read once: after the mount it may not be possible any more. */
+static struct transport *dial_tls(struct dialing *d, int *err, struct p9_why *why)
+{
+    if (d->tls == NULL)
+        d->tls = p9_tls_new(&d->o->tls, err, why);
+    return d->tls != NULL ? transport_tls(d->tls, d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why) : NULL;
+}
 
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
@@ -55,10 +68,45 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
     case DIAL_TCP:
         t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
         break;
+    case DIAL_VSOCK:
+        t = transport_vsock(d->o->cid, d->o->vsock_port, SETUP_TIMEOUT_MS, err, why);
+        break;
+    case DIAL_COMMAND:
+        t = transport_command(d->starter, err, why);
+        break;
+    case DIAL_TLS:
+        t = dial_tls(d, err, why);
+        break;
     }
     d->connected = d->connected || t != NULL;
     d->err = t != NULL ? 0 : *err;
     return t;
+}
+
+int connect_prepare(const struct options *o)
+{
+    int err = 0;
+
+    dialing.o = o;
+    if (o->dial == DIAL_COMMAND)
+        dialing.starter = p9_starter_new(o->command, &err);
+    return err;
+}
+
+void connect_end(void)
+{
+    p9_starter_free(dialing.starter);
+    p9_tls_free(dialing.tls);
+}
+
+/* A command may ask a person at the terminal for a password, who may take any time. */
+static int setup_timeout_ms(const struct options *o)
+{
+    int terminal = o->dial == DIAL_COMMAND ? open("/dev/tty", O_RDWR | O_CLOEXEC) : -1;
+
+    if (terminal >= 0)
+        close(terminal);
+    return o->dial != DIAL_COMMAND ? SETUP_TIMEOUT_MS : terminal >= 0 ? 0 : COMMAND_TIMEOUT_MS;
 }
 
 /* Whether a later attempt may have another result. */
@@ -79,7 +127,7 @@ static struct p9_client *connect_once(const struct options *o, struct p9_why *wh
         .session = {.msize = o->msize,
                     .dialect = o->dialect,
                     .only = o->version != NULL || o->noextend,
-                    .setup_timeout_ms = SETUP_TIMEOUT_MS,
+                    .setup_timeout_ms = setup_timeout_ms(o),
                     .trace = o->debug},
         .max_fids = o->max_fids,
         .noxattr = o->noxattr != 0,
@@ -88,7 +136,8 @@ static struct p9_client *connect_once(const struct options *o, struct p9_why *wh
     };
     const struct p9_dialer d = {.dial = dial, .arg = &dialing, .once = o->dial == DIAL_FDS};
 
-    dialing = (struct dialing){.o = o};
+    dialing.connected = false;
+    dialing.err = 0;
     return p9_client_connect(&d, &co, why);
 }
 
@@ -118,6 +167,9 @@ struct p9_client *connect_client(const struct options *o)
         usleep(pause * 1000);
         pause = pause < MAX_MS / 2 ? pause * 2 : MAX_MS;
     }
+    p9_starter_settle(dialing.starter);
+    if (c != NULL)
+        p9_session_timeout(p9_client_session(c), SETUP_TIMEOUT_MS);
     hint_connect(o, dialing.err, hint, sizeof hint);
     if (c == NULL && dialing.connected)
         log_error("cannot mount %s: %s", o->source, why.text);

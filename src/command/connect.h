@@ -8,6 +8,10 @@
 #include "command/options.h"
 #include "fuse/fs.h"
 
+/* What must be done before there are other threads, and after the last connection has ended. 0 or
+ * -errno. */
+int connect_prepare(const struct options *o);
+void connect_end(void);
 /* Connects to the source and agrees on a dialect, again and again if the options say so. NULL, and
  * an error is logged, if that fails. */
 struct p9_client *connect_client(const struct options *o);

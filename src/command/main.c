@@ -119,6 +119,8 @@ static int run(struct options *o)
         goto out;
     }
     err = unmounter_start(mountpoint);
+    if (err == 0)
+        err = connect_prepare(o);
     if (err != 0) {
         log_error("cannot start a process: %s", strerror(-err));
         goto out;
@@ -149,6 +151,7 @@ static int run(struct options *o)
     locks_free_all(&fs);
     connection_free(&fs);
 out:
+    connect_end();
     unmounter_stop();
     if (fs.se != NULL)
         fuse_session_destroy(fs.se);

@@ -160,14 +160,11 @@ int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct 
     options_derive_lifetimes(o);
     if (options_derive_uid(o, why) != 0 || options_check_version(o, why) != 0 || options_check_access(o, why) != 0)
         return -1;
-    if (!options_use_descriptors(o) && options_parse_source(o, o->source, why) != 0)
+    if (options_need_server(o) && options_parse_source(o, o->source, why) != 0)
         return -1;
-    if (options_check_trans(o, why) != 0 || options_derive_uname(o, why) != 0 || name_the_mount(o, why) != 0 ||
-        limit_reads(o, why) != 0)
+    if (options_check_trans(o, why) != 0 || options_check_tls(o, why) != 0 || options_check_port(o, why) != 0)
         return -1;
-    if (o->port == NULL)
-        options_set(&o->port, "564", 3);
-    if (options_check_port(o, why) != 0)
+    if (options_derive_uname(o, why) != 0 || name_the_mount(o, why) != 0 || limit_reads(o, why) != 0)
         return -1;
     if (o->aname == NULL)
         options_set(&o->aname, "", 0);
@@ -180,6 +177,13 @@ void options_free(struct options *o)
     free(o->host);
     free(o->port);
     free(o->trans);
+    free(o->command);
+    free(o->tls.ca);
+    free(o->tls.cert);
+    free(o->tls.key);
+    free(o->tls.crl);
+    free(o->tls.name);
+    free(o->tls_verify);
     free(o->aname);
     free(o->auth);
     free(o->uname);

@@ -14,18 +14,22 @@
 #include "9p/transport.h"
 
 enum cache_mode { CACHE_CTO, CACHE_NONE, CACHE_LOOSE };
-enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS };
+enum dial { DIAL_TCP, DIAL_UNIX, DIAL_FDS, DIAL_VSOCK, DIAL_COMMAND, DIAL_TLS };
 
 /* Strings are owned by the structure, freed by options_free. */
 struct options {
     /* The server. */
     char *source; /* as typed */
     enum dial dial;
-    char *host; /* DIAL_TCP: name or address; DIAL_UNIX: path; DIAL_FDS: NULL */
+    char *host; /* DIAL_TCP, DIAL_TLS: name or address; DIAL_UNIX: path; DIAL_VSOCK: CID */
     char *port;
     char *trans;
     int bg, retry_min;
     int rfdno, wfdno;
+    char *command;            /* with DIAL_COMMAND; else NULL */
+    unsigned cid, vsock_port; /* with DIAL_VSOCK */
+    struct p9_tls_options tls;
+    char *tls_verify;
 
     /* What to ask it for. */
     char *aname, *uname;

@@ -10,49 +10,17 @@
 
 #include "command/options_impl.h"
 
-bool options_use_descriptors(const struct options *o)
-{
-    return o->trans == NULL ? o->rfdno >= 0 || o->wfdno >= 0 : strcmp(o->trans, "fd") == 0;
-}
-
-/* A number, or else the name of a service, which is looked up with the host. */
+/* A number, or else the name of a service, which is looked up with the host. Those of vsock are
+ * others. */
 int options_check_port(struct options *o, struct p9_why *why)
 {
     char *end;
     unsigned long n = strtoul(o->port, &end, 10);
 
+    if (o->dial == DIAL_VSOCK)
+        return 0;
     if (*o->port == 0 || (*end == 0 && (n < 1 || n > UINT16_MAX)))
         return options_fail(why, "port '%s': expected 1 to %d, or the name of a service", o->port, UINT16_MAX);
-    return 0;
-}
-
-static int check_trans_name(const char *trans, struct p9_why *why)
-{
-    static const char *const known[] = {"tcp", "unix", "fd"}, *const of_the_kernel[] = {"virtio", "xen", "rdma",
-                                                                                        "usbg"};
-
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(trans, known[i]) == 0)
-            return 0;
-    for (size_t i = 0; i < sizeof of_the_kernel / sizeof *of_the_kernel; i++)
-        if (strcmp(trans, of_the_kernel[i]) == 0)
-            return options_fail(why, "option trans=%s: only the kernel's client has it; expected tcp, unix or fd",
-                                trans);
-    return options_fail(why, "option trans=%s: expected tcp, unix or fd", trans);
-}
-
-int options_check_trans(struct options *o, struct p9_why *why)
-{
-    if (o->trans != NULL && check_trans_name(o->trans, why) != 0)
-        return -1;
-    if (!options_use_descriptors(o)) {
-        if (o->trans != NULL && strcmp(o->trans, "unix") == 0)
-            o->dial = DIAL_UNIX;
-        return 0;
-    }
-    if (o->rfdno < 0 || o->wfdno < 0)
-        return options_fail(why, "trans=fd needs both rfdno= and wfdno=");
-    o->dial = DIAL_FDS;
     return 0;
 }
 

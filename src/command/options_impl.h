@@ -34,12 +34,20 @@ __attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const
 /* Frees *field and sets it to a copy of the n bytes at value. */
 void options_set(char **field, const char *value, size_t n);
 
-/* Whether the transport is rfdno= and wfdno=. */
-bool options_use_descriptors(const struct options *o);
+/* Whether the source names a server to connect to: it is not only the name of a transport that the
+ * options give (rfdno= and wfdno=, or command=). */
+bool options_need_server(const struct options *o);
+/* Whether the source, or trans=, says vsock. */
+bool options_say_vsock(const struct options *o, const char *source);
+/* Parses a source that does. 0, or -1 with the reason in *why. */
+int options_parse_vsock(struct options *o, const char *source, struct p9_why *why);
+/* Takes uname and aname from a source of any form, if it has them. */
+void options_parse_name(struct options *o, const char *source);
 /* After fuse_opt_parse: each checks some options and fills the fields derived from them. 0, or -1
  * with the reason in *why. */
 int options_check_port(struct options *o, struct p9_why *why);
 int options_check_trans(struct options *o, struct p9_why *why);
+int options_check_tls(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);

@@ -83,7 +83,7 @@ static bool needs_override(const char *socket)
 }
 
 /* No core file, and no other process of the user looks into the memory, which holds what the
- * command and the server tell each other. */
+ * command and the server tell each other, or a key. */
 static void keep_secrets(void)
 {
     const struct rlimit none = {0, 0};
@@ -102,7 +102,7 @@ void privileges_drop(void)
 
 void privileges_begin(const struct options *o)
 {
-    if (o->auth != NULL)
+    if (o->auth != NULL || o->tls.key != NULL)
         keep_secrets();
     is_root = geteuid() == 0;
     if (!is_root)

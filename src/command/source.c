@@ -1,5 +1,6 @@
 /*
- * source.c: parses the SOURCE argument: a host, a URL, a dial string or a socket's path.
+ * source.c: parses the SOURCE argument: a host, a URL, a dial string, a socket's path or a vsock
+ * address.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static const char *parse_host_part(struct options *o, const char *s, const char 
     return s + n;
 }
 
+/* What follows USER@, if it is there. */
 static const char *parse_user(struct options *o, const char *s)
 {
     const char *at = s + strcspn(s, "@/:[");
@@ -89,6 +91,59 @@ static int parse_host(struct options *o, const char *s, const char *source, stru
     return 0;
 }
 
+void options_parse_name(struct options *o, const char *source)
+{
+    struct p9_why unused;
+
+    if (strncmp(source, "9p://", 5) == 0)
+        parse_url(o, source + 5, source, &unused);
+    else
+        parse_host(o, source, source, &unused);
+}
+
+/* ---- vsock ---------------------------------------------------------------- */
+
+static const char vsock_prefix[] = "vsock:";
+
+/* "vsock:" and a CID: a host may have this name, too. */
+static bool is_vsock_address(const char *s)
+{
+    static const char *const words[] = {"host", "local", "hypervisor"};
+
+    if (strncmp(s, vsock_prefix, sizeof vsock_prefix - 1) != 0)
+        return false;
+    s += sizeof vsock_prefix - 1;
+    size_t n = strcspn(s, ":"), digits = strspn(s, "0123456789");
+    bool is_cid = n > 0 && digits == n;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        is_cid = is_cid || (n == strlen(words[i]) && strncmp(s, words[i], n) == 0);
+    return is_cid;
+}
+
+bool options_say_vsock(const struct options *o, const char *source)
+{
+    return o->trans != NULL ? strcmp(o->trans, "vsock") == 0 : is_vsock_address(source);
+}
+
+/* [USER@]CID[:PORT][:ANAME], after vsock: or with trans=vsock. What follows the CID is a port if it
+ * is a number. */
+int options_parse_vsock(struct options *o, const char *source, struct p9_why *why)
+{
+    const char *s = is_vsock_address(source) ? source + sizeof vsock_prefix - 1 : source;
+
+    (void)why;
+    o->dial = DIAL_VSOCK;
+    s = parse_host_part(o, parse_user(o, s), ":");
+    size_t n = s != NULL && *s == ':' ? strspn(s + 1, "0123456789") : 0;
+    if (n > 0 && (s[1 + n] == 0 || s[1 + n] == ':')) {
+        options_set(&o->port, s + 1, n);
+        s += 1 + n;
+    }
+    if (s != NULL && *s == ':' && o->aname == NULL)
+        options_set(&o->aname, s + 1, strlen(s + 1));
+    return 0;
+}
+
 /* A path has a slash before any colon, which no host has. A single word is a path if it names a
  * socket, unless trans=tcp. */
 static bool is_path(const struct options *o, const char *source)
@@ -107,7 +162,9 @@ int options_parse_source(struct options *o, const char *source, struct p9_why *w
     int rc = 0;
 
     o->dial = DIAL_TCP;
-    if (strncmp(source, "9p://", 5) == 0) {
+    if (options_say_vsock(o, source)) {
+        rc = options_parse_vsock(o, source, why);
+    } else if (strncmp(source, "9p://", 5) == 0) {
         rc = parse_url(o, source + 5, source, why);
     } else if (source[word] == '!') {
         rc = parse_dial_string(o, source, why);

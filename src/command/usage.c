@@ -11,7 +11,8 @@ static const char head[] = "usage: 9pfs [options] SOURCE MOUNTPOINT\n"
                            "\n"
                            "SOURCE:\n"
                            "    [USER@]HOST[:ANAME]  [USER@][IPV6][:ANAME]  9p://[USER@]HOST[:PORT][/ANAME]\n"
-                           "    tcp!HOST!PORT  unix!PATH  or the path of a unix socket (./NAME if it has a colon)\n";
+                           "    tcp!HOST!PORT  unix!PATH  or the path of a unix socket (./NAME if it has a colon)\n"
+                           "    vsock:CID[:PORT][:ANAME]\n";
 
 #include "command/options_help.h"
 

@@ -1,6 +1,6 @@
 /*
- * transport_impl.h: what the kinds of transports share. Each is a struct transport, perhaps with more
- * behind it, and a table of functions.
+ * transport_impl.h: what the kinds of transports share. Each is a struct transport, perhaps with
+ * more behind it, and a table of functions.
  */
 #ifndef TRANSPORT_IMPL_H
 #define TRANSPORT_IMPL_H

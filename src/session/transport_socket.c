@@ -125,9 +125,8 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof sa.sun_path) {
-        *err = transport_set_why(why, -ENAMETOOLONG,
-                                 "cannot connect to %s: the path of a socket has at most %zu bytes", path,
-                                 sizeof sa.sun_path - 1);
+        *err = transport_set_why(why, -ENAMETOOLONG, "cannot connect to %s: the path of a socket has at most %zu bytes",
+                                 path, sizeof sa.sun_path - 1);
         return NULL;
     }
     strcpy(sa.sun_path, path);
