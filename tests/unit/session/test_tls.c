@@ -49,18 +49,28 @@ static uint8_t pattern(uint32_t number, size_t at)
     return (uint8_t)(number * 31 + at * 7 + at / 251);
 }
 
-static void make(struct message *m, uint32_t number)
+static void make_sized(struct message *m, uint32_t number, size_t payload_len)
 {
-    uint32_t mixed = number * 2654435761u;
+    uint32_t size = (uint32_t)(HEAD + payload_len);
 
-    m->payload_len = number % 5 == 0 ? 0 : number % 5 == 1 ? 1 : number % 5 == 2 ? mixed % 70 : mixed % MOST_PAYLOAD;
-    uint32_t size = (uint32_t)(HEAD + m->payload_len);
+    m->payload_len = payload_len;
     memcpy(m->head, &size, 4);
     memcpy(m->head + 4, &number, 4);
     for (size_t i = 8; i < HEAD; i++)
         m->head[i] = pattern(number, i);
     for (size_t i = 0; i < m->payload_len; i++)
         m->payload[i] = pattern(number, HEAD + i);
+}
+
+static void make(struct message *m, uint32_t number)
+{
+    uint32_t mixed = number * 2654435761u;
+
+    make_sized(m, number,
+               number % 5 == 0   ? 0
+               : number % 5 == 1 ? 1
+               : number % 5 == 2 ? mixed % 70
+                                 : mixed % MOST_PAYLOAD);
 }
 
 /* Where the reader of messages is. */
@@ -156,6 +166,7 @@ struct writer {
     unsigned first, n;
     uint32_t next, waits, given_up;
     size_t done; /* bytes of the first that are written */
+    bool gives_up;
 };
 
 static void fill(struct writer *w)
@@ -208,7 +219,7 @@ static void write_messages(struct transport *t, struct writer *w)
     for (fill(w); w->n > 0; fill(w)) {
         ssize_t r = transport_write(t, iov, gather(w, iov));
         if (r == -EAGAIN) {
-            if (w->waits++ % 3 == 0)
+            if (w->waits++ % 3 == 0 && w->gives_up)
                 give_up(w);
             assert_int_equal(transport_wait_writable(t), 0);
         } else {
@@ -221,7 +232,7 @@ static void write_messages(struct transport *t, struct writer *w)
 static void exchange(const char *versions, bool updates_keys)
 {
     struct echo e = {.versions = versions, .updates_keys = updates_keys};
-    struct writer w = {.queue = calloc(QUEUED, sizeof *w.queue), .next = 1};
+    struct writer w = {.queue = calloc(QUEUED, sizeof *w.queue), .next = 1, .gives_up = true};
     struct p9_tls *tls = trusting_all();
     struct parser *p;
     pthread_t server, reader;
@@ -264,6 +275,49 @@ static void keys_are_updated_meanwhile(void **state)
 {
     (void)state;
     exchange(tls_1_3, true);
+}
+
+/* Four records end with the first byte of the third message: it is not begun. */
+static void a_message_that_is_not_begun_may_be_taken_back(void **state)
+{
+    struct echo e = {.versions = tls_1_3, .hold = true};
+    struct writer w = {.queue = calloc(QUEUED, sizeof *w.queue), .next = MESSAGES + 1, .n = 3};
+    struct p9_tls *tls = trusting_all();
+    struct parser *p;
+    struct iovec iov[2 * QUEUED];
+    pthread_t server, reader;
+    struct p9_why why;
+    int err;
+
+    (void)state;
+    tls_server_listen(&e.server, 4096);
+    assert_int_equal(pthread_create(&server, NULL, sink_main, &e), 0);
+    struct transport *t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why);
+    assert_non_null(t);
+    set_buffer(t->wfd, SO_SNDBUF, 4096);
+    assert_int_equal(pthread_create(&reader, NULL, reader_main, t), 0);
+    make_sized(&w.queue[0], 1, 30000 - HEAD);
+    make_sized(&w.queue[1], 2, 4 * 16384 - 1 - 30000 - HEAD);
+    make_sized(&w.queue[2], 3, 5);
+    ssize_t r = transport_write(t, iov, gather(&w, iov));
+    assert_true(r > 0);
+    written(&w, (size_t)r);
+    assert_int_equal(w.n, 2);
+    make_sized(&w.queue[(w.first + 1) % QUEUED], 4, 6);
+    atomic_store(&e.hold, false);
+    write_messages(t, &w);
+    while (atomic_load(&e.received) != 3)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    shutdown(t->wfd, SHUT_WR);
+    pthread_join(server, NULL);
+    pthread_join(reader, (void **)&p);
+    assert_int_equal(p->count, 3);
+    assert_int_equal(p->last, 4);
+    transport_close(t);
+    tls_server_end(&e.server);
+    p9_tls_free(tls);
+    free(w.queue);
+    free(p);
 }
 
 struct waiting {
@@ -394,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_in_both_directions),
         cmocka_unit_test(keys_are_updated_meanwhile),
+        cmocka_unit_test(a_message_that_is_not_begun_may_be_taken_back),
         cmocka_unit_test(a_shutdown_ends_what_waits),
         cmocka_unit_test(a_peer_without_tls),
     };
