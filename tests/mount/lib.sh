@@ -193,7 +193,7 @@ daemon_of() {
     local p
     for p in /proc/[0-9]*; do
         { tr "\0" "\n" < "$p/cmdline"; } 2>/dev/null | grep -qx "$1" &&
-            [ "$(cat "$p/comm")" != 9pfs-unmount ] &&
+            [[ "$(cat "$p/comm")" != 9pfs-@(unmount|command) ]] &&
             [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
     done
     return 0

@@ -3,7 +3,8 @@
  *
  *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]
  *
- * CONTROL-PORT 0: the data are not 9P, and not counted.
+ * CONTROL-PORT 0: the data are not 9P, and not counted. bytes:CONTROL-PORT: the data are not 9P, as
+ * those of TLS; rounds are counted of whatever is sent, not messages.
  *
  * Any number of messages may be in flight: each arrives half the round trip time after it was sent,
  * or when the line has had time to send it. A connection to CONTROL-PORT receives a line with what
@@ -32,7 +33,8 @@ enum { CHUNK = 65536 };
 
 struct chunk {
     struct chunk *next;
-    uint64_t due; /* nanoseconds */
+    uint64_t due;   /* nanoseconds */
+    uint32_t depth; /* without messages: its place in the longest chain */
     size_t n;
     uint8_t bytes[];
 };
@@ -53,12 +55,13 @@ struct line {
 struct link {
     struct line up, down;
     uint32_t depth[65536]; /* by tag: of the request in flight, its place in the longest chain */
+    uint32_t served;       /* without messages: of what has reached the server */
 };
 
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the counts and depths */
 static unsigned long counts[256];
 static uint32_t arrived, rounds; /* the deepest reply that has arrived; the deepest request */
-static bool counting;
+static bool counting, of_bytes;
 static uint64_t one_way, per_second;
 
 static uint64_t now(void)
@@ -108,6 +111,26 @@ static void pass(struct line *l, const uint8_t *p, size_t n)
     }
 }
 
+/* Without messages, what the server sends answers all that has reached it. */
+static void bytes_come(struct line *l, struct chunk *c)
+{
+    pthread_mutex_lock(&mtx);
+    c->depth = l->requests ? arrived + 1 : l->link->served;
+    if (l->requests && c->n > 0 && c->depth > rounds)
+        rounds = c->depth;
+    pthread_mutex_unlock(&mtx);
+}
+
+static void bytes_arrive(struct line *l, const struct chunk *c)
+{
+    uint32_t *latest = l->requests ? &l->link->served : &arrived;
+
+    pthread_mutex_lock(&mtx);
+    if (c->n > 0 && c->depth > *latest)
+        *latest = c->depth;
+    pthread_mutex_unlock(&mtx);
+}
+
 static void report(int fd)
 {
     char text[4096];
@@ -137,9 +160,10 @@ static void *receive(void *arg)
         n = read(l->from, c->bytes, CHUNK);
         c->n = n > 0 ? (size_t)n : 0;
         c->next = NULL;
-        if (l->requests)
-            if (counting)
-                pass(l, c->bytes, c->n);
+        if (of_bytes)
+            bytes_come(l, c);
+        else if (l->requests && counting)
+            pass(l, c->bytes, c->n);
         uint64_t start = now();
         start = start > l->free_at ? start : l->free_at;
         l->free_at = per_second > 0 ? start + c->n * 1000000000u / per_second : start;
@@ -175,9 +199,10 @@ static void *deliver(void *arg)
             l->last = &l->first;
         pthread_mutex_unlock(&l->mtx);
         wait_until(c->due);
-        if (!l->requests)
-            if (counting)
-                pass(l, c->bytes, c->n);
+        if (of_bytes)
+            bytes_arrive(l, c);
+        else if (!l->requests && counting)
+            pass(l, c->bytes, c->n);
         for (size_t at = 0; going && at < c->n;) {
             ssize_t w = write(l->to, c->bytes + at, c->n - at);
             going = w > 0;
@@ -244,8 +269,10 @@ int main(int argc, char **argv)
     one_way = strtoull(argv[4], NULL, 10) * 500000u;
     per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     signal(SIGPIPE, SIG_IGN);
-    counting = atoi(argv[2]) != 0;
-    int control_fd = counting ? endpoint(argv[2], true) : -1, s = endpoint(argv[1], true);
+    of_bytes = strncmp(argv[2], "bytes:", 6) == 0;
+    const char *control_port = of_bytes ? argv[2] + 6 : argv[2];
+    counting = atoi(control_port) != 0;
+    int control_fd = counting ? endpoint(control_port, true) : -1, s = endpoint(argv[1], true);
     if (counting && pthread_create(&control, NULL, control_main, &control_fd) != 0)
         return 1;
     for (int c; (c = accept(s, NULL, NULL)) >= 0;) {
