@@ -231,11 +231,12 @@ int tls_check_certificate(gnutls_session_t session)
     if (c->verify == P9_TLS_NONE)
         return 0;
     const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
-    snprintf(c->refusal, sizeof c->refusal, "it is malformed");
     if (chain == NULL || n == 0 || gnutls_x509_crt_init(&crt) != 0)
         return -1;
     if (gnutls_x509_crt_import(crt, chain, GNUTLS_X509_FMT_DER) == 0)
         rc = check(session, c, crt);
+    else
+        snprintf(c->refusal, sizeof c->refusal, "it is malformed");
     gnutls_x509_crt_deinit(crt);
     return rc;
 }
