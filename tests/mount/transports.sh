@@ -254,8 +254,8 @@ case_vsock() {
         return
     fi
     socat "VSOCK-LISTEN:$port,fork" "TCP:127.0.0.1:$port" &
-    local socat=$!
-    trap 'kill $socat' EXIT
+    relay_pid=$!
+    trap 'kill $relay_pid' EXIT
     wait_until 20 vsock_listens
     local source
     for source in "vsock:local:$port:$exp" "vsock:1:$port:$exp"; do
@@ -268,9 +268,9 @@ case_vsock() {
     head -c 3000000 /dev/urandom > "$work/big"
     cp "$work/big" "$mnt/big"
     cmp "$work/big" "$mnt/big"
-    kill $socat # the connections end; the mount waits for the next listener
+    kill $relay_pid # the connections end; the mount waits for the next listener
     socat "VSOCK-LISTEN:$port,fork" "TCP:127.0.0.1:$port" &
-    socat=$!
+    relay_pid=$!
     use_mount
     end_mount
     dies "nothing listens on this port" "$P9FS" vsock:local:1 "$mnt"
