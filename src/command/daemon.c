@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,7 +110,7 @@ static void close_inherited(const int *keep, size_t n)
 
 /* ---- the background ----------------------------------------------------- */
 
-/* All the parent does. A byte means that the child is ready; the end of the pipe, that it ended. */
+/* All the parent does. A byte means that the child is ready; the end of the stream, that it ended. */
 static void wait_for_child(int fd, pid_t child)
 {
     char byte;
@@ -127,7 +128,7 @@ static void wait_for_child(int fd, pid_t child)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-/* Asks for SIGTERM when the pipe's read end closes: the parent, its only reader, was killed. */
+/* Asks for SIGTERM when the other end closes: the parent, which alone has it, was killed. */
 static void end_with_parent(int fd)
 {
     fcntl(fd, F_SETOWN, getpid());
@@ -140,7 +141,8 @@ int daemon_fork(const int *keep, size_t n)
     int fds[2];
 
     null_fd = open_null(O_CLOEXEC);
-    if (null_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
+    /* Not a pipe: on Linux 6.1 a read that has to wait signals its writer. */
+    if (null_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return -errno;
     pid_t child = fork();
     if (child < 0) {

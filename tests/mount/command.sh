@@ -28,6 +28,10 @@ case_server_ends_before_the_mount() {
         stop
     done
 }
+case_every_failure_is_reported() { # also when the waiting parent begins to wait late
+    local i
+    for i in $(seq 30); do dies "$P9FS" 127.0.0.1:/ "$mnt" -o port=1; done
+}
 case_a_failed_command_is_reported_once() {
     serve -a sesame PORT "$exp"
     dies attach "auth=exit 3"
