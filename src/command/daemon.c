@@ -110,7 +110,8 @@ static void close_inherited(const int *keep, size_t n)
 
 /* ---- the background ----------------------------------------------------- */
 
-/* All the parent does. A byte means that the child is ready; the end of the stream, that it ended. */
+/* All the parent does. A byte means that the child is ready; the end of the stream, that it
+ * ended. */
 static void wait_for_child(int fd, pid_t child)
 {
     char byte;

@@ -1,5 +1,6 @@
 /*
- * transport_certificates.c: reads certificates, keys and revocations, and checks a server's certificate.
+ * transport_certificates.c: reads certificates, keys and revocations, and checks a server's
+ * certificate.
  */
 #include "session/transport_tls.h"
 

@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "session/transport_impl.h"
@@ -15,20 +14,9 @@
 
 static const char tls_1_3[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3", tls_1_2[] = "NORMAL:-VERS-ALL:+VERS-TLS1.2";
 
-static struct p9_tls *trusting_all(void)
+static void shrink_send_buffer(int fd)
 {
-    const struct p9_tls_options o = {.verify = P9_TLS_NONE};
-    struct p9_why why;
-    int err;
-    struct p9_tls *tls = p9_tls_new(&o, &err, &why);
-
-    assert_non_null(tls);
-    return tls;
-}
-
-static void set_buffer(int fd, int name, int bytes)
-{
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, name, &bytes, sizeof bytes), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)), 0);
 }
 
 /* ---- messages ------------------------------------------------------------- */
@@ -243,7 +231,7 @@ static void exchange(const char *versions, bool updates_keys)
     assert_int_equal(pthread_create(&server, NULL, sink_main, &e), 0);
     struct transport *t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why);
     assert_non_null(t);
-    set_buffer(t->wfd, SO_SNDBUF, 4096);
+    shrink_send_buffer(t->wfd);
     assert_int_equal(pthread_create(&reader, NULL, reader_main, t), 0);
     write_messages(t, &w);
     assert_true(w.waits > 10);
@@ -294,7 +282,7 @@ static void a_message_that_is_not_begun_may_be_taken_back(void **state)
     assert_int_equal(pthread_create(&server, NULL, sink_main, &e), 0);
     struct transport *t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why);
     assert_non_null(t);
-    set_buffer(t->wfd, SO_SNDBUF, 4096);
+    shrink_send_buffer(t->wfd);
     assert_int_equal(pthread_create(&reader, NULL, reader_main, t), 0);
     make_sized(&w.queue[0], 1, 30000 - HEAD);
     make_sized(&w.queue[1], 2, 4 * 16384 - 1 - 30000 - HEAD);
@@ -389,66 +377,6 @@ static void a_shutdown_ends_what_waits(void **state)
     free(bytes);
 }
 
-/* What the other end does instead of a handshake. */
-static void *say(void *arg)
-{
-    struct tls_server *s = arg;
-    static const char garbage[] = "\x15\0\0\0e\xff\xff\0\0\x10\0\x06\0009P2000";
-    int fd = accept(s->listener, NULL, NULL);
-
-    if (write(fd, garbage, sizeof garbage) < 0)
-        return NULL;
-    char c;
-    while (read(fd, &c, 1) > 0)
-        ;
-    close(fd);
-    return NULL;
-}
-
-static void *hang_up(void *arg)
-{
-    struct tls_server *s = arg;
-    char c;
-    int fd = accept(s->listener, NULL, NULL);
-
-    if (read(fd, &c, 1) < 0)
-        return NULL;
-    close(fd);
-    return NULL;
-}
-
-static void a_peer_without_tls(void **state)
-{
-    static const struct {
-        void *(*peer)(void *);
-        int timeout_ms, err;
-        const char *why;
-    } cases[] = {
-        {say, 60000, -EPROTO, "the server does not speak TLS"},
-        {hang_up, 60000, -ECONNABORTED, "closed the connection: it may not speak TLS"},
-        {NULL, 50, -ETIMEDOUT, "does not answer: it may not speak TLS"},
-    };
-    struct p9_tls *tls = trusting_all();
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct tls_server s;
-        pthread_t peer;
-        struct p9_why why;
-        int err;
-        tls_server_listen(&s, 0);
-        if (cases[i].peer != NULL)
-            assert_int_equal(pthread_create(&peer, NULL, cases[i].peer, &s), 0);
-        assert_null(transport_tls(tls, "127.0.0.1", s.port, cases[i].timeout_ms, &err, &why));
-        assert_int_equal(err, cases[i].err);
-        assert_non_null(strstr(why.text, cases[i].why));
-        if (cases[i].peer != NULL)
-            pthread_join(peer, NULL);
-        tls_server_end(&s);
-    }
-    p9_tls_free(tls);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,7 +384,6 @@ int main(void)
         cmocka_unit_test(keys_are_updated_meanwhile),
         cmocka_unit_test(a_message_that_is_not_begun_may_be_taken_back),
         cmocka_unit_test(a_shutdown_ends_what_waits),
-        cmocka_unit_test(a_peer_without_tls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,3 +81,14 @@ void tls_server_end(struct tls_server *s)
     gnutls_certificate_free_credentials(s->credentials);
     gnutls_global_deinit();
 }
+
+struct p9_tls *trusting_all(void)
+{
+    const struct p9_tls_options o = {.verify = P9_TLS_NONE};
+    struct p9_why why;
+    int err;
+    struct p9_tls *tls = p9_tls_new(&o, &err, &why);
+
+    assert_non_null(tls);
+    return tls;
+}
