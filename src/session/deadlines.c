@@ -134,6 +134,7 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
             session_free_tag(s, req->tag);
     } else if ((ghost = ghost_of(req)) != NULL) {
         s->pending[req->tag] = ghost;
+        s->ghosts++;
         if (req->state == P9_REQ_QUEUED)
             replace_first(&s->out, ghost);
     } else {
@@ -142,6 +143,7 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
     session_scope_leave(req);
     req->rc = req->flushing ? -EINTR : -ETIMEDOUT;
     req->late = !req->flushing;
+    s->given_up += req->late;
     return true;
 }
 

@@ -34,7 +34,9 @@ static void written(struct p9_session *s, size_t n)
         if (s->out_done < size)
             break;
         s->out_done -= size;
-        session_queue_take(&s->out)->state = P9_REQ_SENT;
+        struct p9_req *req = session_queue_take(&s->out);
+        req->state = P9_REQ_SENT;
+        session_count_sent(s, req);
     }
 }
 
