@@ -123,6 +123,10 @@ static int run(struct options *o)
         log_error("cannot start a process: %s", strerror(-err));
         goto out;
     }
+    fs.source = o->source;
+    fs.server = o->host;
+    fs.port = o->dial == DIAL_TCP ? o->port : NULL;
+    fs.aname = o->aname;
     privileges_begin(o);
     fs.client = connect_client(o);
     if (fs.client == NULL)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "9p/session.h"
+#include "9p/stats.h"
 #include "base/histogram.h"
 #include "base/timer.h"
 
@@ -93,7 +94,7 @@ struct p9_session {
     uint64_t started_ms, changed_ms; /* the session started; the connection was lost, or resumed */
     uint64_t reconnects, given_up, flushed;
     unsigned ghosts;
-    struct traffic traffic[128]; /* by type / 2; what no request is of is never touched */
+    struct traffic traffic[P9_REQUEST_TYPES]; /* by type / 2; what no request is of is never touched */
 
     pthread_t reader, writer;
     uint8_t in[SESSION_READ_BUFFER]; /* reader: bytes read and not yet used */

@@ -1,8 +1,6 @@
 /*
  * stats.c: counting messages, and reading the counts.
  */
-#include "9p/stats.h"
-
 #include "base/clock.h"
 #include "session/session_impl.h"
 
@@ -56,9 +54,11 @@ void p9_session_stats(struct p9_session *s, struct p9_session_stats *out)
         .given_up = s->given_up,
         .flushed = s->flushed,
     };
+    if (session_is_silent(s, 1) && !out->away && now > atomic_load(&s->heard))
+        out->silent_ms = now - atomic_load(&s->heard);
     for (const struct p9_req *r = s->waiting.first; r != NULL; r = r->next)
         out->waiting++;
-    for (unsigned i = 0; i < sizeof s->traffic / sizeof *s->traffic; i++)
+    for (unsigned i = 0; i < P9_REQUEST_TYPES; i++)
         if (s->traffic[i].sent > 0)
             out->messages[i] = summary_of(&s->traffic[i]);
     pthread_mutex_unlock(&s->mtx);
