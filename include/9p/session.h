@@ -62,7 +62,7 @@ struct p9_req {
     unsigned connection;  /* a Tflush: the only one it may be sent on, counted from 1; else 0 */
     uint64_t id;          /* in the order of p9_submit */
     uint64_t number;      /* in the order of sending */
-    uint64_t sent_us;     /* when it was last queued for sending, of clock_us() */
+    uint64_t sent_us;     /* when the last write of it began, of clock_us() */
     uint64_t deadline_ms; /* of clock_ms(): then it is given up; 0: none */
     uint8_t small[96];    /* the packed message, if it fits */
     uint8_t *head;        /* the packed message without payload; small or malloc'd */

@@ -2,8 +2,8 @@
  * stats.h: what a session has counted.
  *
  * Counted where the session's lock is held anyway. A message counts once it has been sent, or has
- * arrived, whole; durations run from when a request gets its tag, on the connection that its reply
- * arrives on, in microseconds.
+ * arrived, whole; durations run from the write that sends the request to the read that brings its
+ * reply, in microseconds.
  */
 #ifndef STATS_H
 #define STATS_H

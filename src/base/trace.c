@@ -57,7 +57,7 @@ static void write_whole(const char *line, size_t n)
 
     if (r == (ssize_t)n)
         return;
-    if (r > 0)
+    if (r > 0 || line[0] == '\n')
         atomic_store(&torn, true);
     if (!atomic_exchange(&failed, true))
         log_warning("cannot write the trace, some of which is missing: %s", strerror(err));

@@ -206,7 +206,7 @@ int p9_session_restore(struct p9_session *s, struct transport *t, unsigned limit
         s->t = t;
         s->down = false;
         s->down_error = 0;
-        atomic_store(&s->heard, clock_coarse_ms());
+        atomic_store(&s->heard, clock_ms());
         pthread_cond_broadcast(&s->restored);
     }
     pthread_mutex_unlock(&s->mtx);
@@ -282,7 +282,7 @@ int p9_session_resume(struct p9_session *s)
         atomic_store(&s->away, false);
         s->changed_ms = clock_ms();
         s->reconnects++;
-        atomic_store(&s->heard, clock_coarse_ms());
+        atomic_store(&s->heard, clock_ms());
         session_wake_waiting(s);
         session_pump(s);
         timer_arm(s->timer, 1); /* it looks for deadlines, and for silence */

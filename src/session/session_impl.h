@@ -33,6 +33,12 @@ struct arrival {
     bool malformed, is_error;
 };
 
+/* How long the reply took, microseconds. A server may have sent it before the request. */
+static inline uint64_t session_duration(const struct p9_req *req, const struct arrival *a)
+{
+    return a->us > req->sent_us ? a->us - req->sent_us : 0;
+}
+
 struct p9_session {
     struct transport *t;
     enum p9_dialect dialect;
@@ -99,6 +105,7 @@ struct p9_session {
     pthread_t reader, writer;
     uint8_t in[SESSION_READ_BUFFER]; /* reader: bytes read and not yet used */
     size_t in_start, in_end;
+    uint64_t read_us;    /* reader: when the last bytes arrived, of clock_us() */
     bool malformed[256]; /* reader: by type; logged once */
 };
 
@@ -138,7 +145,7 @@ void session_reset_tags(struct p9_session *s);
 bool session_take_tag(struct p9_session *s, struct p9_req *req);
 void session_free_tag(struct p9_session *s, uint16_t tag);
 /* Updates p9_session_latency after a reply to req; only a request alone in flight is timed. */
-void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t now_us);
+void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t us);
 /* Updates p9_session_in_order after a reply to req. */
 void session_note_order(struct p9_session *s, const struct p9_req *req);
 void session_enqueue(struct p9_session *s, struct p9_req *req);

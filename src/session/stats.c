@@ -18,7 +18,7 @@ void session_count_reply(struct p9_session *s, const struct p9_req *req, const s
 
     t->bytes_in += a->size;
     t->errors += a->is_error;
-    histogram_add(&t->latency, a->us > req->sent_us ? a->us - req->sent_us : 0);
+    histogram_add(&t->latency, session_duration(req, a));
 }
 
 static struct p9_message_stats summary_of(const struct traffic *t)

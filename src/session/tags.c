@@ -3,8 +3,6 @@
  */
 #include "session/session_impl.h"
 
-#include "base/clock.h"
-
 enum {
     SLOW_WEIGHT = 16, /* a longer time moves the latency by 1/16 */
     SURE = 64,        /* replies in order that are no coincidence */
@@ -61,10 +59,10 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
         atomic_store(&s->several, false);
 }
 
-void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t now_us)
+void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t us)
 {
     if (s->is_timed && req->tag == s->timed)
-        note_latency(s, now_us - req->sent_us + 1);
+        note_latency(s, us + 1);
     s->is_timed = false;
 }
 
@@ -94,7 +92,6 @@ void session_enqueue(struct p9_session *s, struct p9_req *req)
 {
     req->state = P9_REQ_QUEUED;
     req->number = ++s->sent;
-    req->sent_us = clock_us();
     session_queue_add(&s->out, req);
     session_trace_sent(s, req);
 }

@@ -1,5 +1,5 @@
 /*
- * trace.c: the trace of messages: "-> T-message", and "<- R-message after N us".
+ * trace.c: the trace of messages: "-> T-message", "<- R-message after N us", "-- event".
  *
  * A request is shown when it gets its tag, just before it is sent, and again when it is sent on
  * another connection. The data of reads and writes is not shown.
@@ -62,18 +62,19 @@ void session_trace_reply(const struct p9_session *s, const struct p9_req *req, c
 {
     char text[TEXT];
     struct p9_fcall f = req->rx;
-    const char *why = req->ghost ? " (given up)" : req->flushing ? " (flushed)" : "";
+    const char *fate = req->ghost ? " (given up)" : req->flushing ? " (flushed)" : "";
+    const char *asked = a->is_error ? p9_type_name(req->type) : "";
 
     if (!s->trace)
         return;
     if (a->malformed) {
-        snprintf(text, sizeof text, "%s tag %d malformed, %u bytes", p9_type_name(a->type),
+        snprintf(text, sizeof text, "%s tag %d, malformed, of %u bytes", p9_type_name(a->type),
                  req->tag == P9_NOTAG ? -1 : req->tag, a->size);
     } else {
         hide_data(&f);
         p9_fcallfmt(text, sizeof text, &f, s->dialect);
     }
-    print("<- %s after %" PRIu64 " us%s", text, a->us - req->sent_us, why);
+    print("<- %s%s%s after %" PRIu64 " us%s", text, *asked != 0 ? " to " : "", asked, session_duration(req, a), fate);
 }
 
 void session_trace_event(const struct p9_session *s, const char *what, const char *why)
