@@ -25,7 +25,8 @@ struct readahead_pool *readahead_pool_new(struct cache *cache, size_t window, si
 /* Every file must be closed, and the connection at its end. NULL is nothing. */
 void readahead_pool_free(struct readahead_pool *pool);
 
-/* Bytes: in pieces now; of pieces that are freed, what answered reads, and the rest. Of NULL too. */
+/* Bytes: in pieces now; of pieces that are freed, what answered reads, and the rest. pool may be
+ * NULL. */
 struct readahead_counts {
     uint64_t held, used, wasted;
 };

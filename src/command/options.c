@@ -155,6 +155,8 @@ int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct 
         return options_fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return options_fail(why, "unexpected argument '%s' after SOURCE and MOUNTPOINT (see 9pfs --help)", o->surplus);
+    if (options_check_log(o, why) != 0)
+        return -1;
     if (options_check_cache(o, why) != 0 || options_check_waits(o, why) != 0)
         return -1;
     options_derive_lifetimes(o);
@@ -186,6 +188,8 @@ void options_free(struct options *o)
     free(o->version);
     free(o->access);
     free(o->cache_name);
+    free(o->loglevel);
+    free(o->trace_file);
     free(o->mountpoint);
     free(o->surplus);
     free(o->setuid);

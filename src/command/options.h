@@ -64,6 +64,12 @@ struct options {
     unsigned max_threads, max_read;
     unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
+
+    /* What it tells. */
+    unsigned debug_mask; /* v9fs's bits */
+    char *loglevel, *trace_file;
+    int level;             /* of log.h */
+    bool trace;            /* every message */
     struct fuse_args args; /* the options for libfuse */
 };
 

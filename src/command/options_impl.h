@@ -42,6 +42,7 @@ int options_check_port(struct options *o, struct p9_why *why);
 int options_check_trans(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);
+int options_check_log(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);
 int options_check_waits(struct options *o, struct p9_why *why);
 void options_derive_lifetimes(struct options *o);

@@ -1,5 +1,6 @@
 /*
- * fs.c: the table of callbacks, which counts their calls, and the negotiation with the kernel when it accepts the mount.
+ * fs.c: the table of callbacks, whose calls are counted, and the negotiation with the kernel when
+ * it accepts the mount.
  */
 #include "fuse/fs.h"
 #include "fuse/callbacks.h"

@@ -57,6 +57,7 @@ struct fs {
     atomic_uint_least64_t begun, answered; /* numbers of operations */
     atomic_uint_least64_t counts[COUNTS];
     const char *source, *server, *port, *aname; /* for the statistics; may be NULL */
+    bool for_all;                               /* users, who may read the statistics, then */
     struct p9_statfs statfs;                    /* the server's last answer; zero: none yet */
     const char *mountpoint;
     struct connection *connection; /* the kernel's view of this mount's FUSE connection */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "9p/stats.h"
 #include "base/json.h"
@@ -151,8 +152,18 @@ bool stats_is_list(const struct fs *fs, fuse_ino_t ino, size_t size)
     return ino == FUSE_ROOT_ID && size == STATS_LIST_BYTES && atomic_load(&fs->no_xattrs);
 }
 
+/* The kernel asks for attributes of the root for users, too, whom it lets do nothing else. */
+static bool may_ask(const struct fs *fs, uid_t uid)
+{
+    return fs->for_all || uid == 0 || uid == getuid();
+}
+
 void stats_answer(struct fs *fs, fuse_req_t req, size_t size)
 {
+    if (!may_ask(fs, fuse_req_ctx(req)->uid)) {
+        fuse_reply_err(req, EACCES);
+        return;
+    }
     struct p9_session_stats *s = malloc(sizeof *s);
     char *buf = malloc(STATS_BYTES);
     size_t n = 0;

@@ -1,8 +1,8 @@
 /*
  * stats.h: the statistics of a mount, which its root answers as an extended attribute.
  *
- * The attribute is not listed, and no other file has it. Whoever reaches the root reads it; no
- * request to the server, and no lock that is held over one, is needed for that.
+ * The attribute is not listed, and no other file has it. Who may use the mount reads it; no request
+ * to the server, and no lock that is held over one, is needed for that.
  *
  * Where the server has no extended attributes the kernel stops asking for any. There a list of the
  * names of the root's, asked for with STATS_LIST_BYTES of room, which nobody else has, is the same

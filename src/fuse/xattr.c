@@ -2,8 +2,8 @@
  * xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
  * A server without the messages gets one request: ENOSYS makes the kernel answer EOPNOTSUPP itself
- * from then on, but for lists (stats.h), which are answered here. On the wire, an attribute of size 0 means its removal; only servers that check the
- * flags set an empty value instead.
+ * from then on, but for lists (stats.h), which are answered here. On the wire, an attribute of size
+ * 0 means its removal; only servers that check the flags set an empty value instead.
  *
  * The kernel requests security.capability before each write, chown and truncation, to remove it;
  * that costs no round trip while the file is known to have none. FUSE_HANDLE_KILLPRIV_V2 would
