@@ -209,13 +209,16 @@ static void reply_settled(struct op *op, struct file *f, int rc, int failed, voi
         op_reply_err(op, rc);
 }
 
-/* No signal reaches a process that is ending. While the server is silent it is not held up: its
- * data are written by and by, and if that fails the release of the file logs it. */
-static bool is_waited_for(void *op)
+/* No signal reaches a process that is ending, and the kernel reports none during a close(2). While
+ * the server is silent neither it nor one that is being killed is held up: its data are written by
+ * and by, and if that fails the release of the file logs it. */
+static bool is_waited_for(void *arg)
 {
     enum { SILENT_MS = 1000 };
+    struct op *op = arg;
 
-    return !p9_session_silent(p9_client_session(((struct op *)op)->fs->client), SILENT_MS) || !op_caller_exits(op);
+    return !p9_session_silent(p9_client_session(op->fs->client), SILENT_MS) ||
+           !(op_caller_exits(op) || op_is_killed(fuse_req_ctx(op->req)->pid));
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
