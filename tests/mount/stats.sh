@@ -46,6 +46,7 @@ load() { # some of everything
 case_equal_to_what_passes() {
     rtt_ms=0
     start_relay
+    trap 'kill "$relay_pid"' EXIT
     attach
     load > /dev/null 2>&1 &
     local pid=$! n=0
