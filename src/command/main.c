@@ -29,6 +29,7 @@
 #include "command/mount.h"
 #include "command/options.h"
 #include "command/privileges.h"
+#include "command/remount.h"
 #include "command/stats.h"
 #include "command/unmounter.h"
 #include "fuse/connection.h"
@@ -144,6 +145,7 @@ static int run(struct options *o)
         goto out;
     }
     fs.source = o->source;
+    fs.options = o->given;
     fs.server = o->host;
     fs.port = o->dial == DIAL_TCP ? o->port : NULL;
     fs.aname = o->aname;
@@ -229,7 +231,7 @@ static int execute(struct options *o, const struct helper *h)
         return h->is ? HELPER_FAILED : 1;
     } else {
         o->verbose = h->verbose;
-        int status = h->fake ? 0 : run(o);
+        int status = h->fake ? 0 : o->remount ? remount(o, h->is) : run(o);
         return status != 0 && h->is ? HELPER_FAILED : status;
     }
     return 0;

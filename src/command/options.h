@@ -58,6 +58,9 @@ struct options {
     char *setuid;  /* a user, or NULL */
     uid_t uid;     /* who mounts */
     char *surplus; /* a third argument */
+    char *given;   /* the options, with commas between */
+    char *of_fuse; /* one that only a remount has, or NULL */
+    bool remount;
     bool foreground, debug, singlethread, fsname_given;
     bool help, show_version;
     bool verbose; /* says on stdout that it has mounted */

@@ -60,6 +60,7 @@ struct fs {
     bool for_all;                               /* users, who may read the statistics, then */
     struct p9_statfs statfs;                    /* the server's last answer; zero: none yet */
     const char *mountpoint;
+    const char *options;           /* as they were given, for --stats and for a remount */
     struct connection *connection; /* the kernel's view of this mount's FUSE connection */
     /* Called once, when the kernel has accepted the mount. false: the mount fails, and ready has
      * reported why. */

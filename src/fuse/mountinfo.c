@@ -72,7 +72,7 @@ bool mount_lookup(const char *mountpoint, struct mount_entry *m)
         if (rest == NULL || sscanf(line, "%*s %*s %*s %*s %ms", &where) != 1)
             continue;
         mountinfo_unescape(where);
-        if (strcmp(where, mountpoint) == 0 && sscanf(rest, " - %63s", m->type) == 1) {
+        if (strcmp(where, mountpoint) == 0 && sscanf(rest, " - %63s %*s %511s", m->type, m->options) == 2) {
             m->uid = number_of(rest, ",user_id=");
             m->gid = number_of(rest, ",group_id=");
             found = true;

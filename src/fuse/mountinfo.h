@@ -13,6 +13,7 @@ bool mount_device(const char *mountpoint, char device[32], bool *alone);
 /* Of the file system mounted last on a mount point. */
 struct mount_entry {
     char type[64];
+    char options[512]; /* of the file system, as the kernel shows them, with commas between */
     unsigned uid, gid; /* of a FUSE mount's owner; 0 of others */
 };
 /* False if none is, or mountinfo cannot be read. */

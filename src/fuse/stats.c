@@ -26,6 +26,7 @@ static void put_mount(struct json *j, const struct fs *fs, const struct p9_sessi
     json_string(j, "server", fs->server);
     json_string(j, "port", fs->port);
     json_string(j, "aname", fs->aname);
+    json_string(j, "options", fs->options);
     json_string(j, "dialect", p9_dialect_name(s->dialect));
     json_number(j, "msize", s->msize);
     json_number(j, "uptime_ms", s->uptime_ms);
