@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 # The folders of src. Each includes its own headers and those of the folders before it.
 layers='base wire session client cache fuse command'
 # The headers in include/9p, each with the folder that defines what it declares.
-public='codec.h:wire messages.h:wire proto.h:wire session.h:session transport.h:session client.h:client idmap.h:client
+public='codec.h:wire messages.h:wire proto.h:wire session.h:session stats.h:session transport.h:session client.h:client idmap.h:client
     recovery.h:client'
 max_lines=400 max_columns=100
 

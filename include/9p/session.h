@@ -62,6 +62,7 @@ struct p9_req {
     unsigned connection;  /* a Tflush: the only one it may be sent on, counted from 1; else 0 */
     uint64_t id;          /* in the order of p9_submit */
     uint64_t number;      /* in the order of sending */
+    uint64_t sent_us;     /* when the last write of it began, of clock_us() */
     uint64_t deadline_ms; /* of clock_ms(): then it is given up; 0: none */
     uint8_t small[96];    /* the packed message, if it fits */
     uint8_t *head;        /* the packed message without payload; small or malloc'd */
@@ -79,7 +80,7 @@ struct p9_session_options {
     bool last;               /* there is no other connection: send nothing that may end this one */
     unsigned max_tags;       /* requests in flight at most; 0: the protocol's 65535 */
     int setup_timeout_ms;    /* p9_session_timeout, from the start */
-    bool trace;              /* print every message to stderr */
+    bool trace;              /* every message is a trace_line */
     /* A reply without an error has arrived; called before done() by the reader thread. tx[n] is the
      * packed request of that type, without the data of a Twrite. May be NULL. */
     void (*replied)(void *arg, uint8_t type, const uint8_t *tx, size_t n, const struct p9_fcall *rx);

@@ -14,9 +14,6 @@ static inline uint64_t clock_ms(void)
 {
     return clock_us() / 1000;
 }
-/* The same, up to some milliseconds behind, without reading the hardware: for what happens at each
- * message. */
-uint64_t clock_coarse_ms(void);
 /* Seconds since 1970, to compare with the times of files. */
 time_t clock_wall(void);
 

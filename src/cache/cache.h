@@ -193,6 +193,8 @@ void cache_rename_begin(struct cache *c);
 void cache_rename_end(struct cache *c, bool ok, struct inode *oldparent, const char *oldname, struct inode *newparent,
                       const char *newname);
 uint64_t cache_renames(struct cache *c);
+/* How many inodes there are, and names with one or in a listing. */
+void cache_numbers(struct cache *c, unsigned *inodes, unsigned *names);
 /* We changed what parent/name is: once the change is done, before the kernel knows. */
 void cache_name_changed(struct cache *c, struct inode *parent, const char *name);
 

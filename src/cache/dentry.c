@@ -268,6 +268,13 @@ uint64_t cache_renames(struct cache *c)
     return c->renames;
 }
 
+void cache_numbers(struct cache *c, unsigned *inodes, unsigned *names)
+{
+    LOCKED(c);
+    *inodes = c->inodes;
+    *names = HASH_COUNT(c->dentries);
+}
+
 void cache_name_changed(struct cache *c, struct inode *parent, const char *name)
 {
     LOCKED(c);

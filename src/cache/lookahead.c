@@ -71,6 +71,7 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
     if (c->lookahead == NULL)
         return false;
     LOCKED(c);
+    bool waited = false;
     uint64_t now = clock_ms();
     struct listing *l = listing_of(u->inode, u->user);
     struct dentry *d = listing_find(c, l, name);
@@ -84,14 +85,19 @@ bool lookahead_look(struct cache *c, struct p9_scope *sc, const struct use *u, c
     if (d != NULL)
         note_order(l, d);
     if (d != NULL && d->state == DENTRY_LISTED) {
+        waited = true;
         lookahead_fetch(c, &by, l, d);
         d = listing_find(c, listing_of(u->inode, u->user), name);
     }
     while (d != NULL && d->state == DENTRY_IN_FLIGHT && (sc == NULL || !sc->interrupted)) {
+        waited = true;
         wait_a_little(c);
         d = listing_find(c, listing_of(u->inode, u->user), name);
     }
-    return d != NULL && take(c, &by, u->inode->listing, d, found);
+    bool there = d != NULL && take(c, &by, u->inode->listing, d, found);
+    if (there)
+        found->waited = waited;
+    return there;
 }
 
 bool lookahead_take(struct cache *c, const struct use *u, const char *name, struct lookahead_found *found)

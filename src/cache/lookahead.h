@@ -49,6 +49,7 @@ struct lookahead_found {
     struct inode *inode; /* the caller's reference, which it gives to the kernel */
     struct p9_attr attr;
     unsigned left_ms; /* how long attr still holds */
+    bool waited;      /* for the server */
 };
 /* A name of the directory that u is a use of, if it was listed lately: fetches it, and others,
  * where it is not there yet. False: it is to be looked up as any other. A directory is to be

@@ -25,6 +25,7 @@ struct piece {
     struct piece *prev, *next;
     uint64_t offset;
     uint32_t size;
+    uint32_t used; /* bytes that answered reads, at most size */
     enum { IN_FLIGHT, READY, FAILED } state;
     bool dropped;  /* out of the run: freed when it has arrived and is not pinned */
     unsigned pins; /* reads that are answered from it just now */
@@ -56,6 +57,7 @@ struct readahead_pool {
     struct cache *cache;
     size_t window, total;
     atomic_size_t bytes; /* in all pieces */
+    atomic_uint_least64_t used, wasted;
 };
 
 struct readahead_pool *readahead_pool_new(struct cache *cache, size_t window, size_t total)
@@ -68,12 +70,23 @@ struct readahead_pool *readahead_pool_new(struct cache *cache, size_t window, si
     pool->window = window;
     pool->total = total;
     atomic_init(&pool->bytes, 0);
+    atomic_init(&pool->used, 0);
+    atomic_init(&pool->wasted, 0);
     return pool;
 }
 
 void readahead_pool_free(struct readahead_pool *pool)
 {
     free(pool);
+}
+
+struct readahead_counts readahead_counts(struct readahead_pool *pool)
+{
+    if (pool == NULL)
+        return (struct readahead_counts){.held = 0};
+    return (struct readahead_counts){.held = atomic_load(&pool->bytes),
+                                     .used = atomic_load_explicit(&pool->used, memory_order_relaxed),
+                                     .wasted = atomic_load_explicit(&pool->wasted, memory_order_relaxed)};
 }
 
 /* ---- pieces; all called with the lock ----------------------------------- */
@@ -83,6 +96,8 @@ static void piece_free_if_done(struct piece *c)
     if (!c->dropped || c->state == IN_FLIGHT || c->pins > 0)
         return;
     atomic_fetch_sub(&c->of->pool->bytes, c->size);
+    atomic_fetch_add_explicit(&c->of->pool->used, c->used, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->of->pool->wasted, c->size - c->used, memory_order_relaxed);
     free(c);
 }
 
@@ -152,8 +167,11 @@ static int collect(const struct readahead *p, struct readahead_read *r)
         r->iov[r->n++] = (struct iovec){c->data + (at - c->offset), (size_t)(upto - at)};
         at = upto;
     }
-    for (int i = 0; i < r->n; i++)
-        r->pieces[i]->pins++;
+    for (int i = 0; i < r->n; i++) {
+        struct piece *c = r->pieces[i];
+        c->pins++;
+        c->used += r->iov[i].iov_len < c->size - c->used ? (uint32_t)r->iov[i].iov_len : c->size - c->used;
+    }
     return 0;
 }
 

@@ -25,6 +25,13 @@ struct readahead_pool *readahead_pool_new(struct cache *cache, size_t window, si
 /* Every file must be closed, and the connection at its end. NULL is nothing. */
 void readahead_pool_free(struct readahead_pool *pool);
 
+/* Bytes: in pieces now; of pieces that are freed, what answered reads, and the rest. pool may be
+ * NULL. */
+struct readahead_counts {
+    uint64_t held, used, wasted;
+};
+struct readahead_counts readahead_counts(struct readahead_pool *pool);
+
 /* For a file opened by this fid, of which references are kept. NULL without memory, and with pool
  * NULL. */
 struct readahead *readahead_open(struct readahead_pool *pool, struct inode *inode, struct p9_fid *fid);

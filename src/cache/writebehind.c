@@ -359,6 +359,16 @@ bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid)
     return busy;
 }
 
+size_t writebehind_dirty(struct writebehind *b)
+{
+    if (b == NULL)
+        return 0;
+    pthread_mutex_lock(&b->mtx);
+    size_t bytes = b->bytes;
+    pthread_mutex_unlock(&b->mtx);
+    return bytes;
+}
+
 void writebehind_wake(struct writebehind *b)
 {
     if (b == NULL)

@@ -54,6 +54,8 @@ int writebehind_settle_while(struct writebehind *b, struct p9_scope *sc, const s
                              bool (*goes_on)(void *arg), void *arg);
 /* Whether that file has dirty data. */
 bool writebehind_busy(struct writebehind *b, const struct p9_qid *qid);
+/* The bytes that are not acknowledged yet, in all. */
+size_t writebehind_dirty(struct writebehind *b);
 /* The error since the last writebehind_sync, -errno, or 0. */
 int writebehind_error(struct writebehind *b, const struct writer *w);
 /* A close returned that error; heard: to a program that lives on. */

@@ -71,7 +71,7 @@ static void fid_too_high(struct p9_fid *fid)
     pthread_mutex_lock(&f->mtx);
     if (fid->num < f->bound) {
         f->bound = fid->num;
-        log_info("the server accepts only fids below %u", f->bound);
+        log_notice("the server accepts only fids below %u", f->bound);
     }
     pthread_mutex_unlock(&f->mtx);
     fid_discard(fid);

@@ -104,7 +104,9 @@ static unsigned failed(struct recovery *r, int err, const struct p9_why *why)
         r->told = *why;
     pthread_mutex_unlock(&r->mtx);
     if (tell)
-        log_error("cannot go on with %s: %s", r->o.name, why->text);
+        log_warning("cannot go on with %s: %s", r->o.name, why->text);
+    else
+        log_debug("%s cannot be reached: %s; the next try is in %u ms", r->o.name, why->text, ms);
     return ms;
 }
 
@@ -117,8 +119,8 @@ static void succeeded(struct recovery *r, uint64_t since_ms, unsigned made, int 
     pthread_mutex_unlock(&r->mtx);
     resolve_free(r->expected);
     r->expected = NULL;
-    log_info("connected to %s again after %llu.%llu s: %u files in use were found again, %d requests are sent again",
-             r->o.name, (unsigned long long)away / 1000, (unsigned long long)away % 1000 / 100, made, resent);
+    log_notice("connected to %s again after %llu.%llu s: %u files in use were found again, %d requests are sent again",
+               r->o.name, (unsigned long long)away / 1000, (unsigned long long)away % 1000 / 100, made, resent);
 }
 
 /* For timer_new. */
@@ -172,7 +174,7 @@ static void on_lost(void *arg, const char *reason)
         timer_arm(r->timer, ms);
     pthread_mutex_unlock(&r->mtx);
     if (first)
-        log_error("connection to %s lost: %s", r->o.name, reason);
+        log_warning("connection to %s lost: %s", r->o.name, reason);
     else if (stop)
         p9_session_fail(r->client->session, -ENOTCONN, NULL);
 }

@@ -128,7 +128,7 @@ static struct p9_client *connect_once(const struct options *o, struct p9_why *wh
                     .dialect = o->dialect,
                     .only = o->version != NULL || o->noextend,
                     .setup_timeout_ms = setup_timeout_ms(o),
-                    .trace = o->debug},
+                    .trace = o->trace},
         .max_fids = o->max_fids,
         .noxattr = o->noxattr != 0,
         .nodevmap = o->nodevmap != 0,

@@ -82,11 +82,14 @@ static int read_switch(struct helper *h, int c, struct p9_why *why)
     }
 }
 
-/* Root's mounts have what the kernel's own have; libfuse's default is nodev and nosuid. */
-static void add_defaults_of_root(struct helper *h)
+static bool has_word(const char *list, const char *word)
 {
-    if (geteuid() == 0)
-        add_options(h, "dev,suid");
+    size_t n = strlen(word);
+
+    for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word))
+        if ((at == list || at[-1] == ',') && (at[n] == 0 || at[n] == ','))
+            return true;
+    return false;
 }
 
 int helper_read(struct helper *h, int argc, char **argv, struct p9_why *why)
@@ -103,11 +106,19 @@ int helper_read(struct helper *h, int argc, char **argv, struct p9_why *why)
     if (h->argv == NULL)
         return options_fail(why, "%s", strerror(ENOMEM));
     add(h, argv[0]);
-    add_defaults_of_root(h);
+    /* Root's mounts have what the kernel's own have; libfuse's default is nodev and nosuid. */
+    add_options(h, "dev,suid");
+    bool defaults = geteuid() == 0;
     opterr = 0;
-    while ((c = getopt(argc, argv, ":sfnvrwhVN:o:t:")) != -1)
+    while ((c = getopt(argc, argv, ":sfnvrwhVN:o:t:")) != -1) {
+        defaults = defaults && !(c == 'o' && has_word(optarg, "remount"));
         if (read_switch(h, c, why) != 0)
             return -1;
+    }
+    if (!defaults) {
+        h->argc -= 2;
+        memmove(h->argv + 1, h->argv + 3, (size_t)(h->argc - 1) * sizeof *h->argv);
+    }
     for (int i = optind; i < argc; i++)
         add(h, argv[i]);
     return 0;

@@ -21,6 +21,7 @@
 #include "9p/recovery.h"
 #include "base/log.h"
 #include "base/timer.h"
+#include "base/trace.h"
 #include "command/auth.h"
 #include "command/connect.h"
 #include "command/daemon.h"
@@ -28,6 +29,8 @@
 #include "command/mount.h"
 #include "command/options.h"
 #include "command/privileges.h"
+#include "command/remount.h"
+#include "command/stats.h"
 #include "command/unmounter.h"
 #include "fuse/connection.h"
 #include "fuse/file.h"
@@ -93,12 +96,30 @@ static void end_soon(void)
     timer_arm(timer_new(end_now, &last_status), END_MS);
 }
 
+/* Before the background, whose folder is another, and before privileges are given up. */
+static int begin_log(const struct options *o)
+{
+    log_set_level(o->level);
+    if (o->trace_file == NULL) {
+        if (!o->debug)
+            trace_to_log();
+        return 0;
+    }
+    signal(SIGXFSZ, SIG_IGN); /* the limit on the size of files ends the trace, not the mount */
+    int err = trace_to_file(o->trace_file);
+    if (err != 0)
+        log_error("option trace=%s: %s", o->trace_file, strerror(-err));
+    return err;
+}
+
 static int run(struct options *o)
 {
     struct fs fs = {.ready = mount_ready};
     char *mountpoint;
     int status = 1;
 
+    if (begin_log(o) != 0)
+        return 1;
     set_access(&fs, o);
     fs.se = fuse_session_new(&o->args, &fs_ops, sizeof fs_ops, &fs);
     mountpoint = fs.se != NULL ? mount_check_point(o->mountpoint) : NULL;
@@ -125,6 +146,12 @@ static int run(struct options *o)
         log_error("cannot start a process: %s", strerror(-err));
         goto out;
     }
+    fs.source = o->source;
+    fs.options = o->given;
+    fs.server = o->host;
+    fs.port = o->dial == DIAL_TCP ? o->port : NULL;
+    fs.aname = o->aname;
+    fs.for_all = o->allow_other;
     privileges_begin(o);
     fs.client = connect_client(o);
     if (fs.client == NULL)
@@ -207,7 +234,7 @@ static int execute(struct options *o, const struct helper *h)
         return h->is ? HELPER_FAILED : 1;
     } else {
         o->verbose = h->verbose;
-        int status = h->fake ? 0 : run(o);
+        int status = h->fake ? 0 : o->remount ? remount(o, h->is) : run(o);
         return status != 0 && h->is ? HELPER_FAILED : status;
     }
     return 0;
@@ -230,6 +257,8 @@ int main(int argc, char **argv)
     fuse_set_log_func(mount_message);
     signal(SIGPIPE, SIG_IGN);
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host fails within seconds */
+    if (stats_wanted(argc, argv))
+        return stats_main(argc, argv);
     if (helper_read(&h, argc, argv, &why) != 0 || options_parse(&o, h.argc, h.argv, h.sloppy, &why) != 0) {
         if (why.text[0] != 0)
             log_error("%s", why.text);

@@ -59,6 +59,8 @@ void mount_message(enum fuse_log_level level, const char *fmt, va_list ap)
     const char *text = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
     if (held_back.on)
         snprintf(held_back.line, sizeof held_back.line, "%s", text);
+    else if (level == FUSE_LOG_WARNING)
+        log_warning("%s", text);
     else
         log_error("%s", text);
     line[0] = 0;

@@ -41,6 +41,17 @@ static bool is_switch(const char *arg)
     return false;
 }
 
+/* What the kernel shows of a mount, and mount(8) passes on to a remount. */
+static bool is_of_fuse(const char *arg)
+{
+    static const char *const names[] = {"user_id=", "group_id=", "rootmode=", "blksize=", NULL};
+
+    for (const char *const *n = names; *n != NULL; n++)
+        if (strncmp(arg, *n, strlen(*n)) == 0)
+            return true;
+    return false;
+}
+
 struct parse {
     struct options *o;
     bool sloppy;
@@ -53,6 +64,12 @@ static int take_option(struct parse *p, const char *arg)
         arg = "debug";
     if (*arg == '-')
         return is_switch(arg) ? OPTION_FOR_LIBFUSE : options_unknown(arg, p->why);
+    if (fuse_opt_add_opt_escaped(&p->o->given, arg) != 0)
+        return options_fail(p->why, "%s", strerror(ENOMEM));
+    if (is_of_fuse(arg)) {
+        options_set(&p->o->of_fuse, arg, strlen(arg));
+        return 0;
+    }
     int rc = options_store(p->o, arg, p->why);
     if (rc != OPTION_UNKNOWN)
         return rc;
@@ -78,9 +95,10 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
     }
     int rc = take_option(p, arg);
     o->debug = o->debug || rc == KEY_DEBUG;
+    o->remount = o->remount || rc == KEY_REMOUNT;
     o->allow_other = o->allow_other || rc == KEY_ALLOW_OTHER;
     o->fsname_given = o->fsname_given || rc == KEY_FSNAME;
-    return rc == KEY_DEBUG || rc <= 0 ? (rc < 0 ? -1 : 0) : 1;
+    return rc == KEY_DEBUG || rc == KEY_REMOUNT || rc <= 0 ? (rc < 0 ? -1 : 0) : 1;
 }
 
 /* libfuse wants the number as an option, and in fs_init again. */
@@ -155,6 +173,10 @@ int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct 
         return options_fail(why, "no MOUNTPOINT given (see 9pfs --help)");
     if (o->surplus != NULL)
         return options_fail(why, "unexpected argument '%s' after SOURCE and MOUNTPOINT (see 9pfs --help)", o->surplus);
+    if (o->of_fuse != NULL && !o->remount)
+        return options_unknown(o->of_fuse, why);
+    if (options_check_log(o, why) != 0)
+        return -1;
     if (options_check_cache(o, why) != 0 || options_check_waits(o, why) != 0)
         return -1;
     options_derive_lifetimes(o);
@@ -190,8 +212,12 @@ void options_free(struct options *o)
     free(o->version);
     free(o->access);
     free(o->cache_name);
+    free(o->loglevel);
+    free(o->trace_file);
     free(o->mountpoint);
     free(o->surplus);
+    free(o->given);
+    free(o->of_fuse);
     free(o->setuid);
     fuse_opt_free_args(&o->args);
 }

@@ -62,12 +62,21 @@ struct options {
     char *setuid;  /* a user, or NULL */
     uid_t uid;     /* who mounts */
     char *surplus; /* a third argument */
+    char *given;   /* the options, with commas between */
+    char *of_fuse; /* one that only a remount has, or NULL */
+    bool remount;
     bool foreground, debug, singlethread, fsname_given;
     bool help, show_version;
     bool verbose; /* says on stdout that it has mounted */
     unsigned max_threads, max_read;
     unsigned readahead, readahead_memory, writebehind; /* KiB */
     int clone_fd;
+
+    /* What it tells. */
+    unsigned debug_mask; /* v9fs's bits */
+    char *loglevel, *trace_file;
+    int level;             /* of log.h */
+    bool trace;            /* every message */
     struct fuse_args args; /* the options for libfuse */
 };
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "command/options_impl.h"
 
 /* A number, or else the name of a service, which is looked up with the host. Those of vsock are
@@ -60,6 +61,20 @@ static bool cache_bits(const char *text, unsigned long *bits)
 
     *bits = strtoul(text, &end, 0);
     return *text >= '0' && *text <= '9' && *end == 0;
+}
+
+/* v9fs's bits for messages: net/9p/9p.h calls them 9P, FCALL and PKT. */
+enum { DEBUG_TRACE = 0x004 | 0x100 | 0x400 };
+
+int options_check_log(struct options *o, struct p9_why *why)
+{
+    o->level = log_level_named(o->loglevel != NULL ? o->loglevel : "info");
+    if (o->level < 0)
+        return options_fail(why, "option loglevel=%s: expected error, warning, notice, info or debug", o->loglevel);
+    if (o->loglevel == NULL && (o->debug_mask & ~(unsigned)DEBUG_TRACE) != 0)
+        o->level = log_level_named("debug");
+    o->trace = o->debug || o->trace_file != NULL || (o->debug_mask & DEBUG_TRACE) != 0;
+    return 0;
 }
 
 int options_check_cache(struct options *o, struct p9_why *why)

@@ -18,12 +18,14 @@ enum {
 #define NOT_GIVEN UINT_MAX /* milliseconds of an option whose default depends on others */
 
 /* What options_store leaves to its caller. */
-enum { OPTION_UNKNOWN = 1, OPTION_FOR_LIBFUSE, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER };
+enum { OPTION_UNKNOWN = 1, OPTION_FOR_LIBFUSE, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER, KEY_REMOUNT };
 
 /* options_table.c */
 void options_init(struct options *o);
 /* Stores one option, NAME or NAME=VALUE. 0; one of the above; or -1 with the reason in *why. */
 int options_store(struct options *o, const char *arg, struct p9_why *why);
+/* Whether the option means nothing to this program. */
+bool options_is_dropped(const char *arg);
 /* -1, with a reason that says what may have been meant. */
 int options_unknown(const char *arg, struct p9_why *why);
 /* Decimal seconds. 0, or -1 with the reason in *why. */
@@ -50,6 +52,7 @@ int options_check_trans(struct options *o, struct p9_why *why);
 int options_check_tls(struct options *o, struct p9_why *why);
 int options_check_access(struct options *o, struct p9_why *why);
 int options_check_version(struct options *o, struct p9_why *why);
+int options_check_log(struct options *o, struct p9_why *why);
 int options_check_cache(struct options *o, struct p9_why *why);
 int options_check_waits(struct options *o, struct p9_why *why);
 void options_derive_lifetimes(struct options *o);

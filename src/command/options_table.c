@@ -169,6 +169,16 @@ static int store(struct options *o, const struct option_spec *s, const char *tex
     }
 }
 
+bool options_is_dropped(const char *arg)
+{
+    size_t n = strcspn(arg, "=");
+
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (table[i].kind == OPTION_DROP && strlen(table[i].name) == n && strncmp(table[i].name, arg, n) == 0)
+            return true;
+    return strncasecmp(arg, "x-", 2) == 0;
+}
+
 int options_store(struct options *o, const char *arg, struct p9_why *why)
 {
     size_t n = strcspn(arg, "=");
@@ -187,7 +197,7 @@ int options_store(struct options *o, const char *arg, struct p9_why *why)
             return -1;
         return s->kind == OPTION_PASS ? OPTION_FOR_LIBFUSE : s->kind == OPTION_KEY ? (int)s->min : 0;
     }
-    if (strncmp(arg, "x-", 2) == 0 || strncmp(arg, "X-", 2) == 0)
+    if (options_is_dropped(arg))
         return 0;
     if (other == NULL)
         return OPTION_UNKNOWN;

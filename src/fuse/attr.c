@@ -30,6 +30,7 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct inode *inode = inode_of(op.fs, ino);
     int rc = op_settle(&op, inode);
     unsigned left = rc == 0 ? cache_fresh(op.fs->cache, inode, &attr) : 0;
+    fs_count(op.fs, left > 0 ? ATTRS_KNOWN : ATTRS_ASKED);
     if (rc == 0 && left == 0)
         rc = inode == &op.fs->cache->root ? root_getattr(&op, inode, &attr) : inode_getattr(&op, inode, &attr);
     if (rc == 0)

@@ -62,7 +62,9 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         s->room = room;
         s->next = UINT64_MAX; /* no position yet */
         read_with_others(&op, inode);
-        rc = stream_take_listing(&op, s) ? 0 : open_dir(&op, inode, &s->fid);
+        bool known = stream_take_listing(&op, s);
+        fs_count(op.fs, known ? LISTINGS_KNOWN : LISTINGS_ASKED);
+        rc = known ? 0 : open_dir(&op, inode, &s->fid);
         if (rc == -ESTALE && inode_facts(op.fs->cache, inode).gone) /* a working directory */
             rc = 0;
     }

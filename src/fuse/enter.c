@@ -138,5 +138,6 @@ int enter_fetched(struct op *op, const struct use *u, const char *name, enum ask
         cache_forget(cache, found.inode, 1);
     }
     op->attr_ms = found.left_ms;
+    op->waited = found.waited;
     return rc == 0 ? 0 : -EAGAIN;
 }

@@ -61,6 +61,7 @@ static void read_from_server(struct read_op *r)
                            .scope = &r->op.scope,
                            .done = read_done,
                            .arg = r};
+    fs_count(r->op.fs, READS_ASKED);
     p9_read_start(&r->io);
 }
 
@@ -72,6 +73,7 @@ static void readahead_done(struct readahead_read *chunk, int rc)
         read_from_server(r);
         return;
     }
+    fs_count(r->op.fs, READS_AHEAD);
     if (rc != 0) {
         op_reply_err_now(&r->op, rc);
     } else {
@@ -169,8 +171,10 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     atomic_store(&f->wrote, true);
     if (f->direct)
         lookahead_doubt(op.fs->cache);
-    ssize_t n = waits_for_writes(&op, f, fi) ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
-                                             : write_behind(&op, f, buf, size, (uint64_t)off);
+    bool waits = waits_for_writes(&op, f, fi);
+    fs_count(op.fs, waits ? WRITES_WAITED : WRITES_BEHIND);
+    ssize_t n = waits ? write_through(&op, f, buf, size, (uint64_t)off, fi->writepage)
+                      : write_behind(&op, f, buf, size, (uint64_t)off);
     if (n < 0) {
         op_reply_err_now(&op, (int)n);
         return;
@@ -205,13 +209,16 @@ static void reply_settled(struct op *op, struct file *f, int rc, int failed, voi
         op_reply_err(op, rc);
 }
 
-/* No signal reaches a process that is ending. While the server is silent it is not held up: its
- * data are written by and by, and if that fails the release of the file logs it. */
-static bool is_waited_for(void *op)
+/* No signal reaches a process that is ending, and the kernel reports none during a close(2). While
+ * the server is silent neither it nor one that is being killed is held up: its data are written by
+ * and by, and if that fails the release of the file logs it. */
+static bool is_waited_for(void *arg)
 {
     enum { SILENT_MS = 1000 };
+    struct op *op = arg;
 
-    return !p9_session_silent(p9_client_session(((struct op *)op)->fs->client), SILENT_MS) || !op_caller_exits(op);
+    return !p9_session_silent(p9_client_session(op->fs->client), SILENT_MS) ||
+           !(op_caller_exits(op) || op_is_killed(fuse_req_ctx(op->req)->pid));
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

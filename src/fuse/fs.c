@@ -1,5 +1,6 @@
 /*
- * fs.c: the table of callbacks, and the negotiation with the kernel when it accepts the mount.
+ * fs.c: the table of callbacks, whose calls are counted, and the negotiation with the kernel when
+ * it accepts the mount.
  */
 #include "fuse/fs.h"
 #include "fuse/callbacks.h"
@@ -29,40 +30,61 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
         fuse_session_exit(fs->se);
 }
 
-const struct fuse_lowlevel_ops fs_ops = {
-    .init = fs_init,
-    .lookup = fs_lookup,
-    .forget = fs_forget,
-    .forget_multi = fs_forget_multi,
-    .getattr = fs_getattr,
-    .setattr = fs_setattr,
-    .access = fs_access,
-    .statfs = fs_statfs,
-    .readlink = fs_readlink,
-    .mknod = fs_mknod,
-    .mkdir = fs_mkdir,
-    .symlink = fs_symlink,
-    .link = fs_link,
-    .unlink = fs_unlink,
-    .rmdir = fs_rmdir,
-    .rename = fs_rename,
-    .create = fs_create,
-    .open = fs_open,
-    .read = fs_read,
-    .write = fs_write,
-    .flush = fs_flush,
-    .release = fs_release,
-    .fsync = fs_fsync,
-    .opendir = fs_opendir,
-    .readdir = fs_readdir,
-    .readdirplus = fs_readdirplus,
-    .releasedir = fs_releasedir,
-    .fsyncdir = fs_fsyncdir,
-    .getlk = fs_getlk,
-    .setlk = fs_setlk,
-    .flock = fs_flock,
-    .getxattr = fs_getxattr,
-    .listxattr = fs_listxattr,
-    .setxattr = fs_setxattr,
-    .removexattr = fs_removexattr,
-};
+/* A callback that counts the request first. */
+#define COUNTED(name, parameters, arguments)                                                                           \
+    static void counted_##name parameters                                                                              \
+    {                                                                                                                  \
+        fs_count(fuse_req_userdata(req), REQUESTS_##name);                                                             \
+        fs_##name arguments;                                                                                           \
+    }
+
+COUNTED(lookup, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
+COUNTED(forget, (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup), (req, ino, nlookup))
+COUNTED(forget_multi, (fuse_req_t req, size_t count, struct fuse_forget_data *forgets), (req, count, forgets))
+COUNTED(readlink, (fuse_req_t req, fuse_ino_t ino), (req, ino))
+COUNTED(mknod, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev),
+        (req, parent, name, mode, rdev))
+COUNTED(mkdir, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode), (req, parent, name, mode))
+COUNTED(symlink, (fuse_req_t req, const char *target, fuse_ino_t parent, const char *name), (req, target, parent, name))
+COUNTED(link, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname),
+        (req, ino, newparent, newname))
+COUNTED(unlink, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
+COUNTED(rmdir, (fuse_req_t req, fuse_ino_t parent, const char *name), (req, parent, name))
+COUNTED(rename,
+        (fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
+         unsigned flags),
+        (req, parent, name, newparent, newname, flags))
+COUNTED(getattr, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(setattr, (fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi),
+        (req, ino, attr, to_set, fi))
+COUNTED(access, (fuse_req_t req, fuse_ino_t ino, int mask), (req, ino, mask))
+COUNTED(statfs, (fuse_req_t req, fuse_ino_t ino), (req, ino))
+COUNTED(getxattr, (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size), (req, ino, name, size))
+COUNTED(listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), (req, ino, size))
+COUNTED(setxattr, (fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags),
+        (req, ino, name, value, size, flags))
+COUNTED(removexattr, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
+COUNTED(open, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(create, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi),
+        (req, parent, name, mode, fi))
+COUNTED(read, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi),
+        (req, ino, size, off, fi))
+COUNTED(write, (fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi),
+        (req, ino, buf, size, off, fi))
+COUNTED(flush, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(fsync, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi), (req, ino, datasync, fi))
+COUNTED(release, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(releasedir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
+COUNTED(fsyncdir, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi), (req, ino, datasync, fi))
+COUNTED(readdir, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi),
+        (req, ino, size, off, fi))
+COUNTED(readdirplus, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi),
+        (req, ino, size, off, fi))
+COUNTED(getlk, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock), (req, ino, fi, lock))
+COUNTED(setlk, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep),
+        (req, ino, fi, lock, sleep))
+COUNTED(flock, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int how), (req, ino, fi, how))
+
+#define CALLBACK(name) .name = counted_##name,
+const struct fuse_lowlevel_ops fs_ops = {.init = fs_init, FS_REQUESTS(CALLBACK)};

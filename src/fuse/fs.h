@@ -15,6 +15,7 @@
 #include "base/timer.h"
 #include "cache/readahead.h"
 #include "cache/fids.h"
+#include "fuse/counts.h"
 
 /* The attach that an operation uses. */
 enum access {
@@ -47,14 +48,19 @@ struct fs {
     atomic_int lock_ranges;          /* the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;            /* the server has no locks */
     atomic_bool write_lost_silently; /* a write has failed, and no program received the error */
+    atomic_bool no_xattrs;           /* the server has no extended attributes, of any name */
     atomic_bool no_capability;       /* the server has no security.capability attribute */
     atomic_int empty_xattrs;         /* whether an extended attribute can be empty: 1 yes, -1 no, 0 not known */
     atomic_bool lock_waits;          /* the server has been seen to delay the reply to a lock request */
     struct locks *locks;
     struct notifier *notifier;
     atomic_uint_least64_t begun, answered; /* numbers of operations */
-    struct p9_statfs statfs;               /* the server's last answer; zero: none yet */
+    atomic_uint_least64_t counts[COUNTS];
+    const char *source, *server, *port, *aname; /* for the statistics; may be NULL */
+    bool for_all;                               /* users, who may read the statistics, then */
+    struct p9_statfs statfs;                    /* the server's last answer; zero: none yet */
     const char *mountpoint;
+    const char *options;           /* as they were given, for --stats and for a remount */
     struct connection *connection; /* the kernel's view of this mount's FUSE connection */
     /* Called once, when the kernel has accepted the mount. false: the mount fails, and ready has
      * reported why. */
@@ -70,6 +76,11 @@ static inline struct inode *inode_of(struct fs *fs, fuse_ino_t ino)
 static inline fuse_ino_t ino_of(struct fs *fs, struct inode *inode)
 {
     return inode == &fs->cache->root ? FUSE_ROOT_ID : (fuse_ino_t)inode;
+}
+
+static inline void fs_count(struct fs *fs, enum count what)
+{
+    atomic_fetch_add_explicit(&fs->counts[what], 1, memory_order_relaxed);
 }
 
 extern const struct fuse_lowlevel_ops fs_ops;

@@ -15,7 +15,7 @@
 static void note_no_locks(struct fs *fs)
 {
     if (!atomic_exchange(&fs->no_locks, true))
-        log_info("the server has no locks: they hold among the processes of this mount only");
+        log_notice("the server has no locks: they hold among the processes of this mount only");
 }
 
 static int record(struct locking *k, const struct lock_range *range, int rc)

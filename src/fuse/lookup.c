@@ -51,8 +51,10 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     int rc = check_name(name);
     if (rc == 0)
         rc = lookup_fetched(&op, inode_of(op.fs, parent), name, &inode, &attr);
-    if (rc == -EAGAIN)
+    bool asked = rc == -EAGAIN;
+    if (asked)
         rc = enter_name(&op, &op.scope, inode_of(op.fs, parent), name, &inode, &attr);
+    fs_count(op.fs, asked || op.waited ? LOOKUPS_ASKED : rc == 0 ? LOOKUPS_KNOWN : LOOKUPS_ABSENT);
     if (rc == 0)
         op_reply_entry(&op, inode, &attr);
     else if (rc == -ENOENT && op.attr_ms == 0)

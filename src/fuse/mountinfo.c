@@ -52,6 +52,39 @@ bool mount_device(const char *mountpoint, char device[32], bool *alone)
     return found;
 }
 
+/* The value of an option of a list, a number; 0 if it is not there. */
+static unsigned number_of(const char *options, const char *name)
+{
+    const char *at = strstr(options, name);
+
+    return at != NULL ? (unsigned)strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
+bool mount_lookup(const char *mountpoint, struct mount_entry *m)
+{
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL, *where;
+    size_t size = 0;
+    bool found = false;
+
+    while (f != NULL && getline(&line, &size, f) >= 0) {
+        const char *rest = strstr(line, " - ");
+        if (rest == NULL || sscanf(line, "%*s %*s %*s %*s %ms", &where) != 1)
+            continue;
+        mountinfo_unescape(where);
+        if (strcmp(where, mountpoint) == 0 && sscanf(rest, " - %63s %*s %511s", m->type, m->options) == 2) {
+            m->uid = number_of(rest, ",user_id=");
+            m->gid = number_of(rest, ",group_id=");
+            found = true;
+        }
+        free(where);
+    }
+    free(line);
+    if (f != NULL)
+        fclose(f);
+    return found;
+}
+
 bool proc_hides_processes(void)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");

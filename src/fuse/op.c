@@ -65,8 +65,10 @@ static void on_interrupt(fuse_req_t req, void *arg)
     struct op *op = arg;
 
     (void)req;
-    if (op_should_end(op))
+    if (op_should_end(op)) {
+        fs_count(op->fs, INTERRUPTED);
         op_interrupt(op);
+    }
     writebehind_wake(op->fs->writebehind);
     readahead_interrupt(op->readahead);
 }

@@ -18,6 +18,7 @@ struct op {
     unsigned attr_ms;            /* lifetime of the entry in the reply, in ms; 0: the usual lifetimes */
     bool attr_unsure;            /* the entry's attributes are predicted: the kernel must not cache them */
     bool any_signal;             /* every signal interrupts it, not only a fatal one */
+    bool waited;                 /* what was fetched ahead had to be waited for */
     bool counted;                /* fs->begun includes it, and fs->answered does not yet */
     bool nosys_ok; /* the reply may be ENOSYS: the kernel never sends such a request again (and takes OPEN as done) */
 };

@@ -204,6 +204,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         op_reply_err(&op, rc);
         return;
     }
+    fs_count(op.fs, o.is_open ? OPENS_AHEAD : OPENS_ASKED);
     if (f->handle.flags & O_TRUNC)
         cache_changing(op.fs->cache, inode);
     bool other_attributes = note_opened(&op, f, fi, &o.attr, &version);

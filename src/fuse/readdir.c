@@ -108,6 +108,7 @@ static size_t add_plus(struct op *op, struct stream *s, struct plus *plus, char 
     struct inode *inode = is_dot(name) ? NULL : enter_entry(op, s, plus, name, attr);
     if (inode != NULL) {
         plus->inodes[plus->n++] = inode;
+        fs_count(op->fs, ENTRIES_WITH_ATTRS);
         fill_entry(op, inode, attr, &e);
         op->attr_ms = 0;
     }

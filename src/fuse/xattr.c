@@ -2,8 +2,8 @@
  * xattr.c: callbacks on extended attributes, POSIX ACLs among them.
  *
  * A server without the messages gets one request: ENOSYS makes the kernel answer EOPNOTSUPP itself
- * from then on. On the wire, an attribute of size 0 means its removal; only servers that check the
- * flags set an empty value instead.
+ * from then on, but for lists (stats.h), which are answered here. On the wire, an attribute of size
+ * 0 means its removal; only servers that check the flags set an empty value instead.
  *
  * The kernel requests security.capability before each write, chown and truncation, to remove it;
  * that costs no round trip while the file is known to have none. FUSE_HANDLE_KILLPRIV_V2 would
@@ -20,6 +20,7 @@
 #include "fuse/callbacks.h"
 #include "fuse/inode_attr.h"
 #include "fuse/notify.h"
+#include "fuse/stats_answer.h"
 #include "fuse/user.h"
 
 const char capability[] = "security.capability";
@@ -82,6 +83,9 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
     /* Does the server reject this name, or all attributes? */
     if (n == -EOPNOTSUPP && get(&op, inode, "", NULL, 0, NULL) == -EOPNOTSUPP)
         n = -ENOSYS;
+    if (n == -ENOSYS)
+        atomic_store(&op.fs->no_xattrs, true);
+    op.nosys_ok = name[0] != 0; /* the kernel goes on asking for lists, for the statistics */
     if (is_capability(name))
         cache_cap_answered(op.fs->cache, inode, &q, n == -ENODATA || n == -EOPNOTSUPP ? (int)n : 0);
     /* The kernel requests the capability of a file being written, and of no other file. */
@@ -103,12 +107,18 @@ static void get_and_reply(fuse_req_t req, fuse_ino_t ino, const char *name, size
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct fs *fs = fuse_req_userdata(req);
+
+    if (stats_is(ino, name)) {
+        stats_answer(fs, req, size);
+        return;
+    }
     int number = lookahead_xattr(fs->cache, name);
     struct inode *inode = inode_of(fs, ino);
     int rc = is_capability(name) ? cache_uncapped(fs->cache, inode) : 0;
 
     if (rc == 0 && number >= 0)
         rc = cache_lacks(fs->cache, inode, (unsigned)number);
+    fs_count(fs, rc != 0 ? XATTRS_KNOWN : XATTRS_ASKED);
     if (rc != 0)
         fuse_reply_err(req, -rc);
     else
@@ -117,7 +127,14 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    get_and_reply(req, ino, "", size, -1);
+    struct fs *fs = fuse_req_userdata(req);
+
+    if (stats_is_list(fs, ino, size))
+        stats_answer(fs, req, size);
+    else if (atomic_load(&fs->no_xattrs))
+        fuse_reply_err(req, EOPNOTSUPP);
+    else
+        get_and_reply(req, ino, "", size, -1);
 }
 
 /* Checks XATTR_CREATE and XATTR_REPLACE, which some servers ignore. 0 or -errno. */
@@ -243,6 +260,10 @@ static void change(fuse_req_t req, fuse_ino_t ino, const char *name, const char 
 {
     struct op op;
 
+    if (stats_is(ino, name)) {
+        fuse_reply_err(req, EPERM);
+        return;
+    }
     op_begin(&op, req);
     op.nosys_ok = true;
     struct inode *inode = inode_of(op.fs, ino);

@@ -122,7 +122,9 @@ static void reset_connection(struct p9_session *s)
     session_reset_tags(s);
     s->in_order_count = 0;
     s->sent = s->answered = 0;
-    s->timed_us = s->probed_ms = 0;
+    s->probed_ms = 0;
+    s->is_timed = false;
+    s->ghosts = 0;
     s->receiving = NULL;
     s->in_start = s->in_end = 0;
     atomic_store(&s->several, false);
@@ -166,12 +168,14 @@ bool session_await_connection(struct p9_session *s, int err, const char *reason)
         pthread_mutex_unlock(&s->mtx);
         return false;
     }
-    atomic_store(&s->away, true);
+    if (!atomic_exchange(&s->away, true))
+        s->changed_ms = clock_ms();
     hold_all(s, &ended);
     strcpy(why, s->reason[0] != 0 ? s->reason : reason);
     s->reason[0] = 0;
     pthread_mutex_unlock(&s->mtx);
 
+    session_trace_event(s, "connection lost: ", why);
     for (struct p9_req *r; (r = session_queue_take(&ended)) != NULL;)
         session_complete(r, r->rc);
     s->keeping.lost(s->keeping.arg, why);
@@ -202,11 +206,12 @@ int p9_session_restore(struct p9_session *s, struct transport *t, unsigned limit
         s->t = t;
         s->down = false;
         s->down_error = 0;
-        atomic_store(&s->heard, clock_coarse_ms());
+        atomic_store(&s->heard, clock_ms());
         pthread_cond_broadcast(&s->restored);
     }
     pthread_mutex_unlock(&s->mtx);
     transport_close(old);
+    session_trace_event(s, "another connection", "");
     if (err == 0)
         err = session_negotiate(s, &o, why);
     else
@@ -275,7 +280,9 @@ int p9_session_resume(struct p9_session *s)
         n += r->was_sent;
     if (n >= 0) {
         atomic_store(&s->away, false);
-        atomic_store(&s->heard, clock_coarse_ms());
+        s->changed_ms = clock_ms();
+        s->reconnects++;
+        atomic_store(&s->heard, clock_ms());
         session_wake_waiting(s);
         session_pump(s);
         timer_arm(s->timer, 1); /* it looks for deadlines, and for silence */

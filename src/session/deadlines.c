@@ -64,7 +64,7 @@ void session_watch(struct p9_session *s, struct p9_req *req)
     if (limit > 0)
         session_set_deadline(s, req, clock_ms() + limit);
     if (s->nfree == s->max_tags)
-        atomic_store(&s->heard, clock_coarse_ms());
+        atomic_store(&s->heard, clock_ms());
     if (s->kept && s->keeping.probe_ms > 0 && !s->ticking)
         start_ticking(s, s->keeping.probe_ms / TICKS_IN_A_PROBE + 1);
 }
@@ -134,6 +134,7 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
             session_free_tag(s, req->tag);
     } else if ((ghost = ghost_of(req)) != NULL) {
         s->pending[req->tag] = ghost;
+        s->ghosts++;
         if (req->state == P9_REQ_QUEUED)
             replace_first(&s->out, ghost);
     } else {
@@ -142,6 +143,7 @@ static bool give_up(struct p9_session *s, struct p9_req *req)
     session_scope_leave(req);
     req->rc = req->flushing ? -EINTR : -ETIMEDOUT;
     req->late = !req->flushing;
+    s->given_up += req->late;
     return true;
 }
 
@@ -280,8 +282,8 @@ unsigned session_tick(void *session)
         give_up_overdue(&o);
     bool probe = is_silent(s, o.now, &dead);
     if (probe)
-        s->probed_ms = clock_coarse_ms(); /* as `heard` is */
-    if (dead)                             /* before another call finds it silent */
+        s->probed_ms = clock_ms();
+    if (dead) /* before another call finds it silent */
         session_lose(s, -ETIMEDOUT, "the server does not answer");
     unsigned again = next_tick(s, o.now), connection = s->connections + 1;
     pthread_mutex_unlock(&s->mtx);

@@ -52,6 +52,7 @@ static void flush_done(struct p9_req *req)
         session_free_tag(s, f->oldtag);
         if (target != NULL) {
             session_scope_leave(target);
+            s->ghosts -= target->ghost;
             s->order_unknown = true;
         }
         session_wake_waiting(s);
@@ -70,6 +71,7 @@ bool session_send_flush(struct p9_session *s, struct p9_req *target)
     if (f == NULL)
         return false;
     target->flushing = true;
+    s->flushed++;
     *f = (struct flush){
         .req = {.done = flush_done, .arg = f, .connection = s->connections + 1}, .s = s, .oldtag = target->tag};
     struct p9_fcall tx = {.type = P9_Tflush, .Tflush.oldtag = target->tag};

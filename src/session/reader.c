@@ -19,6 +19,13 @@
 
 enum { READ_AT_LEAST = 4096 + 64 }; /* bytes in one read(2): the reply to a small read fits */
 
+/* Bytes have arrived just now. */
+static void note_arrival(struct p9_session *s)
+{
+    s->read_us = clock_us();
+    atomic_store(&s->heard, s->read_us / 1000);
+}
+
 /* Makes at least `need` bytes available at in[in_start]. 0, or -errno (-ECONNRESET at the end). */
 static int fill(struct p9_session *s, size_t need)
 {
@@ -35,7 +42,7 @@ static int fill(struct p9_session *s, size_t need)
         ssize_t r = transport_read(s->t, &iov, 1, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
-        atomic_store(&s->heard, clock_coarse_ms());
+        note_arrival(s);
         s->in_end += (size_t)r;
     }
     return 0;
@@ -56,7 +63,7 @@ static int fill_into(struct p9_session *s, uint8_t *dst, size_t n)
         ssize_t r = transport_read(s->t, iov, 2, atomic_load(&s->several));
         if (r <= 0)
             return r < 0 ? (int)r : -ECONNRESET;
-        atomic_store(&s->heard, clock_coarse_ms());
+        note_arrival(s);
         if ((size_t)r > n - have)
             s->in_end = (size_t)r - (n - have);
         have += (size_t)r < n - have ? (size_t)r : n - have;
@@ -139,8 +146,8 @@ static int skip(struct p9_session *s, size_t n)
 static void log_malformed(struct p9_session *s, unsigned type, uint32_t size)
 {
     if (!s->malformed[type] && atomic_load(&s->setup_timeout_ms) == 0)
-        log_error("the server sent a malformed %s of %u bytes: its request fails, as will others with such replies",
-                  p9_type_name(type), size);
+        log_warning("the server sent a malformed %s of %u bytes: its request fails, as will others with such replies",
+                    p9_type_name(type), size);
     s->malformed[type] = true;
 }
 
@@ -210,9 +217,12 @@ static struct p9_req *await_reply(struct p9_session *s, uint16_t tag, unsigned t
 }
 
 /* Frees the tag of a request that is answered. Called with the lock. */
-static void answered(struct p9_session *s, struct p9_req *req, uint16_t tag)
+static void answered(struct p9_session *s, struct p9_req *req, uint16_t tag, const struct arrival *a)
 {
     s->receiving = NULL;
+    s->ghosts -= req->ghost;
+    session_count_reply(s, req, a);
+    session_note_latency(s, req, session_duration(req, a));
     if (tag == P9_NOTAG)
         s->version = NULL;
     else if (req->flushing)
@@ -245,22 +255,22 @@ static int read_reply(struct p9_session *s)
         err = p9_has_payload(type) ? read_payload(s, req, size, &rc) : read_body(s, req, size, &rc);
     if (err != 0)
         return err;
-    bool well_formed = rc != -EPROTO;
-    if (well_formed)
-        session_trace(s, "<-", &req->rx);
-    else
+    struct arrival a = {.us = s->read_us, .size = size, .type = (uint8_t)type, .malformed = rc == -EPROTO};
+    a.is_error = a.malformed || req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror;
+    if (a.malformed)
         log_malformed(s, type, size);
-    if (well_formed && (req->rx.type == P9_Rlerror || req->rx.type == P9_Rerror))
+    else if (a.is_error)
         rc = p9_error_of(&req->rx, &req->vague);
     if (rc == 0 && s->replied != NULL)
         s->replied(s->replied_arg, req->type, req->head, req->head_len, &req->rx);
 
     pthread_mutex_lock(&s->mtx);
+    session_trace_reply(s, req, &a);
     /* Without an interrupt EINTR would make the kernel repeat the operation. */
     if (rc == -EINTR && !req->flushing)
         rc = -EIO;
     s->patience = req->was_sent ? 0 : s->patience;
-    answered(s, req, tag);
+    answered(s, req, tag, &a);
     pthread_mutex_unlock(&s->mtx);
     session_complete(req, rc);
     return 0;

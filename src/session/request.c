@@ -1,10 +1,9 @@
 /*
- * request.c: submitting and completing requests, queues of requests, the trace.
+ * request.c: submitting and completing requests, queues of requests.
  */
 #include "session/session_impl.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- queues ------------------------------------------------------------- */
@@ -43,18 +42,6 @@ bool session_queue_remove(struct queue *q, struct p9_req *req)
     if (req->next == NULL)
         q->last = p;
     return true;
-}
-
-/* ---- trace -------------------------------------------------------------- */
-
-void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f)
-{
-    char line[1024];
-
-    if (!s->trace)
-        return;
-    p9_fcallfmt(line, sizeof line, f, s->dialect);
-    fprintf(stderr, "%s %s\n", way, line);
 }
 
 /* ---- completing --------------------------------------------------------- */
@@ -136,11 +123,6 @@ static void submit(struct p9_session *s, struct p9_req *req, const struct p9_fca
     } else {
         req->state = P9_REQ_WAITING;
         session_queue_add(&s->waiting, req);
-    }
-    if (s->trace) {
-        struct p9_fcall shown = *tx;
-        shown.tag = req->tag;
-        session_trace(s, "->", &shown);
     }
     if (now)
         session_pump(s);

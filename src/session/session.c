@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -55,6 +56,7 @@ static struct p9_session *session_new(struct transport *t, const struct p9_sessi
     s->replied_arg = o->replied_arg;
     s->trace = o->trace;
     s->max_tags = max;
+    s->started_ms = s->changed_ms = clock_ms();
     session_reset_tags(s);
     atomic_init(&s->setup_timeout_ms, o->setup_timeout_ms);
     atomic_init(&s->dead, false);

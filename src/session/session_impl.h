@@ -8,6 +8,8 @@
 #include <pthread.h>
 
 #include "9p/session.h"
+#include "9p/stats.h"
+#include "base/histogram.h"
 #include "base/timer.h"
 
 /* Any reply without its payload: strings have at most 65535 bytes. */
@@ -16,6 +18,26 @@ enum { SESSION_READ_BUFFER = 80 * 1024 };
 struct queue {
     struct p9_req *first, **last;
 };
+
+/* Of one type of request: p9_message_stats. */
+struct traffic {
+    uint64_t sent, bytes_out, bytes_in, errors;
+    struct histogram latency; /* of all replies, microseconds */
+};
+
+/* A reply that has arrived whole. */
+struct arrival {
+    uint64_t us; /* of clock_us() */
+    uint32_t size;
+    uint8_t type;
+    bool malformed, is_error;
+};
+
+/* How long the reply took, microseconds. A server may have sent it before the request. */
+static inline uint64_t session_duration(const struct p9_req *req, const struct arrival *a)
+{
+    return a->us > req->sent_us ? a->us - req->sent_us : 0;
+}
 
 struct p9_session {
     struct transport *t;
@@ -38,8 +60,8 @@ struct p9_session {
     uint16_t *free_tags;     /* a stack */
     unsigned max_tags, nfree;
     struct p9_req *version; /* the request with tag NOTAG */
-    uint64_t timed_us;      /* when the timed request was sent; 0: none is timed */
-    uint16_t timed;         /* its tag */
+    bool is_timed;          /* the last request to get a tag was alone in flight, */
+    uint16_t timed;         /* and that was its tag */
     atomic_uint latency_us;
     uint64_t sent, answered; /* p9_req.number of the last request, and of the last reply */
     unsigned in_order_count; /* replies that arrived in order, with others in flight */
@@ -74,9 +96,16 @@ struct p9_session {
     unsigned patience;           /* factor of probe_ms, after silent connections in a row */
     struct p9_req *receiving;    /* the reader stores its payload: only the reader may complete it */
 
+    /* stats.c */
+    uint64_t started_ms, changed_ms; /* the session started; the connection was lost, or resumed */
+    uint64_t reconnects, given_up, flushed;
+    unsigned ghosts;
+    struct traffic traffic[P9_REQUEST_TYPES]; /* by type / 2; what no request is of is never touched */
+
     pthread_t reader, writer;
     uint8_t in[SESSION_READ_BUFFER]; /* reader: bytes read and not yet used */
     size_t in_start, in_end;
+    uint64_t read_us;    /* reader: when the last bytes arrived, of clock_us() */
     bool malformed[256]; /* reader: by type; logged once */
 };
 
@@ -95,8 +124,18 @@ void session_queue_add(struct queue *q, struct p9_req *req);
 struct p9_req *session_queue_take(struct queue *q);
 /* Calls done(). Without the lock; once, by one thread. */
 void session_complete(struct p9_req *req, int rc);
-/* Needs no lock. way: "->" or "<-". */
-void session_trace(const struct p9_session *s, const char *way, const struct p9_fcall *f);
+
+/* ---- trace.c ---- */
+
+void session_trace_sent(const struct p9_session *s, const struct p9_req *req);
+void session_trace_reply(const struct p9_session *s, const struct p9_req *req, const struct arrival *a);
+/* Of the connection. Without the lock. */
+void session_trace_event(const struct p9_session *s, const char *what, const char *why);
+
+/* ---- stats.c ---- */
+
+void session_count_sent(struct p9_session *s, const struct p9_req *req);
+void session_count_reply(struct p9_session *s, const struct p9_req *req, const struct arrival *a);
 
 /* ---- tags.c ---- */
 
@@ -105,6 +144,8 @@ void session_reset_tags(struct p9_session *s);
 /* False if none is free. Some are reserved for Tflush. */
 bool session_take_tag(struct p9_session *s, struct p9_req *req);
 void session_free_tag(struct p9_session *s, uint16_t tag);
+/* Updates p9_session_latency after a reply to req; only a request alone in flight is timed. */
+void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t us);
 /* Updates p9_session_in_order after a reply to req. */
 void session_note_order(struct p9_session *s, const struct p9_req *req);
 void session_enqueue(struct p9_session *s, struct p9_req *req);

@@ -3,8 +3,6 @@
  */
 #include "session/session_impl.h"
 
-#include "base/clock.h"
-
 enum {
     SLOW_WEIGHT = 16, /* a longer time moves the latency by 1/16 */
     SURE = 64,        /* replies in order that are no coincidence */
@@ -20,11 +18,10 @@ void session_reset_tags(struct p9_session *s)
 }
 
 /* Some requests are slow on the server: a longer time counts little, a shorter one fully. */
-static void note_latency(struct p9_session *s)
+static void note_latency(struct p9_session *s, uint64_t us)
 {
-    uint64_t us = clock_us() - s->timed_us + 1, before = atomic_load(&s->latency_us);
+    uint64_t before = atomic_load(&s->latency_us);
 
-    s->timed_us = 0;
     if (us > MOST_LATENCY_US)
         us = MOST_LATENCY_US;
     if (before != 0 && us > before)
@@ -44,8 +41,7 @@ bool session_take_tag(struct p9_session *s, struct p9_req *req)
     if (s->nfree <= keep)
         return false;
     s->timed = s->free_tags[s->nfree - 1];
-    /* Only a request alone in flight is timed. */
-    s->timed_us = s->nfree == s->max_tags ? clock_us() : 0;
+    s->is_timed = s->nfree == s->max_tags;
     req->tag = s->free_tags[--s->nfree];
     s->pending[req->tag] = req;
     if (s->max_tags - s->nfree == 2)
@@ -61,8 +57,13 @@ void session_free_tag(struct p9_session *s, uint16_t tag)
     s->free_tags[s->nfree++] = tag;
     if (s->nfree == s->max_tags)
         atomic_store(&s->several, false);
-    if (s->timed_us != 0 && tag == s->timed)
-        note_latency(s);
+}
+
+void session_note_latency(struct p9_session *s, const struct p9_req *req, uint64_t us)
+{
+    if (s->is_timed && req->tag == s->timed)
+        note_latency(s, us + 1);
+    s->is_timed = false;
 }
 
 void session_note_order(struct p9_session *s, const struct p9_req *req)
@@ -92,6 +93,7 @@ void session_enqueue(struct p9_session *s, struct p9_req *req)
     req->state = P9_REQ_QUEUED;
     req->number = ++s->sent;
     session_queue_add(&s->out, req);
+    session_trace_sent(s, req);
 }
 
 void session_wake_waiting(struct p9_session *s)

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+
 enum { GATHER = 64 }; /* messages in one writev */
 
 static int gather(struct p9_session *s, struct iovec *iov)
@@ -26,7 +28,8 @@ static int gather(struct p9_session *s, struct iovec *iov)
     return n;
 }
 
-static void written(struct p9_session *s, size_t n)
+/* n bytes more are, by a write that began at this time of clock_us(). */
+static void written(struct p9_session *s, size_t n, uint64_t began_us)
 {
     s->out_done += n;
     while (s->out.first != NULL) {
@@ -34,7 +37,10 @@ static void written(struct p9_session *s, size_t n)
         if (s->out_done < size)
             break;
         s->out_done -= size;
-        session_queue_take(&s->out)->state = P9_REQ_SENT;
+        struct p9_req *req = session_queue_take(&s->out);
+        req->state = P9_REQ_SENT;
+        req->sent_us = began_us;
+        session_count_sent(s, req);
     }
 }
 
@@ -44,6 +50,7 @@ void session_pump(struct p9_session *s)
 
     while (!s->writing && !s->blocked && !s->down && s->error == 0 && s->out.first != NULL) {
         int n = gather(s, iov);
+        uint64_t began_us = clock_us();
         s->writing = true;
         pthread_mutex_unlock(&s->mtx);
         ssize_t r = transport_write(s->t, iov, n);
@@ -57,7 +64,7 @@ void session_pump(struct p9_session *s)
             transport_shutdown(s->t); /* the reader then completes all requests */
             return;
         } else {
-            written(s, (size_t)r);
+            written(s, (size_t)r, began_us);
         }
     }
 }

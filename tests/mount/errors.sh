@@ -71,9 +71,10 @@ case_debug_shows_messages() {
     : > "$mnt/file"
     umount "$mnt"
     wait $!
-    grep -q '^-> Tversion tag -1 msize [0-9]* version 9P2000.L$' "$work/err"
-    grep -q '^-> Twalk tag [0-9]* fid 0 newfid [0-9]* nwname 1 0:file$' "$work/err"
-    grep -q '^<- Rlcreate tag [0-9]* qid (' "$work/err"
+    local time='^[0-9]*-[0-9][0-9]-[0-9][0-9] [0-9:]*\.[0-9]\{6\}'
+    grep -q "$time -> Tversion tag -1 msize [0-9]* version 9P2000.L$" "$work/err"
+    grep -q "$time -> Twalk tag [0-9]* fid 0 newfid [0-9]* nwname 1 0:file$" "$work/err"
+    grep -q "$time <- Rlcreate tag [0-9]* qid (.* after [0-9]* us$" "$work/err"
 }
 
 case_signal_unmounts() {

@@ -120,14 +120,18 @@ dies() {
     wait_until "$LIMIT" ended "$pid" || fail "$name cannot be killed"
     wait "$pid" || true
 }
+# The end of the redirection is a close(2), which waits for the data.
+write_and_close() { echo more >&8; }
 case_stuck_programs_can_be_killed() {
     begin
     mkdir "$exp/d" "$exp/many"
     for f in a b c e f g h i j k l m; do echo "$f" > "$exp/d/$f"; done
     head -c 3000000 /dev/urandom > "$exp/d/big"
     echo known > "$mnt/known"
-    exec 5<> "$mnt/known" 6< "$mnt/d/big" 7> "$mnt/written"
+    exec 5<> "$mnt/known" 6< "$mnt/d/big" 7> "$mnt/written" 8> "$mnt/closed"
+    echo >&8
     freeze
+    dies close write_and_close
     dies stat stat "$mnt/d/a"
     dies cat cat "$mnt/d/b"
     dies rm rm -f "$mnt/d/c"
@@ -144,7 +148,7 @@ case_stuck_programs_can_be_killed() {
     dies getfattr getfattr -d "$mnt/d/g"
     thaw
     same "$(cat "$mnt/d/b")" b
-    exec 5>&- 6>&- 7>&-
+    exec 5>&- 6>&- 7>&- 8>&-
 }
 
 case_many_killed_programs() { # the kernel lets them look up names of one directory in turn only

@@ -192,6 +192,41 @@ case_switches_of_helpers() {
     same "$rc" 1
     grep -q "unknown option '-q'" "$work/err"
 }
+flags() { findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x -e ro -e rw -e noexec -e nosuid -e nodev | tr '\n' ' '; }
+case_remount() {
+    local rc=0
+    line "port=$port,_netdev,nosuid,timeo=30"
+    mount_all
+    echo x > "$mnt/f"
+    same "$(flags)" 'rw nosuid '
+    mount -o remount,ro "$mnt" # mount(8) passes what the kernel shows
+    same "$(flags)" 'ro nosuid '
+    fails touch "$mnt/f" 2> "$work/err"
+    grep -q 'Read-only file system' "$work/err"
+    mount -T "$fstab" -o remount,rw,noexec "$mnt" # and what fstab has
+    same "$(flags)" 'rw nosuid noexec '
+    echo y > "$mnt/f"
+    for o in port=1 timeo=31 cache=none soft aname=/x; do
+        rc=0
+        mount -o "remount,$o" "$mnt" 2> "$work/err" || rc=$?
+        same "$rc" 32
+        cat "$work/err"
+        grep -q "option $o cannot change while it is mounted: unmount it and mount it again" "$work/err"
+    done
+    mount -o "remount,timeo=30,exec,port=$port" "$mnt" # as it was
+    same "$(flags)" 'rw nosuid '
+    "$P9FS" -o remount,ro "127.0.0.1:$exp" "$mnt"
+    same "$(flags)" 'ro nosuid '
+    mount -o remount,rw "$mnt"
+    same "$(flags)" 'rw nosuid '
+    unmount
+    mount --bind "$exp" "$mnt"
+    /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -o remount,ro 2> "$work/err" && fail 'it should have failed'
+    grep -q 'not of 9pfs' "$work/err"
+    umount "$mnt"
+    /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -o remount,ro 2> "$work/err" && fail 'it should have failed'
+    grep -q 'not a mount point' "$work/err"
+}
 case_another_namespace() { # mount -N
     unshare -m sleep 100 &
     local other=$!

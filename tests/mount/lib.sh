@@ -127,7 +127,7 @@ start_relay() {
     server_port=$port
     port=$(free_port)
     control=$((port + 1))
-    "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms &
+    "$TOOLS/relay" "$port" "$control" "$server_port" $rtt_ms 0 "$work/totals" &
     relay_pid=$!
     helper_pids+=" $relay_pid"
     wait_until 10 listening "$control"
@@ -157,6 +157,13 @@ change_relay() { # MS
     port=$server_port
     rtt_ms=$1
     start_relay
+}
+# The messages of both directions since the relay began, as lines TYPE N BYTES
+totals() {
+    rm -f "$work/totals"
+    kill -USR1 "$relay_pid"
+    wait_until 10 test -e "$work/totals"
+    cat "$work/totals"
 }
 # The messages since the last call: "rounds N TYPE N ..."
 traffic() { cat < "/dev/tcp/127.0.0.1/$control"; }

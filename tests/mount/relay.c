@@ -1,7 +1,7 @@
 /*
  * relay.c: passes messages between a 9P client and a server, delays them, and counts round trips.
  *
- *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]
+ *   relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND [TOTALS]]
  *
  * CONTROL-PORT 0: the data are not 9P, and not counted. bytes:CONTROL-PORT: the data are not 9P, as
  * those of TLS; rounds are counted of whatever is sent, not messages.
@@ -15,6 +15,9 @@
  * Rounds are the longest chain of requests each of which was sent after the reply to the one before
  * had arrived: the round trips that the client has waited for. Tclunk and Tflush, for which it does
  * not wait, are counted, but make no round.
+ *
+ * On SIGUSR1 the file TOTALS is replaced by one with a line for each type of message, of both
+ * directions, since the start: TYPE N BYTES.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,6 +63,9 @@ struct link {
 
 static pthread_mutex_t mtx = PTHREAD_MUTEX_INITIALIZER; /* guards the counts and depths */
 static unsigned long counts[256];
+static struct {
+    unsigned long n, bytes;
+} totals[256];
 static uint32_t arrived, rounds; /* the deepest reply that has arrived; the deepest request */
 static bool counting, of_bytes;
 static uint64_t one_way, per_second;
@@ -74,11 +80,13 @@ static uint64_t now(void)
 
 /* ---- counting ----------------------------------------------------------- */
 
-static void count(struct line *l, unsigned type, uint16_t tag)
+static void count(struct line *l, unsigned type, uint16_t tag, uint32_t size)
 {
     uint32_t *depth = &l->link->depth[tag];
 
     pthread_mutex_lock(&mtx);
+    totals[type].n++;
+    totals[type].bytes += size;
     if (l->requests) {
         counts[type]++;
         *depth = type == P9_Tclunk || type == P9_Tflush ? 0 : arrived + 1;
@@ -104,7 +112,7 @@ static void pass(struct line *l, const uint8_t *p, size_t n)
         p += step;
         n -= step;
         if (l->nhead == P9_HDRSZ && l->skip == 0) {
-            count(l, l->head[4], p9_get16(l->head + 5));
+            count(l, l->head[4], p9_get16(l->head + 5), p9_get32(l->head));
             l->skip = p9_get32(l->head) - P9_HDRSZ;
             l->nhead = 0;
         }
@@ -146,6 +154,31 @@ static void report(int fd)
     text[n++] = '\n';
     if (write(fd, text, n) < 0)
         perror("relay");
+}
+
+/* A thread: writes the totals at each signal. */
+static void *totals_main(void *path)
+{
+    sigset_t usr1;
+    char temporary[4096];
+    int sig;
+
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    snprintf(temporary, sizeof temporary, "%s.new", (const char *)path);
+    while (sigwait(&usr1, &sig) == 0) {
+        FILE *f = fopen(temporary, "w");
+        if (f == NULL)
+            exit(1);
+        pthread_mutex_lock(&mtx);
+        for (unsigned t = 0; t < 256; t++)
+            if (totals[t].n > 0)
+                fprintf(f, "%s %lu %lu\n", p9_type_name(t), totals[t].n, totals[t].bytes);
+        pthread_mutex_unlock(&mtx);
+        fclose(f);
+        rename(temporary, path);
+    }
+    return NULL;
 }
 
 /* ---- passing on --------------------------------------------------------- */
@@ -259,19 +292,25 @@ static void *control_main(void *arg)
 
 int main(int argc, char **argv)
 {
-    pthread_t control;
+    pthread_t control, totaller;
     int one = 1;
+    sigset_t usr1;
 
     if (argc < 5) {
-        fprintf(stderr, "usage: relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND]\n");
+        fprintf(stderr, "usage: relay PORT CONTROL-PORT SERVER-PORT RTT-MS [BYTES-PER-SECOND [TOTALS]]\n");
         return 2;
     }
     one_way = strtoull(argv[4], NULL, 10) * 500000u;
     per_second = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
     signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &usr1, NULL);
     of_bytes = strncmp(argv[2], "bytes:", 6) == 0;
     const char *control_port = of_bytes ? argv[2] + 6 : argv[2];
     counting = atoi(control_port) != 0;
+    if (argc > 6 && pthread_create(&totaller, NULL, totals_main, argv[6]) != 0)
+        return 1;
     int control_fd = counting ? endpoint(control_port, true) : -1, s = endpoint(argv[1], true);
     if (counting && pthread_create(&control, NULL, control_main, &control_fd) != 0)
         return 1;

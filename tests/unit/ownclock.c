@@ -19,11 +19,6 @@ uint64_t clock_us(void)
     return atomic_load(&now_us);
 }
 
-uint64_t clock_coarse_ms(void)
-{
-    return atomic_load(&now_us) / 1000;
-}
-
 time_t clock_wall(void)
 {
     return (time_t)(atomic_load(&now_us) / 1000000);
