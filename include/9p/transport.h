@@ -21,10 +21,16 @@ struct p9_why {
     char text[256];
 };
 
-/* Connects by TCP, with TCP_NODELAY, to host (name, IPv4, IPv6 without brackets) and port (name or
- * number). Tries each address, for at most timeout_ms milliseconds in all. Owned by the caller.
- * NULL with *err = -errno and `why` on failure. */
-struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err, struct p9_why *why);
+/* What to connect to by TCP. */
+struct p9_address {
+    const char *host; /* a name, IPv4, or IPv6 without brackets */
+    const char *port; /* a name or a number */
+    bool privileged;  /* from a port below 1024, as only root can */
+    int timeout_ms;   /* for all addresses of the host */
+};
+/* Connects with TCP_NODELAY, and tries each address of the host. Owned by the caller. NULL with
+ * *err = -errno and `why` on failure. */
+struct transport *transport_tcp(const struct p9_address *a, int *err, struct p9_why *why);
 
 /* Connects to the unix stream socket at path. As above, without a timeout. */
 struct transport *transport_unix(const char *path, int *err, struct p9_why *why);
@@ -75,8 +81,7 @@ struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_wh
 /* NULL: nothing. */
 void p9_tls_free(struct p9_tls *tls);
 /* Connects by TCP, and TLS 1.2 or 1.3. As transport_tcp. */
-struct transport *transport_tls(struct p9_tls *tls, const char *host, const char *port, int timeout_ms, int *err,
-                                struct p9_why *why);
+struct transport *transport_tls(struct p9_tls *tls, const struct p9_address *a, int *err, struct p9_why *why);
 
 /* ---- any transport -------------------------------------------------------- */
 

@@ -46,16 +46,17 @@ static struct dialing {
 } dialing;
 
 /* The files are read once: after the mount it may not be possible any more. */
-static struct transport *dial_tls(struct dialing *d, int *err, struct p9_why *why)
+static struct transport *dial_tls(struct dialing *d, const struct p9_address *a, int *err, struct p9_why *why)
 {
     if (d->tls == NULL)
         d->tls = p9_tls_new(&d->o->tls, err, why);
-    return d->tls != NULL ? transport_tls(d->tls, d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why) : NULL;
+    return d->tls != NULL ? transport_tls(d->tls, a, err, why) : NULL;
 }
 
 static struct transport *dial(void *arg, int *err, struct p9_why *why)
 {
     struct dialing *d = arg;
+    const struct p9_address a = {d->o->host, d->o->port, d->o->privport != 0, SETUP_TIMEOUT_MS};
     struct transport *t = NULL;
 
     switch (d->o->dial) {
@@ -66,7 +67,7 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
         t = dial_fds(d->o, err, why);
         break;
     case DIAL_TCP:
-        t = transport_tcp(d->o->host, d->o->port, SETUP_TIMEOUT_MS, err, why);
+        t = transport_tcp(&a, err, why);
         break;
     case DIAL_VSOCK:
         t = transport_vsock(d->o->cid, d->o->vsock_port, SETUP_TIMEOUT_MS, err, why);
@@ -75,7 +76,7 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
         t = transport_command(d->starter, err, why);
         break;
     case DIAL_TLS:
-        t = dial_tls(d, err, why);
+        t = dial_tls(d, &a, err, why);
         break;
     }
     d->connected = d->connected || t != NULL;

@@ -24,7 +24,7 @@ struct options {
     char *host; /* DIAL_TCP, DIAL_TLS: name or address; DIAL_UNIX: path; DIAL_VSOCK: CID */
     char *port;
     char *trans;
-    int bg, retry_min;
+    int bg, retry_min, privport;
     int rfdno, wfdno;
     char *command;            /* with DIAL_COMMAND; else NULL */
     unsigned cid, vsock_port; /* with DIAL_VSOCK */

@@ -6,6 +6,7 @@
  *   CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH  to see the descriptors of other users' processes (close.c)
  *   CAP_SYS_PTRACE                       to see other users' processes in a /proc with hidepid=
  *   CAP_DAC_OVERRIDE                     to connect again to another user's unix socket
+ *   CAP_NET_BIND_SERVICE                 to connect again with privport
  *   CAP_KILL                             to end an authentication command that has changed its user
  *
  * An authentication command is executed with all that root's programs have: it may need any of it.
@@ -112,6 +113,8 @@ void privileges_begin(const struct options *o)
         kept |= BIT(CAP_KILL);
     if (o->dial == DIAL_UNIX && needs_override(o->host))
         kept |= BIT(CAP_DAC_OVERRIDE);
+    if (o->privport)
+        kept |= BIT(CAP_NET_BIND_SERVICE);
     if (proc_hides_processes())
         kept |= BIT(CAP_SYS_PTRACE);
     thread_begins_with(privileges_drop);

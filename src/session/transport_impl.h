@@ -48,6 +48,6 @@ int transport_ms_left(const struct timespec *until);
 /* connect(2) with a deadline. The descriptor is left non-blocking. 0 or -errno. */
 int transport_connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until);
 /* A connected TCP socket, non-blocking; as transport_tcp. */
-int transport_dial_tcp(const char *host, const char *port, const struct timespec *until, struct p9_why *why);
+int transport_dial_tcp(const struct p9_address *a, const struct timespec *until, struct p9_why *why);
 
 #endif

@@ -17,13 +17,10 @@ void p9_tls_free(struct p9_tls *tls)
     (void)tls;
 }
 
-struct transport *transport_tls(struct p9_tls *tls, const char *host, const char *port, int timeout_ms, int *err,
-                                struct p9_why *why)
+struct transport *transport_tls(struct p9_tls *tls, const struct p9_address *a, int *err, struct p9_why *why)
 {
     (void)tls;
-    (void)host;
-    (void)port;
-    (void)timeout_ms;
+    (void)a;
     *err = transport_set_why(why, -ENOSYS, "this 9pfs was built without TLS");
     return NULL;
 }

@@ -70,14 +70,34 @@ static struct transport *of_socket(int fd, int *err, struct p9_why *why)
 
 /* ---- TCP ------------------------------------------------------------------ */
 
-static int dial_address(const struct addrinfo *ai, const struct timespec *until)
+/* A free port below 1024, those of well-known services spared. 0 or -errno. */
+static int bind_privileged(int fd, int family)
+{
+    enum { FIRST = 1023, LAST = 665 }; /* as the kernel's client does it */
+    const int on = 1;
+    int err = -EADDRINUSE;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    for (in_port_t port = FIRST; err == -EADDRINUSE && port >= LAST; port--) {
+        const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+        const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        int r = family == AF_INET ? bind(fd, (const struct sockaddr *)&v4, sizeof v4)
+                                  : bind(fd, (const struct sockaddr *)&v6, sizeof v6);
+        err = r == 0 ? 0 : -errno;
+    }
+    return err;
+}
+
+static int dial_address(const struct addrinfo *ai, bool privileged, const struct timespec *until)
 {
     const int on = 1;
     int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC, ai->ai_protocol);
 
     if (fd < 0)
         return -errno;
-    int err = transport_connect_until(fd, ai->ai_addr, ai->ai_addrlen, until);
+    int err = privileged ? bind_privileged(fd, ai->ai_family) : 0;
+    if (err == 0)
+        err = transport_connect_until(fd, ai->ai_addr, ai->ai_addrlen, until);
     if (err != 0) {
         close(fd);
         return err;
@@ -87,30 +107,34 @@ static int dial_address(const struct addrinfo *ai, const struct timespec *until)
     return fd;
 }
 
-int transport_dial_tcp(const char *host, const char *port, const struct timespec *until, struct p9_why *why)
+int transport_dial_tcp(const struct p9_address *a, const struct timespec *until, struct p9_why *why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list;
     int fd = -EHOSTUNREACH;
 
-    int r = getaddrinfo(host, port, &hints, &list);
+    int r = getaddrinfo(a->host, a->port, &hints, &list);
     if (r == EAI_NONAME || r == EAI_ADDRFAMILY) { /* ::1, if only loopback is up */
         hints.ai_flags = 0;
-        r = getaddrinfo(host, port, &hints, &list);
+        r = getaddrinfo(a->host, a->port, &hints, &list);
     }
+    if (r == EAI_SERVICE)
+        return transport_set_why(why, -EINVAL, "cannot find port %s: it is no number, and no service has the name",
+                                 a->port);
     if (r != 0)
-        return transport_set_why(why, fd, "cannot find %s port %s: %s", host, port, gai_strerror(r));
+        return transport_set_why(why, fd, "cannot find %s port %s: %s", a->host, a->port, gai_strerror(r));
     for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next)
-        fd = dial_address(ai, until);
+        fd = dial_address(ai, a->privileged, until);
     freeaddrinfo(list);
     if (fd < 0)
-        transport_set_why(why, fd, "cannot connect to %s port %s: %s", host, port, strerror(-fd));
+        transport_set_why(why, fd, "cannot connect to %s port %s%s: %s", a->host, a->port,
+                          a->privileged ? " from a port below 1024" : "", strerror(-fd));
     return fd;
 }
 
-struct transport *transport_tcp(const char *host, const char *port, int timeout_ms, int *err, struct p9_why *why)
+struct transport *transport_tcp(const struct p9_address *a, int *err, struct p9_why *why)
 {
-    const struct timespec until = transport_deadline(timeout_ms);
-    int fd = transport_dial_tcp(host, port, &until, why);
+    const struct timespec until = transport_deadline(a->timeout_ms);
+    int fd = transport_dial_tcp(a, &until, why);
 
     if (fd >= 0)
         return of_socket(fd, err, why);
@@ -125,8 +149,8 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof sa.sun_path) {
-        *err = transport_set_why(why, -ENAMETOOLONG, "cannot connect to %s: the path of a socket has at most %zu bytes",
-                                 path, sizeof sa.sun_path - 1);
+        *err = transport_set_why(why, -ENAMETOOLONG, "the path of a socket has at most %zu bytes: %s",
+                                 sizeof sa.sun_path - 1, path);
         return NULL;
     }
     strcpy(sa.sun_path, path);

@@ -340,23 +340,22 @@ static int begin(struct tls *s, struct p9_tls *tls, int fd, const char *host, st
     return 0;
 }
 
-struct transport *transport_tls(struct p9_tls *tls, const char *host, const char *port, int timeout_ms, int *err,
-                                struct p9_why *why)
+struct transport *transport_tls(struct p9_tls *tls, const struct p9_address *a, int *err, struct p9_why *why)
 {
-    const struct timespec until = transport_deadline(timeout_ms);
-    int fd = transport_dial_tcp(host, port, &until, why);
+    const struct timespec until = transport_deadline(a->timeout_ms);
+    int fd = transport_dial_tcp(a, &until, why);
     struct tls *s = fd >= 0 ? calloc(1, sizeof *s) : NULL;
 
     *err = fd;
     if (fd >= 0)
-        *err = s != NULL ? begin(s, tls, fd, host, why) : transport_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
+        *err = s != NULL ? begin(s, tls, fd, a->host, why) : transport_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
     if (*err != 0) {
         if (fd >= 0)
             close(fd);
         free(s);
         return NULL;
     }
-    *err = shake_hands(s, host, port, &until, why);
+    *err = shake_hands(s, a->host, a->port, &until, why);
     if (*err == 0)
         return &s->t;
     transport_close(&s->t);

@@ -35,7 +35,7 @@ case_options_of_v9fs() {
         access=user access=any access=client access=0 access=user,posixacl access=client,posixacl \
         cache=none cache=readahead cache=mmap cache=loose cache=fscache cache=0x0 cache=0x5 cache=15 \
         cachetag=x dfltuid=1,dfltgid=1 noxattr nodevmap directio ignoreqv \
-        negtimeout=0 negtimeout=1000 negtimeout=-1 locktimeout=30 afid=4294967295 timeout=30000 rq=32 sq=32; do
+        negtimeout=0 negtimeout=1000 negtimeout=-1 locktimeout=30 afid=4294967295 privport timeout=30000 rq=32 sq=32; do
         works "port=$port,$o"
     done
 }

@@ -146,6 +146,23 @@ case_another_users_socket() {
     rm -r "$work/ns"
 }
 
+case_a_port_that_only_root_may_use() { # and takes again when the connection is lost
+    serve -v L PORT "$exp"
+    attach privport
+    keeps $((1 << 10))
+    use_mount
+    kill "$server_pid"
+    wait "$server_pid" 2> /dev/null || true
+    start_test_server -v L "$port" "$exp"
+    wait_until 20 listening "$port"
+    use_mount
+    # local address, remote address, state 01: established
+    awk -v p=":$(printf %04X "$port")$" '$3 ~ p && $4 == "01" { sub(/.*:/, "", $2); print $2 }' /proc/net/tcp > "$work/ports"
+    cat "$work/ports"
+    [ "$((0x$(cat "$work/ports")))" -lt 1024 ]
+    end_mount
+    stop
+}
 case_processes_that_proc_hides() {
     serve PORT "$exp"
     unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh \

@@ -62,6 +62,7 @@ case_sources() {
     local p
     p=$(free_port)
     says "the host is missing" :/x "$mnt"
+    says "cannot find port 9pp: it is no number, and no service has the name" h:/x "$mnt" -o port=9pp
     says "source '[::1': expected" '[::1' "$mnt"
     says "unknown network 'ipx'" 'ipx!h!1' "$mnt"
     says "a URL begins with 9p://" tcp://h/x "$mnt"

@@ -229,7 +229,8 @@ static void exchange(const char *versions, bool updates_keys)
 
     tls_server_listen(&e.server, 4096);
     assert_int_equal(pthread_create(&server, NULL, sink_main, &e), 0);
-    struct transport *t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why);
+    struct transport *t =
+        transport_tls(tls, &(struct p9_address){"127.0.0.1", e.server.port, false, 60000}, &err, &why);
     assert_non_null(t);
     shrink_send_buffer(t->wfd);
     assert_int_equal(pthread_create(&reader, NULL, reader_main, t), 0);
@@ -280,7 +281,8 @@ static void a_message_that_is_not_begun_may_be_taken_back(void **state)
     (void)state;
     tls_server_listen(&e.server, 4096);
     assert_int_equal(pthread_create(&server, NULL, sink_main, &e), 0);
-    struct transport *t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why);
+    struct transport *t =
+        transport_tls(tls, &(struct p9_address){"127.0.0.1", e.server.port, false, 60000}, &err, &why);
     assert_non_null(t);
     shrink_send_buffer(t->wfd);
     assert_int_equal(pthread_create(&reader, NULL, reader_main, t), 0);
@@ -358,7 +360,9 @@ static void a_shutdown_ends_what_waits(void **state)
     (void)state;
     tls_server_listen(&e.server, 4096);
     assert_int_equal(pthread_create(&server, NULL, deaf_main, &e), 0);
-    struct waiting w = {.t = transport_tls(tls, "127.0.0.1", e.server.port, 60000, &err, &why), .read = -1};
+    struct waiting w = {
+        .t = transport_tls(tls, &(struct p9_address){"127.0.0.1", e.server.port, false, 60000}, &err, &why),
+        .read = -1};
     assert_non_null(w.t);
     while (transport_write(w.t, &(struct iovec){bytes, 1 << 20}, 1) != -EAGAIN)
         ;

@@ -59,7 +59,8 @@ static void a_peer_without_tls(void **state)
         tls_server_listen(&s, 0);
         if (cases[i].peer != NULL)
             assert_int_equal(pthread_create(&peer, NULL, cases[i].peer, &s), 0);
-        assert_null(transport_tls(tls, "127.0.0.1", s.port, cases[i].timeout_ms, &err, &why));
+        assert_null(
+            transport_tls(tls, &(struct p9_address){"127.0.0.1", s.port, false, cases[i].timeout_ms}, &err, &why));
         assert_int_equal(err, cases[i].err);
         assert_non_null(strstr(why.text, cases[i].why));
         if (cases[i].peer != NULL)
