@@ -81,11 +81,12 @@ static void set_cache(struct fs *fs, const struct options *o)
         fs->writebehind = writebehind_new(fs->cache, (size_t)o->writebehind * 1024);
 }
 
-static int last_status;
+static atomic_int last_status;
 
 static unsigned end_now(void *arg)
 {
-    _exit(*(int *)arg);
+    (void)arg;
+    _exit(atomic_load(&last_status));
 }
 
 /* A connection that is being made cannot be interrupted: the process does not wait for it. */
@@ -93,7 +94,7 @@ static void end_soon(void)
 {
     enum { END_MS = 500 };
 
-    timer_arm(timer_new(end_now, &last_status), END_MS);
+    timer_arm(timer_new(end_now, NULL), END_MS);
 }
 
 /* Before the background, whose folder is another, and before privileges are given up. */
@@ -161,7 +162,7 @@ static int run(struct options *o)
         set_cache(&fs, o);
         status = mount_and_serve(o, &fs, mountpoint);
         mount_end_operations(&fs);
-        last_status = status;
+        atomic_store(&last_status, status);
         if (p9_session_away(p9_client_session(fs.client)))
             end_soon();
         p9_client_give_up(fs.client);
@@ -169,7 +170,7 @@ static int run(struct options *o)
         close_all(&fs);
         if (atomic_load(&fs.write_lost_silently))
             status = 1;
-        last_status = status;
+        atomic_store(&last_status, status);
         cache_free(fs.cache);
     }
     p9_client_stop(fs.client); /* before the FUSE session: requests in flight answer it */
