@@ -12,12 +12,12 @@
 
 void bdi_set_readahead(const char *mountpoint, unsigned kib)
 {
-    char device[32], path[80], text[16];
-    bool alone;
+    struct mount_entry m;
+    char path[80], text[16];
 
-    if (kib == 0 || !mount_device(mountpoint, device, &alone))
+    if (kib == 0 || !mount_lookup(mountpoint, &m))
         return;
-    snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", device);
+    snprintf(path, sizeof path, "/sys/class/bdi/%s/read_ahead_kb", m.device);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return;

@@ -49,12 +49,11 @@ static int open_below(int top, unsigned minor)
 
 static int find_connection(const char *mountpoint)
 {
-    char device[32];
+    struct mount_entry m;
     unsigned minor;
-    bool alone;
 
     /* Of several mounts stacked on one mountpoint, any may be this one. */
-    if (!mount_device(mountpoint, device, &alone) || !alone || sscanf(device, "%*u:%u", &minor) != 1)
+    if (!mount_lookup(mountpoint, &m) || !m.alone || sscanf(m.device, "%*u:%u", &minor) != 1)
         return -1;
     int top = open("/sys/fs/fuse/connections", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int dir = open_below(top, minor);

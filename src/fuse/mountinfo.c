@@ -26,32 +26,6 @@ void mountinfo_unescape(char *s)
     *to = 0;
 }
 
-bool mount_device(const char *mountpoint, char device[32], bool *alone)
-{
-    FILE *f = fopen("/proc/self/mountinfo", "re");
-    char *line = NULL, *where;
-    char dev[32];
-    size_t size = 0;
-    bool found = false;
-
-    *alone = true;
-    while (f != NULL && getline(&line, &size, f) >= 0) {
-        if (sscanf(line, "%*s %*s %31s %*s %ms", dev, &where) != 2)
-            continue;
-        mountinfo_unescape(where);
-        if (strcmp(where, mountpoint) == 0) {
-            memcpy(device, dev, sizeof dev);
-            *alone = !found;
-            found = true;
-        }
-        free(where);
-    }
-    free(line);
-    if (f != NULL)
-        fclose(f);
-    return found;
-}
-
 /* The value of an option of a list, a number; 0 if it is not there. */
 static unsigned number_of(const char *options, const char *name)
 {
@@ -69,10 +43,13 @@ bool mount_lookup(const char *mountpoint, struct mount_entry *m)
 
     while (f != NULL && getline(&line, &size, f) >= 0) {
         const char *rest = strstr(line, " - ");
-        if (rest == NULL || sscanf(line, "%*s %*s %*s %*s %ms", &where) != 1)
+        char device[sizeof m->device];
+        if (rest == NULL || sscanf(line, "%*s %*s %31s %*s %ms", device, &where) != 2)
             continue;
         mountinfo_unescape(where);
         if (strcmp(where, mountpoint) == 0 && sscanf(rest, " - %63s %*s %511s", m->type, m->options) == 2) {
+            memcpy(m->device, device, sizeof device);
+            m->alone = !found;
             m->uid = number_of(rest, ",user_id=");
             m->gid = number_of(rest, ",group_id=");
             found = true;

@@ -6,17 +6,15 @@
 
 #include <stdbool.h>
 
-/* The device of the file system mounted last on mountpoint, as "MAJOR:MINOR"; alone: no other is
- * mounted there. False if none is. Sends no request to the file system itself. */
-bool mount_device(const char *mountpoint, char device[32], bool *alone);
-
 /* Of the file system mounted last on a mount point. */
 struct mount_entry {
     char type[64];
+    char device[32];   /* "MAJOR:MINOR" */
+    bool alone;        /* no other is mounted there */
     char options[512]; /* of the file system, as the kernel shows them, with commas between */
     unsigned uid, gid; /* of a FUSE mount's owner; 0 of others */
 };
-/* False if none is, or mountinfo cannot be read. */
+/* False if none is, or mountinfo cannot be read. Sends no request to the file system itself. */
 bool mount_lookup(const char *mountpoint, struct mount_entry *m);
 
 /* Whether /proc hides the processes of other users (hidepid=). */

@@ -7,34 +7,23 @@ is_mounted() { mountpoint -q "$mnt"; }
 not_mounted() { ! is_mounted; }
 is_sanitized() { grep -q '__[at]san_init' "$P9FS"; }
 
-# dies COMMAND...: exits with status 1 and one line of 9pfs, and mounts nothing
-dies() {
-    local rc=0
-    "$@" 2> "$work/err" || rc=$?
-    cat "$work/err"
-    same "$rc" 1
-    same "$(wc -l < "$work/err")" 1
-    grep -q '^9pfs: ' "$work/err" || fail "the line does not start with 9pfs:"
-    same "$(mounts)" ''
-}
-
 # ---- status 0: the mount works ----------------------------------------------
 
 case_server_ends_before_the_mount() {
     local rule
     for rule in 'Twalk close' 'Twalk silent' 'Twalk cut=5' 'Tgetattr close' 'Tattach close'; do
         serve -f "$rule" PORT "$exp"
-        dies attach
+        refused "" attach
         stop
     done
 }
 case_every_failure_is_reported() { # also when the waiting parent begins to wait late
     local i
-    for i in $(seq 30); do dies "$P9FS" 127.0.0.1:/ "$mnt" -o port=1; done
+    for i in $(seq 30); do refused "$P9FS" 127.0.0.1:/ "$mnt" -o port=1; done
 }
 case_a_failed_command_is_reported_once() {
     serve -a sesame PORT "$exp"
-    dies attach "auth=exit 3"
+    refused "" attach "auth=exit 3"
     grep -q "as root: Permission denied (the authentication command ended with status 3)" "$work/err"
     stop
 }
@@ -57,7 +46,7 @@ case_other_loops() { # one thread, and libfuse's own loop, with a descriptor for
 }
 case_server_ends_while_a_command_writes() { # one line reports it
     serve -a sesame -f 'Tread close' PORT "$exp"
-    dies attach "auth=cat > /dev/null"
+    refused "" attach "auth=cat > /dev/null"
     stop
 }
 
@@ -199,7 +188,7 @@ case_no_memory_for_requests() { # a mount stays, and recovers
     serve -f "Tlopen silent when=$work/hang" PORT "$exp"
     for i in 1 2 3 4 5 6; do echo x > "$exp/$i"; done
     : > "$work/nomem"
-    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so dies timeout 30 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port"
+    NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so refused "" timeout 30 "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port"
     rm "$work/nomem"
     NOMEM=$work/nomem LD_PRELOAD=$TOOLS/nomem.so attach
     same "$(cat "$mnt/1")" x

@@ -220,6 +220,18 @@ only_three() {
 fail() { echo "$*"; exit 1; }
 # The command fails. Under set -e, a command after ! does not end the case when it succeeds.
 fails() { if "$@"; then echo "it should have failed: $*"; return 1; fi; }
+# refused WORDS COMMAND...: it fails with status 1 and one line of 9pfs, which has the words, and nothing is mounted
+refused() {
+    local words=$1 rc=0; shift
+    "$@" > "$work/out" 2> "$work/err" || rc=$?
+    cat "$work/out" "$work/err"
+    same "$rc" 1
+    same "$(wc -l < "$work/err")" 1
+    same "$(wc -c < "$work/out")" 0
+    grep -q '^9pfs: ' "$work/err" || fail "the line does not start with 9pfs:"
+    grep -qF -- "$words" "$work/err" || fail "it does not say '$words'"
+    same "$(mounts)" ''
+}
 # prints TEXT COMMAND...: to wait for an output
 prints() { [ "$("${@:2}")" = "$1" ]; }
 same() { [ "$1" = "$2" ] || fail "expected '$2', got '$1'"; }

@@ -67,16 +67,6 @@ end_terminator() {
 }
 # by_tls [OPTIONS] [HOST]: mounts the export
 by_tls() { "$P9FS" "${2:-127.0.0.1}:$exp" "$mnt" -o "trans=tls,port=$tls_port,tls_ca=$pki/ca.crt${1:+,$1}"; }
-# dies WORDS COMMAND...: it fails with one line, which has the words, and nothing is mounted
-dies() {
-    local words=$1 rc=0; shift
-    "$@" 2> "$work/err" || rc=$?
-    cat "$work/err"
-    same "$rc" 1
-    same "$(wc -l < "$work/err")" 1
-    grep -qF "$words" "$work/err" || fail "not: $words"
-    same "$(mounts)" ''
-}
 use_mount() {
     echo x > "$mnt/f"
     same "$(cat "$exp/f")" x
@@ -105,40 +95,40 @@ case_a_good_certificate() {
 
 case_refused_certificates() { # name of the certificate; what is said; what the option is that allows it
     terminate expired
-    dies 'the certificate of 127.0.0.1 is refused: it has expired on 2021-02-03' by_tls
+    refused 'the certificate of 127.0.0.1 is refused: it has expired on 2021-02-03' by_tls
     works tls_verify=none
     end_terminator
     terminate early
-    dies 'is refused: it is not valid yet but from 2090-01-01' by_tls
+    refused 'is refused: it is not valid yet but from 2090-01-01' by_tls
     end_terminator
     terminate elsewhere
-    dies "is refused: it is not for '127.0.0.1', but for elsewhere.test, *.other.test, 192.0.2.1" by_tls
-    dies "is refused: it is not for 'localhost', but for elsewhere.test" by_tls '' localhost
-    dies "is refused: it is not for 'a.b.other.test'" by_tls tls_name=a.b.other.test
+    refused "is refused: it is not for '127.0.0.1', but for elsewhere.test, *.other.test, 192.0.2.1" by_tls
+    refused "is refused: it is not for 'localhost', but for elsewhere.test" by_tls '' localhost
+    refused "is refused: it is not for 'a.b.other.test'" by_tls tls_name=a.b.other.test
     works tls_name=elsewhere.test
     works tls_name=a.other.test
     works tls_name=192.0.2.1
     works tls_verify=ca
     end_terminator
     terminate alone
-    dies 'is refused: it is self-signed, and not trusted here' by_tls
-    dies 'is refused: it is self-signed, and not trusted here' by_tls tls_verify=ca
+    refused 'is refused: it is self-signed, and not trusted here' by_tls
+    refused 'is refused: it is self-signed, and not trusted here' by_tls tls_verify=ca
     works "tls_ca=$pki/alone.crt"
     end_terminator
     terminate strange
-    dies 'is refused: no authority that is trusted here has signed it' by_tls
+    refused 'is refused: no authority that is trusted here has signed it' by_tls
     end_terminator
     terminate revoked
-    dies 'is refused: it is revoked' by_tls "tls_crl=$pki/crl"
+    refused 'is refused: it is revoked' by_tls "tls_crl=$pki/crl"
     works
     end_terminator
     terminate for_clients
-    dies 'is refused: it is not for servers' by_tls
+    refused 'is refused: it is not for servers' by_tls
 }
 
 case_the_trust_of_the_system() { # does not include ours
     terminate good
-    dies 'no authority that is trusted here has signed it' "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$tls_port"
+    refused 'no authority that is trusted here has signed it' "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$tls_port"
 }
 
 case_a_certificate_of_the_client() {
@@ -146,37 +136,37 @@ case_a_certificate_of_the_client() {
 verifyChain = yes
 CAfile = $pki/ca.crt"
     works "tls_cert=$pki/client.crt,tls_key=$pki/client.key"
-    dies 'the server ended TLS: Certificate is required (options tls_cert= and tls_key=)' by_tls
-    dies 'the server ended TLS: ' by_tls "tls_cert=$pki/alone.crt,tls_key=$pki/alone.key"
+    refused 'the server ended TLS: Certificate is required (options tls_cert= and tls_key=)' by_tls
+    refused 'the server ended TLS: ' by_tls "tls_cert=$pki/alone.crt,tls_key=$pki/alone.key"
     end_terminator
     terminate good "requireCert = yes
 verifyChain = yes
 sslVersionMax = TLSv1.2
 CAfile = $pki/ca.crt"
     works "tls_cert=$pki/client.crt,tls_key=$pki/client.key"
-    dies 'the server ended TLS: ' by_tls
+    refused 'the server ended TLS: ' by_tls
 }
 
 case_wrong_files() {
     terminate good
-    dies "option tls_ca=/nowhere: No such file or directory" by_tls tls_ca=/nowhere
-    dies "option tls_ca=$pki/good.key: there is no certificate in this file" by_tls "tls_ca=$pki/good.key"
-    dies "option tls_crl=$pki/good.crt: there is no list of revoked certificates in this file" by_tls "tls_crl=$pki/good.crt"
-    dies "option tls_key=/nowhere" by_tls "tls_cert=$pki/client.crt,tls_key=/nowhere"
-    dies "tls_key=$pki/good.key: " by_tls "tls_cert=$pki/client.crt,tls_key=$pki/good.key"
-    dies "tls_key= is missing" by_tls "tls_cert=$pki/client.crt"
+    refused "option tls_ca=/nowhere: No such file or directory" by_tls tls_ca=/nowhere
+    refused "option tls_ca=$pki/good.key: there is no certificate in this file" by_tls "tls_ca=$pki/good.key"
+    refused "option tls_crl=$pki/good.crt: there is no list of revoked certificates in this file" by_tls "tls_crl=$pki/good.crt"
+    refused "option tls_key=/nowhere" by_tls "tls_cert=$pki/client.crt,tls_key=/nowhere"
+    refused "tls_key=$pki/good.key: " by_tls "tls_cert=$pki/client.crt,tls_key=$pki/good.key"
+    refused "tls_key= is missing" by_tls "tls_cert=$pki/client.crt"
 }
 
 case_a_server_without_tls() {
-    dies "it may not speak TLS" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$port,tls_ca=$pki/ca.crt"
+    refused "it may not speak TLS" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$port,tls_ca=$pki/ca.crt"
     serve -f 'Tversion silent' PORT "$exp"
-    dies "speak TLS" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$port,tls_ca=$pki/ca.crt"
+    refused "speak TLS" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "trans=tls,port=$port,tls_ca=$pki/ca.crt"
     stop
 }
 
 case_a_tls_server_spoken_to_plainly() {
     terminate good
-    dies "not speak 9P" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$tls_port"
+    refused "not speak 9P" "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$tls_port"
 }
 
 case_the_terminator_ends_under_load() {

@@ -20,16 +20,6 @@ command_of() {
         [ "$(cat "/proc/$p/comm" 2> /dev/null)" != "$1" ] || echo "$p"
     done | tail -n 1
 }
-# dies WORDS COMMAND...: it fails with one line, which has the words, and nothing stays
-dies() {
-    local words=$1 rc=0; shift
-    "$@" 2> "$work/err" || rc=$?
-    cat "$work/err"
-    same "$rc" 1
-    same "$(wc -l < "$work/err")" 1
-    grep -qF "$words" "$work/err" || fail "not: $words"
-    same "$(mounts)" ''
-}
 # The next mount is then the only one there.
 end_mount() {
     umount "$mnt"
@@ -70,16 +60,16 @@ case_words_and_a_shell() {
 }
 
 case_wrong_commands() {
-    dies "cannot run command 'no-such-command -x': No such file or directory" by 'no-such-command -x'
-    dies "command 'sh -c 'exit 7'' exited with status 7" by "sh -c 'exit 7'"
-    dies "exited with status 1: it does not work" by 'echo it does not work >&2; exit 1'
-    dies "was killed by signal 9" by 'kill -9 $$'
-    dies "exited with status 0" by true
-    dies "the server does not speak 9P" by 'echo Welcome to this machine; sleep 100'
-    dies "not closed" by "sh -c 'exit"
-    dies "option command=: expected a command" by ''
-    dies "option trans=tcp" by true trans=tcp
-    dies "rfdno=" by true rfdno=0
+    refused "cannot run command 'no-such-command -x': No such file or directory" by 'no-such-command -x'
+    refused "command 'sh -c 'exit 7'' exited with status 7" by "sh -c 'exit 7'"
+    refused "exited with status 1: it does not work" by 'echo it does not work >&2; exit 1'
+    refused "was killed by signal 9" by 'kill -9 $$'
+    refused "exited with status 0" by true
+    refused "the server does not speak 9P" by 'echo Welcome to this machine; sleep 100'
+    refused "not closed" by "sh -c 'exit"
+    refused "option command=: expected a command" by ''
+    refused "option trans=tcp" by true trans=tcp
+    refused "rfdno=" by true rfdno=0
 }
 
 case_started_again() { # and what it says is in the log
@@ -216,8 +206,8 @@ case_through_ssh() {
     local ssh; ssh=$(command_of ssh)
     end_mount
     wait_until 20 gone "$ssh"
-    dies "exited with status 255: root@127.0.0.1: Permission denied" by "$(ssh_with other) $diod_here"
-    dies "exited with status 127" by "$(ssh_with key) no-such-server"
+    refused "exited with status 255: root@127.0.0.1: Permission denied" by "$(ssh_with other) $diod_here"
+    refused "exited with status 127" by "$(ssh_with key) no-such-server"
 }
 
 case_ssh_killed_under_load() {
@@ -250,7 +240,7 @@ case_vsock() {
     command -v socat > /dev/null || fail "there is no socat"
     if ! has_vsock; then
         echo "*** there is no vsock loopback here: vsock IS NOT TESTED ***"
-        dies "vsock CID 1 port 1" "$P9FS" vsock:local:1 "$mnt"
+        refused "vsock CID 1 port 1" "$P9FS" vsock:local:1 "$mnt"
         return
     fi
     socat "VSOCK-LISTEN:$port,fork" "TCP:127.0.0.1:$port" &
@@ -273,8 +263,8 @@ case_vsock() {
     relay_pid=$!
     use_mount
     end_mount
-    dies "nothing listens on this port" "$P9FS" vsock:local:1 "$mnt"
-    dies "no such machine" "$P9FS" vsock:77:1 "$mnt"
+    refused "nothing listens on this port" "$P9FS" vsock:local:1 "$mnt"
+    refused "no such machine" "$P9FS" vsock:77:1 "$mnt"
 }
 vsock_listens() { socat -u OPEN:/dev/null "VSOCK-CONNECT:1:$port" 2> /dev/null; }
 

@@ -3,17 +3,7 @@
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
 # says TEXT ARGS...: 9pfs ARGS prints one line that has TEXT
-says() {
-    local rc=0 text=$1; shift
-    timeout 60 "$P9FS" "$@" > "$work/out" 2> "$work/err" || rc=$?
-    cat "$work/out" "$work/err"
-    same "$rc" 1
-    same "$(wc -l < "$work/err")" 1
-    same "$(wc -c < "$work/out")" 0
-    grep -q '^9pfs: ' "$work/err" || fail "the line does not start with 9pfs:"
-    grep -qF -- "$text" "$work/err" || fail "it does not say '$text'"
-    same "$(mounts)" ''
-}
+says() { refused "$1" timeout 60 "$P9FS" "${@:2}"; }
 # option_says TEXT OPTION
 option_says() { says "$1" "127.0.0.1:$exp" "$mnt" -o "port=$port,$2"; }
 
