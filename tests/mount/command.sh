@@ -19,7 +19,7 @@ case_server_ends_before_the_mount() {
 }
 case_every_failure_is_reported() { # also when the waiting parent begins to wait late
     local i
-    for i in $(seq 30); do refused "$P9FS" 127.0.0.1:/ "$mnt" -o port=1; done
+    for i in $(seq 30); do refused "Connection refused" "$P9FS" 127.0.0.1:/ "$mnt" -o port=1; done
 }
 case_a_failed_command_is_reported_once() {
     serve -a sesame PORT "$exp"
