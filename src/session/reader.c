@@ -265,7 +265,8 @@ static int read_reply(struct p9_session *s)
         s->replied(s->replied_arg, req->type, req->head, req->head_len, &req->rx);
 
     pthread_mutex_lock(&s->mtx);
-    session_trace_reply(s, req, &a);
+    if (s->trace)
+        session_trace_reply(s, req, &a);
     /* Without an interrupt EINTR would make the kernel repeat the operation. */
     if (rc == -EINTR && !req->flushing)
         rc = -EIO;

@@ -125,7 +125,7 @@ struct p9_req *session_queue_take(struct queue *q);
 /* Calls done(). Without the lock; once, by one thread. */
 void session_complete(struct p9_req *req, int rc);
 
-/* ---- trace.c ---- */
+/* ---- trace.c; the first two only if there is one ---- */
 
 void session_trace_sent(const struct p9_session *s, const struct p9_req *req);
 void session_trace_reply(const struct p9_session *s, const struct p9_req *req, const struct arrival *a);

@@ -93,7 +93,8 @@ void session_enqueue(struct p9_session *s, struct p9_req *req)
     req->state = P9_REQ_QUEUED;
     req->number = ++s->sent;
     session_queue_add(&s->out, req);
-    session_trace_sent(s, req);
+    if (s->trace)
+        session_trace_sent(s, req);
 }
 
 void session_wake_waiting(struct p9_session *s)

@@ -47,8 +47,6 @@ void session_trace_sent(const struct p9_session *s, const struct p9_req *req)
     char text[TEXT];
     struct p9_fcall f = {.type = req->type};
 
-    if (!s->trace)
-        return;
     if (req->type == P9_Twrite)
         unpack_write(req->head + P9_HDRSZ, &f);
     else
@@ -65,8 +63,6 @@ void session_trace_reply(const struct p9_session *s, const struct p9_req *req, c
     const char *fate = req->ghost ? " (given up)" : req->flushing ? " (flushed)" : "";
     const char *asked = a->is_error ? p9_type_name(req->type) : "";
 
-    if (!s->trace)
-        return;
     if (a->malformed) {
         snprintf(text, sizeof text, "%s tag %d, malformed, of %u bytes", p9_type_name(a->type),
                  req->tag == P9_NOTAG ? -1 : req->tag, a->size);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "command/options.h"
 #include "unit/test.h"
 
@@ -210,6 +211,37 @@ static void sloppy_ignores_what_is_unknown(void **state)
     options_free(&o);
 }
 
+static void what_is_traced_and_logged(void **state)
+{
+    static const struct {
+        const char *opts, *level;
+        bool trace, foreground;
+    } cases[] = {
+        {"ro", "info", false, false},
+        {"debug", "info", true, true},
+        {"debug=0", "info", false, false},
+        {"debug=0x104", "info", true, false},
+        {"debug=4", "info", true, false},
+        {"debug=1024", "info", true, false},
+        {"debug=0x1", "debug", false, false},
+        {"debug=0x5", "debug", true, false},
+        {"debug=1,loglevel=error", "error", false, false},
+        {"trace=/x", "info", true, false},
+        {"loglevel=warning", "warning", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options o;
+        struct p9_why why;
+        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), 0);
+        assert_int_equal(o.level, log_level_named(cases[i].level));
+        assert_int_equal(o.trace, cases[i].trace);
+        assert_int_equal(o.foreground, cases[i].foreground);
+        options_free(&o);
+    }
+}
+
 static void a_bit_mask_is_a_cache_mode(void **state)
 {
     static const struct {
@@ -305,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_wrong_option_is_told_what_would_be_right),
         cmocka_unit_test(numbers_may_be_hexadecimal),
         cmocka_unit_test(sloppy_ignores_what_is_unknown),
+        cmocka_unit_test(what_is_traced_and_logged),
         cmocka_unit_test(a_bit_mask_is_a_cache_mode),
         cmocka_unit_test(options_override_the_source),
         cmocka_unit_test(lifetimes),
