@@ -116,7 +116,7 @@ case_server_frozen() {
     thaw
     wait $!
     same "$(cat "$work/got")" text
-    holds '.requests.in_flight == 0 and .connection.silent_ms == 0'
+    wait_until 10 holds '.requests.in_flight == 0 and .connection.silent_ms == 0'
 }
 
 case_server_away() {
