@@ -26,7 +26,7 @@
 
 #define BIT(capability) (UINT64_C(1) << (capability))
 
-static uint64_t kept;
+static _Atomic uint64_t kept; /* a thread may begin while it grows */
 static bool is_root, executes_as_root;
 
 /* ---- the calling thread ------------------------------------------------- */
