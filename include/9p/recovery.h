@@ -8,7 +8,7 @@
 
 /* How long a lock that conflicts is asked for again, as the server may still hold it for the
  * connection that was lost, and how often, milliseconds. */
-enum { P9_STALE_LOCK_MS = 2000, P9_STALE_LOCK_STEP_MS = 50 };
+enum { P9_STALE_LOCK_MS = 5000, P9_STALE_LOCK_STEP_MS = 50 };
 
 /* How a client restores its connection. */
 struct p9_recovery_options {

@@ -36,12 +36,13 @@ static int take_once(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, con
     return l.rc;
 }
 
-static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r)
+/* patience: milliseconds for all locks together. */
+static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r, unsigned *patience)
 {
     const struct timespec pause = {.tv_nsec = P9_STALE_LOCK_STEP_MS * 1000000L};
     int rc = take_once(fs, sc, fid, r);
 
-    for (unsigned ms = 0; rc == -EAGAIN && ms < P9_STALE_LOCK_MS; ms += P9_STALE_LOCK_STEP_MS) {
+    for (; rc == -EAGAIN && *patience > 0; *patience -= P9_STALE_LOCK_STEP_MS) {
         nanosleep(&pause, NULL);
         rc = take_once(fs, sc, fid, r);
     }
@@ -76,14 +77,14 @@ static void lost(struct fs *fs, struct inode *inode, int rc)
     free(path);
 }
 
-static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode)
+static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode, unsigned *patience)
 {
     struct p9_fid *fid = NULL;
     struct lock_range *ranges = held(fs, inode, &fid);
     int rc = ranges != NULL && fid == NULL ? -ESTALE : 0;
 
     for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
-        rc = take(fs, sc, fid, r);
+        rc = take(fs, sc, fid, r, patience);
     if (rc != 0 && rc != -ETIMEDOUT && !p9_session_down(p9_client_session(fs->client))) /* else it is tried again */
         lost(fs, inode, rc);
     if (ranges != NULL)
@@ -95,9 +96,10 @@ static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode)
 void locks_restore(struct fs *fs, struct p9_scope *sc)
 {
     struct inode *inode = NULL;
+    unsigned patience = P9_STALE_LOCK_MS;
 
     if (fs->locks == NULL || atomic_load(&fs->no_locks))
         return;
     while ((inode = cache_next(fs->cache, inode)) != NULL)
-        restore(fs, sc, inode);
+        restore(fs, sc, inode, &patience);
 }
