@@ -45,6 +45,8 @@ static void add_options(struct helper *h, const char *options)
     add(h, options);
 }
 
+enum { NO_SWITCH = 1 }; /* of getopt, where the switches begin with a dash */
+
 static int read_switch(struct helper *h, int c, struct p9_why *why)
 {
     switch (c) {
@@ -71,6 +73,9 @@ static int read_switch(struct helper *h, int c, struct p9_why *why)
         return 0;
     case 'N':
         return enter_namespace(optarg, why);
+    case NO_SWITCH:
+        add(h, optarg);
+        return 0;
     case 'h':
     case 'V':
         add(h, c == 'h' ? "-h" : "-V");
@@ -110,7 +115,8 @@ int helper_read(struct helper *h, int argc, char **argv, struct p9_why *why)
     add_options(h, "dev,suid");
     bool defaults = geteuid() == 0;
     opterr = 0;
-    while ((c = getopt(argc, argv, ":sfnvrwhVN:o:t:")) != -1) {
+    /* The switches follow SOURCE: with the dash every getopt(3) goes on there. */
+    while ((c = getopt(argc, argv, "-:sfnvrwhVN:o:t:")) != -1) {
         defaults = defaults && !(c == 'o' && has_word(optarg, "remount"));
         if (read_switch(h, c, why) != 0)
             return -1;

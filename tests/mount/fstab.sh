@@ -188,6 +188,9 @@ case_switches_of_helpers() {
     /sbin/mount.fuse.9pfs "127.0.0.1:$exp" "$mnt" -v -o "port=$port" -t fuse.9pfs > "$work/out"
     grep -q "127.0.0.1:$exp mounted on $mnt" "$work/out"
     unmount
+    # A getopt(3) that ends at the first word without a dash
+    POSIXLY_CORRECT=1 timeout 60 /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -f -n -s -o "port=$port,no_such_option=1"
+    same "$(mounts)" ''
     /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -q 2> "$work/err" || rc=$?
     same "$rc" 1
     grep -q "unknown option '-q'" "$work/err"
