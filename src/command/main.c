@@ -215,7 +215,7 @@ static int become(const struct options *o)
 {
     const struct passwd *pw = getpwuid(o->uid);
 
-    if (o->setuid == NULL || geteuid() == o->uid)
+    if (o->setuid == NULL || geteuid() == o->uid || o->remount) /* only root remounts */
         return 0;
     if (pw == NULL || initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0) {
         log_error("cannot become user %s: %s", o->setuid, strerror(errno));

@@ -127,7 +127,8 @@ static int remount_at(const char *mountpoint, const struct options *o, bool comp
         return -1;
     }
     c.shown = m.options;
-    c.flags = complete ? 0 : flags_now(&vfs);
+    /* What fusermount3 made, the words of a user's line do not undo: only suid and dev do. */
+    c.flags = !complete ? flags_now(&vfs) : m.uid != 0 ? MS_NOSUID | MS_NODEV : 0;
     if (each(o->given, take, &c) != 0)
         return -1;
     if (mount(NULL, mountpoint, NULL, MS_REMOUNT | c.flags, NULL) == 0)
@@ -150,7 +151,7 @@ int remount(const struct options *o, bool complete)
     if (now != NULL && mountpoint != NULL)
         rc = remount_at(mountpoint, o, complete, now);
     else if (json != NULL)
-        log_error("cannot remount %s: %s", o->mountpoint, strerror(ENOMEM));
+        log_error("cannot remount %s: its answer is not one of 9pfs", o->mountpoint);
     if (now != NULL)
         stats_values_free(now);
     free(json);

@@ -67,6 +67,16 @@ case_root_mounts_for_a_user() { # setuid=
     user "fusermount3 -u $mnt"
     wait_until 20 prints '' daemon
 }
+flags() { findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x -e ro -e rw -e suid -e nosuid -e dev -e nodev | tr '\n' ' '; }
+case_root_remounts_what_is_a_users() {
+    prepare
+    "$work/9pfs" "127.0.0.1:$exp" "$mnt" -o "port=$port,setuid=nobody"
+    same "$(flags)" 'rw nosuid nodev '
+    /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -o "remount,ro,port=$port,setuid=nobody"
+    same "$(flags)" 'ro nosuid nodev '
+    user "fusermount3 -u $mnt"
+    wait_until 20 prints '' daemon
+}
 case_a_user_namespace() {
     prepare
     user "unshare -Urm sh -ec '$program 127.0.0.1:$exp $mnt -o port=$port; cd $mnt; echo text > f; cat f; stat -c %u f; rm f; cd /;
