@@ -120,7 +120,7 @@ static bool show(const struct question *q, struct stats_values **last)
     if (json == NULL)
         log_error("%s", why.text);
     else if (!good)
-        log_error("%s: the answer is not complete", q->mountpoint);
+        log_error("%s: the answer is not one of 9pfs", q->mountpoint);
     else if (q->json)
         printf("%s\n", json);
     else

@@ -34,8 +34,9 @@ struct stats_values {
     } values[STATS_MOST_VALUES];
     char *json; /* that the texts are in */
 };
-/* Takes json apart: objects, strings and unsigned numbers only. NULL if it is something else, or
- * without memory. The caller frees it by stats_values_free. */
+/* Takes json apart: objects, strings and unsigned numbers only, without a character that a terminal
+ * would obey. NULL if it is something else, or without memory. The caller frees it by
+ * stats_values_free. */
 struct stats_values *stats_values_new(const char *json);
 void stats_values_free(struct stats_values *v);
 /* "" and 0 if there is no such member. */

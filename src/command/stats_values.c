@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "command/stats.h"
 
 struct scan {
@@ -79,7 +80,8 @@ static bool scan_member(struct scan *s)
     size_t before = strlen(s->name);
     const char *name = scan_string(s);
 
-    if (name == NULL || before + strlen(name) + 2 > sizeof s->name || !takes(s, ':'))
+    /* Each name makes the whole longer, and so bounds how deep objects are in each other. */
+    if (name == NULL || *name == 0 || before + strlen(name) + 2 > sizeof s->name || !takes(s, ':'))
         return false;
     if (before > 0)
         strcat(s->name, ".");
@@ -102,9 +104,20 @@ static bool scan_object(struct scan *s)
     return takes(s, '}');
 }
 
+static bool is_visible(const char *text)
+{
+    size_t n = strlen(text), width;
+
+    for (; n > 0; text += width, n -= width)
+        if ((width = text_visible(text, n)) == 0)
+            return false;
+    return true;
+}
+
 struct stats_values *stats_values_new(const char *json)
 {
-    struct stats_values *v = calloc(1, sizeof *v);
+    /* Another program, of any user, may have answered whoever asks at a terminal. */
+    struct stats_values *v = is_visible(json) ? calloc(1, sizeof *v) : NULL;
 
     if (v == NULL || (v->json = strdup(json)) == NULL) {
         free(v);

@@ -85,6 +85,31 @@ static void what_is_cut_is_refused(void **state)
     end(&w);
 }
 
+/* What another program answers reaches neither the terminal nor the end of the stack. */
+static void what_9pfs_does_not_send_is_refused(void **state)
+{
+    enum { DEEP = 10000 };
+    static const char *const unseen[] = {"\033", "\n", "\177", "\302\233", "\377"};
+    char *deep = calloc(DEEP, sizeof "{\"\":" + 1), json[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++) {
+        snprintf(json, sizeof json, "{\"a\":\"%s\"}", unseen[i]);
+        assert_null(stats_values_new(json));
+        snprintf(json, sizeof json, "{\"%s\":1}", unseen[i]);
+        assert_null(stats_values_new(json));
+    }
+    struct stats_values *v = stats_values_new("{\"a\":\"\303\244\"}");
+    assert_string_equal(stats_text(v, "a"), "\303\244");
+    stats_values_free(v);
+    for (size_t i = 0; i < DEEP; i++)
+        strcpy(deep + i * strlen("{\"\":"), "{\"\":");
+    strcat(deep, "1");
+    memset(deep + strlen(deep), '}', DEEP);
+    assert_null(stats_values_new(deep));
+    free(deep);
+}
+
 static void round_trips_saved_are_those_without_a_request(void **state)
 {
     struct world w = begin(64);
@@ -126,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_fits),
         cmocka_unit_test(what_is_cut_is_refused),
+        cmocka_unit_test(what_9pfs_does_not_send_is_refused),
         cmocka_unit_test(round_trips_saved_are_those_without_a_request),
         cmocka_unit_test(states_of_the_connection),
     };
