@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "9p/recovery.h"
@@ -39,6 +42,7 @@ static struct transport *dial_fds(const struct options *o, int *err, struct p9_w
 /* For struct p9_dialer; as long as the mount lives. */
 static struct dialing {
     const struct options *o;
+    char *socket;               /* with DIAL_UNIX */
     struct p9_starter *starter; /* with DIAL_COMMAND */
     struct p9_tls *tls;         /* with DIAL_TLS, once the files are read */
     bool connected;             /* at least once */
@@ -61,7 +65,7 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
 
     switch (d->o->dial) {
     case DIAL_UNIX:
-        t = transport_unix(d->o->host, err, why);
+        t = transport_unix(d->socket, err, why);
         break;
     case DIAL_FDS:
         t = dial_fds(d->o, err, why);
@@ -84,11 +88,28 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
     return t;
 }
 
+/* The background is in another directory: its path to the socket begins at the root, unless that
+ * is longer than an address may be. */
+static char *path_of_socket(const char *path)
+{
+    struct sockaddr_un sa;
+    char *here = *path != '/' ? getcwd(NULL, 0) : NULL, *whole = NULL;
+
+    if (here == NULL || strlen(here) + 1 + strlen(path) >= sizeof sa.sun_path)
+        whole = strdup(path);
+    else if (asprintf(&whole, "%s/%s", here, path) < 0)
+        whole = NULL;
+    free(here);
+    return whole;
+}
+
 int connect_prepare(const struct options *o)
 {
     int err = 0;
 
     dialing.o = o;
+    if (o->dial == DIAL_UNIX && (dialing.socket = path_of_socket(o->host)) == NULL)
+        err = -ENOMEM;
     if (o->dial == DIAL_COMMAND)
         dialing.starter = p9_starter_new(o->command, &err);
     return err;
@@ -98,6 +119,7 @@ void connect_end(void)
 {
     p9_starter_free(dialing.starter);
     p9_tls_free(dialing.tls);
+    free(dialing.socket);
 }
 
 /* A command may ask a person at the terminal for a password, who may take any time. */

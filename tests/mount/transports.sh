@@ -1,5 +1,5 @@
 #!/bin/bash
-# transports.sh: a command as the connection, by ssh as well, and vsock.
+# transports.sh: a command as the connection, by ssh as well, a unix socket, and vsock.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
 diod_here="diod -f -n -N -e $exp -r 0 -w 1 -L stderr"
@@ -229,6 +229,27 @@ case_ssh_killed_under_load() {
     end_mount
     diff -r "$work/tree" "$exp/copy"
     rm -r "$work/tree"
+}
+
+# ---- a unix socket --------------------------------------------------------------------
+
+# The background is in another directory.
+case_a_relative_path_of_a_socket() {
+    local turn
+    cd "$work"
+    echo text > "$exp/file"
+    for turn in first second; do
+        diod -f -n -N -e "$exp" -l "$work/sock" -L stderr 2> /dev/null &
+        server_of_socket=$!
+        helper_pids+=" $server_of_socket"
+        wait_until 20 test -S sock
+        [ $turn = second ] || "$P9FS" ./sock "$mnt" -o "aname=$exp,cache=none,soft,timeo=20"
+        same "$(cat "$mnt/file")" text
+        kill "$server_of_socket"
+        wait "$server_of_socket" || true
+        rm -f sock
+    done
+    umount -l "$mnt"
 }
 
 # ---- vsock ----------------------------------------------------------------------------
