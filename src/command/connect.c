@@ -181,9 +181,12 @@ struct p9_client *connect_client(const struct options *o)
     char hint[HINT_MAX];
     bool told = false;
 
-    while ((c = connect_once(o, &why)) == NULL && !dialing.connected && may_pass(dialing.err) && clock_ms() < until) {
+    while ((c = connect_once(o, &why)) == NULL && !dialing.connected) {
+        bool mistaken = hint_connect(o, dialing.err, hint, sizeof hint);
+        if (mistaken || !may_pass(dialing.err) || clock_ms() >= until)
+            break;
         if (!told)
-            log_error("%s; trying again", why.text);
+            log_error("%s; trying again%s", why.text, hint);
         told = true;
         if (o->bg && daemon_ready() != 0)
             return NULL;
@@ -193,7 +196,6 @@ struct p9_client *connect_client(const struct options *o)
     p9_starter_settle(dialing.starter);
     if (c != NULL)
         p9_session_timeout(p9_client_session(c), SETUP_TIMEOUT_MS);
-    hint_connect(o, dialing.err, hint, sizeof hint);
     if (c == NULL && dialing.connected)
         log_error("cannot mount %s: %s", o->source, why.text);
     else if (c == NULL)

@@ -25,20 +25,18 @@ static const char *kind_of_file(const char *path)
     return S_ISDIR(st.st_mode) ? "a directory" : "a file";
 }
 
-void hint_connect(const struct options *o, int err, char *text, size_t n)
+bool hint_connect(const struct options *o, int err, char *text, size_t n)
 {
     const char *kind = o->dial == DIAL_UNIX ? kind_of_file(o->host) : NULL;
-    struct stat st;
 
     *text = 0;
-    if (kind != NULL && stat(o->mountpoint, &st) != 0)
-        snprintf(text, n, " (%s is %s: SOURCE comes before MOUNTPOINT)", o->host, kind);
-    else if (kind != NULL)
+    if (kind != NULL)
         snprintf(text, n, " (it is %s, not a socket; an export of a server is HOST:%s)", kind, o->host);
     else if (may_mean_port(o))
         snprintf(text, n, " (if %s is the port, use -o port=%s)", o->aname, o->aname);
     else if (o->dial == DIAL_TCP && err == -EHOSTUNREACH && kind_of_file(o->source) != NULL)
         snprintf(text, n, " (%s is %s here: SOURCE comes before MOUNTPOINT)", o->source, kind_of_file(o->source));
+    return kind != NULL;
 }
 
 void hint_mountpoint(const char *path, char *text, size_t n)

@@ -8,8 +8,9 @@
 
 enum { HINT_MAX = 384 };
 
-/* Writes a sentence in parentheses, with a space before, or nothing. */
-void hint_connect(const struct options *o, int err, char *text, size_t n);
+/* Writes a sentence in parentheses, with a space before, or nothing. hint_connect: whether it is a
+ * mistake for certain. */
+bool hint_connect(const struct options *o, int err, char *text, size_t n);
 void hint_attach(const struct options *o, char *text, size_t n);
 void hint_mountpoint(const char *path, char *text, size_t n);
 

@@ -283,6 +283,17 @@ case_bg() {
     grep -q 'cannot attach' "$work/err"
     stop
 }
+case_bg_does_not_hide_a_mistake() {
+    local p
+    p=$(free_port)
+    mount -t 9pfs "$exp" "$mnt" -o bg 2> "$work/err" && fail 'it should have failed' # waiting makes no socket of it
+    grep -q "it is a directory, not a socket" "$work/err"
+    mount -t 9pfs "127.0.0.1:$p" "$mnt" -o "port=$p,bg" 2> "$work/err"
+    kill "$(daemon_of "$mnt")"
+    same "$(wc -l < "$work/err")" 1
+    grep -q "Connection refused; trying again (if $p is the port, use -o port=$p)" "$work/err"
+    wait_until 20 ended
+}
 case_bg_can_be_ended() {
     mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$(free_port),bg" 2> /dev/null
     kill "$(daemon_of "$mnt")"
