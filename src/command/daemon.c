@@ -10,13 +10,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/null.h"
 
 static int ready_fd = -1, null_fd = -1;
 
@@ -27,18 +27,10 @@ static struct {
     size_t n;
 } inherited;
 
-/* A container may have no /dev/null: a file of no bytes is as good where nobody writes. */
-static int open_null(int flags)
-{
-    int fd = open("/dev/null", O_RDWR | flags);
-
-    return fd < 0 && errno == ENOENT ? memfd_create("null", flags != 0 ? MFD_CLOEXEC : 0) : fd;
-}
-
 static int fill_standard(void)
 {
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open_null(0) != fd)
+        if (fcntl(fd, F_GETFD) < 0 && null_open(0) != fd)
             return -errno;
     return 0;
 }
@@ -141,7 +133,7 @@ int daemon_fork(const int *keep, size_t n)
 {
     int fds[2];
 
-    null_fd = open_null(O_CLOEXEC);
+    null_fd = null_open(O_CLOEXEC);
     /* Not a pipe: on Linux 6.1 a read that has to wait signals its writer. */
     if (null_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return -errno;

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/null.h"
 #include "base/words.h"
 
 enum { START = 'S', SETTLE = 'R' };
@@ -64,7 +65,7 @@ static void detach(int socket)
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    int null = open("/dev/null", O_RDWR);
+    int null = null_open(0);
     if (chdir("/") < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
         _exit(1);
     if (socket != 3 && dup3(socket, 3, O_CLOEXEC) < 0)

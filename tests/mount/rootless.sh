@@ -86,13 +86,17 @@ case_a_user_namespace() {
     wait_until 20 prints '' daemon
 }
 # The program, its libraries and /dev/fuse below $root
-make_container() {
-    local lib
+make_container() { # [PROGRAM...]: more of them
+    local lib program
     root=$work/root
     mkdir -p "$root/dev" "$root/mnt"
     : > "$root/dev/fuse"
     cp "$P9FS" "$root/9pfs"
     for lib in $(ldd "$P9FS" | grep -o '/[^ ]*') /lib/*/libgcc_s.so.1; do install -D "$lib" "$root$lib"; done
+    for program in "$@"; do
+        cp "$program" "$root"
+        for lib in $(ldd "$program" | grep -o '/[^ ]*'); do install -D "$lib" "$root$lib"; done
+    done
     chown -R nobody "$root"
 }
 case_a_container_with_nothing_else() {
@@ -100,6 +104,15 @@ case_a_container_with_nothing_else() {
     make_container
     # Started in the container, used from outside of it
     user "unshare -Urm sh -ec 'mount --bind /dev/fuse $root/dev/fuse; chroot $root /9pfs 127.0.0.1:$exp /mnt -o port=$port,uname=root
+        cd $root/mnt; echo text > f; cat f; rm f; cd /; umount $root/mnt'" > "$work/out"
+    same "$(cat "$work/out")" text
+    wait_until 20 prints '' gone_from "$root"
+}
+case_a_command_in_such_a_container() { # which has no /dev/null
+    prepare
+    make_container "$(command -v socat)"
+    user "unshare -Urm sh -ec 'mount --bind /dev/fuse $root/dev/fuse
+        chroot $root /9pfs here:$exp /mnt -o uname=root,command=\"/socat - TCP:127.0.0.1:$port\"
         cd $root/mnt; echo text > f; cat f; rm f; cd /; umount $root/mnt'" > "$work/out"
     same "$(cat "$work/out")" text
     wait_until 20 prints '' gone_from "$root"
