@@ -52,12 +52,13 @@ case_options_of_v9fs_in_other_dialects() {
 case_unix_socket() {
     echo text > "$exp/file"
     diod -f -n -N -e "$exp" -l "$work/sock" -L stderr 2> /dev/null &
-    helper_pids+=" $!"
+    local diod=$!
     wait_until 20 test -S "$work/sock"
     line "trans=unix,aname=$exp" 9pfs "$work/sock"
     mount_all
     same "$(cat "$mnt/file")" text
     unmount
+    kill "$diod"
 }
 case_descriptors() { # of a connection that the caller has made
     echo text > "$exp/file"

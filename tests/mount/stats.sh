@@ -238,7 +238,7 @@ case_watching_on_a_terminal() {
     local pid=$!
     wait_until 20 redrawn 4
     grep -aq 'sent/s' "$work/typescript" # rates, from the second on
-    detach # the end of the mount is that of the watch
+    wait_until 20 detach # which is busy in the moment of a question; its end is that of the watch
     fails wait $pid
     grep -aq 'not a mount point\|not connected' "$work/typescript"
 }
