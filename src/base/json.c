@@ -10,8 +10,6 @@
 
 #include "base/text.h"
 
-enum { MOST_STRING = 1024 }; /* bytes, escaped */
-
 __attribute__((format(printf, 2, 3))) static void print(struct json *j, const char *fmt, ...)
 {
     size_t room = j->size - j->used;
@@ -64,14 +62,21 @@ static size_t print_character(struct json *j, const char *s, size_t left)
     return n > 0 ? n : 1;
 }
 
+enum { MOST_STRING = 1024 };
+
 void json_string(struct json *j, const char *name, const char *s)
+{
+    json_text(j, name, s, MOST_STRING);
+}
+
+void json_text(struct json *j, const char *name, const char *s, size_t most)
 {
     enum { WIDEST = sizeof "\\u0000" - 1 };
 
     print_name(j, name);
     print(j, "\"");
     size_t left = s != NULL ? strlen(s) : 0, start = j->used;
-    while (left > 0 && j->used - start + WIDEST <= MOST_STRING) {
+    while (left > 0 && j->used - start + WIDEST <= most) {
         size_t n = print_character(j, s, left);
         s += n;
         left -= n;

@@ -22,5 +22,7 @@ void json_number(struct json *j, const char *name, uint64_t value);
 /* s: untrusted bytes, which may not be UTF-8; they are cut where they would need more than a
  * kilobyte. NULL is "". */
 void json_string(struct json *j, const char *name, const char *s);
+/* The same with another bound, in bytes. */
+void json_text(struct json *j, const char *name, const char *s, size_t most);
 
 #endif

@@ -213,7 +213,7 @@ static const char *load_unwinder(void)
 /* All that root does not need for it is given up: the user's rights are the user's. */
 static int become(const struct options *o)
 {
-    const struct passwd *pw = getpwuid(o->uid);
+    const struct passwd *pw = o->setuid != NULL ? getpwnam(o->setuid) : NULL;
 
     if (o->setuid == NULL || geteuid() == o->uid || o->remount) /* only root remounts */
         return 0;

@@ -62,6 +62,8 @@ static int take_option(struct parse *p, const char *arg)
 {
     if (strcmp(arg, "-d") == 0 || strcmp(arg, "--debug") == 0)
         arg = "debug";
+    if (*arg == 0) /* between two commas */
+        return 0;
     if (*arg == '-')
         return is_switch(arg) ? OPTION_FOR_LIBFUSE : options_unknown(arg, p->why);
     if (fuse_opt_add_opt_escaped(&p->o->given, arg) != 0)

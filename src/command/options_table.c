@@ -193,6 +193,8 @@ int options_store(struct options *o, const char *arg, struct p9_why *why)
             other = s;
             continue;
         }
+        if (value != NULL && *value == 0 && strcmp(s->name, "aname") != 0 && s->kind != OPTION_DROP)
+            return options_fail(why, "option %s needs a value: %s=%s", arg, s->name, s->arg);
         if (store(o, s, value, why) != 0)
             return -1;
         return s->kind == OPTION_PASS ? OPTION_FOR_LIBFUSE : s->kind == OPTION_KEY ? (int)s->min : 0;

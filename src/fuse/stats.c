@@ -19,6 +19,8 @@ static uint64_t count_of(const struct fs *fs, enum count what)
 
 /* ---- the members of the object --------------------------------------------- */
 
+enum { MOST_OPTIONS = 16384 }; /* bytes; a remount compares them */
+
 static void put_mount(struct json *j, const struct fs *fs, const struct p9_session_stats *s)
 {
     json_number(j, "9pfs_stats", 1);
@@ -26,7 +28,7 @@ static void put_mount(struct json *j, const struct fs *fs, const struct p9_sessi
     json_string(j, "server", fs->server);
     json_string(j, "port", fs->port);
     json_string(j, "aname", fs->aname);
-    json_string(j, "options", fs->options);
+    json_text(j, "options", fs->options, MOST_OPTIONS);
     json_string(j, "dialect", p9_dialect_name(s->dialect));
     json_number(j, "msize", s->msize);
     json_number(j, "uptime_ms", s->uptime_ms);

@@ -22,6 +22,7 @@ clean_up() {
     trap '' PIPE # the reader of the output may have ended
     cd /
     unmount_all
+    for p in $(waiting); do kill "$p" 2>/dev/null; done
     for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; kill -CONT "$p" 2>/dev/null; done
     for p in $server_pid $helper_pids; do wait "$p" 2>/dev/null; done
     rm -rf "$work"
@@ -35,6 +36,15 @@ trap 'exit 143' TERM
 # Every mount below $work, innermost first
 mounts() { awk -v w="$work/" 'index($2, w) == 1 { print $2 }' /proc/self/mounts | sort -r; }
 unmount_all() { local m; for m in $(mounts); do umount "$m" 2>/dev/null || umount -l "$m"; done; }
+
+# 9pfs that tries in the background to mount below $work: it is in no list of mounts.
+waiting() {
+    local p
+    for p in /proc/[0-9]*; do
+        [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && tr '\0' '\n' < "$p/cmdline" | grep -qF "$work/" && echo "${p#/proc/}"
+    done 2>/dev/null
+    return 0
+}
 
 need_fuse() {
     local why=''

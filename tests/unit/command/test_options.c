@@ -155,7 +155,9 @@ static void a_wrong_option_is_told_what_would_be_right(void **state)
     static const struct {
         const char *opts, *says;
     } cases[] = {
-        {"msize=", "option msize=: expected 4096 to 67108864 bytes"},
+        {"msize=", "option msize= needs a value: msize=BYTES"},
+        {"uname=", "option uname= needs a value: uname=USER"},
+        {"fsname=", "option fsname= needs a value: fsname=NAME"},
         {"msize=64k", "option msize=64k: expected 4096 to 67108864 bytes"},
         {"msize=0x", "option msize=0x: expected"},
         {"msize= 8192", "option msize= 8192: expected"},
@@ -320,7 +322,7 @@ static void options_of_mount8_are_accepted(void **state)
     struct p9_why why;
 
     (void)state;
-    assert_int_equal(parse(&o, &why, "_netdev,noauto,nofail,user,x-systemd.automount,comment=a,defaults,ro", "server"),
+    assert_int_equal(parse(&o, &why, "_netdev,,noauto,nofail,user,x-systemd.automount,comment=a,defaults,ro", "server"),
                      0);
     for (int i = 0; i < o.args.argc; i++)
         assert_null(strstr(o.args.argv[i], "x-systemd"));
