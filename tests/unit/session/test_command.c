@@ -113,9 +113,13 @@ static void its_input_and_output_are_the_connection(void **state)
 }
 
 /* Nothing blocked or ignored, nothing open, the root directory, a process group of its own. */
+/* Signals 32 and 33 are the C library's: no program can change what it inherits of them. */
 static void it_starts_as_from_a_shell(void **state)
 {
-    struct p9_starter *s = starter_of("grep -E '^Sig(Blk|Ign):' /proc/self/status; ls /proc/self/fd; pwd; "
+    struct p9_starter *s = starter_of("for set in SigBlk SigIgn; do "
+                                      "  n=$(sed -n \"s/^$set:[[:space:]]*//p\" /proc/self/status); "
+                                      "  echo $set $((0x$n & ~0x180000000)); "
+                                      "done; ls /proc/self/fd; pwd; "
                                       "[ \"$(cut -d' ' -f5 /proc/self/stat)\" = $$ ] && echo group");
     char buf[1024];
 
@@ -123,7 +127,7 @@ static void it_starts_as_from_a_shell(void **state)
     for (int i = 0; i < 2; i++) {
         struct transport *t = start(s);
         assert_int_equal(read_all(t, buf, sizeof buf), 0);
-        assert_string_equal(buf, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
+        assert_string_equal(buf, "SigBlk 0\nSigIgn 0\n"
                                  "0\n1\n2\n3\n/\ngroup\n"); /* 3 is of ls */
         transport_close(t);
         p9_starter_settle(s);
