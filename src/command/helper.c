@@ -87,16 +87,6 @@ static int read_switch(struct helper *h, int c, struct p9_why *why)
     }
 }
 
-static bool has_word(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word))
-        if ((at == list || at[-1] == ',') && (at[n] == 0 || at[n] == ','))
-            return true;
-    return false;
-}
-
 int helper_read(struct helper *h, int argc, char **argv, struct p9_why *why)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -111,20 +101,11 @@ int helper_read(struct helper *h, int argc, char **argv, struct p9_why *why)
     if (h->argv == NULL)
         return options_fail(why, "%s", strerror(ENOMEM));
     add(h, argv[0]);
-    /* Root's mounts have what the kernel's own have; libfuse's default is nodev and nosuid. */
-    add_options(h, "dev,suid");
-    bool defaults = geteuid() == 0;
     opterr = 0;
     /* The switches follow SOURCE: with the dash every getopt(3) goes on there. */
-    while ((c = getopt(argc, argv, "-:sfnvrwhVN:o:t:")) != -1) {
-        defaults = defaults && !(c == 'o' && has_word(optarg, "remount"));
+    while ((c = getopt(argc, argv, "-:sfnvrwhVN:o:t:")) != -1)
         if (read_switch(h, c, why) != 0)
             return -1;
-    }
-    if (!defaults) {
-        h->argc -= 2;
-        memmove(h->argv + 1, h->argv + 3, (size_t)(h->argc - 1) * sizeof *h->argv);
-    }
     for (int i = optind; i < argc; i++)
         add(h, argv[i]);
     return 0;

@@ -241,6 +241,11 @@ static int execute(struct options *o, const struct helper *h)
     return 0;
 }
 
+static unsigned how(const struct helper *h)
+{
+    return (h->is ? OPTIONS_OF_MOUNT8 : 0) | (h->sloppy ? OPTIONS_SLOPPY : 0);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.help = 0};
@@ -260,7 +265,7 @@ int main(int argc, char **argv)
     setenv("RES_OPTIONS", "timeout:2 attempts:2", 0); /* an unknown host fails within seconds */
     if (stats_wanted(argc, argv))
         return stats_main(argc, argv);
-    if (helper_read(&h, argc, argv, &why) != 0 || options_parse(&o, h.argc, h.argv, h.sloppy, &why) != 0) {
+    if (helper_read(&h, argc, argv, &why) != 0 || options_parse(&o, h.argc, h.argv, how(&h), &why) != 0) {
         if (why.text[0] != 0)
             log_error("%s", why.text);
         status = HELPER_USAGE;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "command/options_impl.h"
@@ -98,6 +99,7 @@ static int take(void *data, const char *arg, int key, struct fuse_args *out)
     int rc = take_option(p, arg);
     o->debug = o->debug || rc == KEY_DEBUG;
     o->remount = o->remount || rc == KEY_REMOUNT;
+    o->allow_root = o->allow_root || rc == KEY_ALLOW_ROOT;
     o->allow_other = o->allow_other || rc == KEY_ALLOW_OTHER;
     o->fsname_given = o->fsname_given || rc == KEY_FSNAME;
     return rc == KEY_DEBUG || rc == KEY_REMOUNT || rc <= 0 ? (rc < 0 ? -1 : 0) : 1;
@@ -155,16 +157,33 @@ static int take_libfuse_options(struct options *o, struct p9_why *why)
     return 0;
 }
 
-int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct p9_why *why)
+/* A line of fstab needs no more options than for the kernel's client: its mounts are for all users,
+ * whom the server and the modes of files restrict, and have devices and set-user-ID programs, which
+ * libfuse turns off. A user who mounts has none of that. */
+static int be_as_the_kernels(struct options *o)
+{
+    if (geteuid() != 0 || o->remount || o->setuid != NULL)
+        return 0;
+    if (fuse_opt_insert_arg(&o->args, 1, "-odev,suid") != 0)
+        return -1;
+    if (o->allow_other || o->allow_root)
+        return 0;
+    o->allow_other = true;
+    return fuse_opt_add_arg(&o->args, "-oallow_other");
+}
+
+int options_parse(struct options *o, int argc, char **argv, unsigned how, struct p9_why *why)
 {
     const struct fuse_opt none = FUSE_OPT_END;
-    struct parse p = {o, sloppy, why};
+    struct parse p = {o, (how & OPTIONS_SLOPPY) != 0, why};
 
     *o = (struct options){.args = FUSE_ARGS_INIT(argc, argv)};
     options_init(o);
     why->text[0] = 0;
     if (fuse_opt_parse(&o->args, &p, &none, take) != 0)
         return -1;
+    if ((how & OPTIONS_OF_MOUNT8) && be_as_the_kernels(o) != 0)
+        return options_fail(why, "%s", strerror(ENOMEM));
     if (take_libfuse_options(o, why) != 0)
         return -1;
     if (o->help || o->show_version)

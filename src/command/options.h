@@ -43,7 +43,7 @@ struct options {
     unsigned msize; /* bytes */
     unsigned max_fids;
     char *access;
-    bool allow_other;
+    bool allow_other, allow_root;
     int posixacl, noxattr, nodevmap;
 
     /* Caching. */
@@ -80,9 +80,13 @@ struct options {
     struct fuse_args args; /* the options for libfuse */
 };
 
-/* Parses argv; sloppy: unknown options are logged and ignored. 0, or -1 with the reason in *why:
- * one line, or empty if libfuse has logged it. */
-int options_parse(struct options *o, int argc, char **argv, bool sloppy, struct p9_why *why);
+enum {
+    OPTIONS_SLOPPY = 1,    /* unknown options are logged and ignored */
+    OPTIONS_OF_MOUNT8 = 2, /* the defaults are those of file systems of the kernel */
+};
+/* Parses argv; how: of the above. 0, or -1 with the reason in *why: one line, or empty if libfuse has
+ * logged it. */
+int options_parse(struct options *o, int argc, char **argv, unsigned how, struct p9_why *why);
 void options_free(struct options *o);
 /* Parses a source into dial and host, and port, aname and uname where it has them (a port replaces
  * that of the options; aname and uname do not). 0, or -1 with the reason in *why. */

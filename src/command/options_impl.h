@@ -18,7 +18,7 @@ enum {
 #define NOT_GIVEN UINT_MAX /* milliseconds of an option whose default depends on others */
 
 /* What options_store leaves to its caller. */
-enum { OPTION_UNKNOWN = 1, OPTION_FOR_LIBFUSE, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER, KEY_REMOUNT };
+enum { OPTION_UNKNOWN = 1, OPTION_FOR_LIBFUSE, KEY_DEBUG, KEY_FSNAME, KEY_ALLOW_OTHER, KEY_ALLOW_ROOT, KEY_REMOUNT };
 
 /* options_table.c */
 void options_init(struct options *o);

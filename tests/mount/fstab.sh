@@ -153,11 +153,19 @@ case_what_tools_show() {
     wait_until 20 ended
     rmdir "$mnt/below"
 }
-case_root_gets_devices_and_setuid_as_with_the_kernel() {
+case_root_gets_what_it_gets_with_the_kernel() { # other users, devices, set-user-ID
+    chmod 755 "$work" "$exp"
+    echo text > "$exp/f"
     line "port=$port"
     mount_all
+    same "$(as 65534 cat "$mnt/f")" text
+    fails as 65534 touch "$mnt/g"
     findmnt -n -o OPTIONS "$mnt" | tr , '\n' > "$work/options"
     fails grep -qx -e nosuid -e nodev "$work/options"
+    unmount
+    line "port=$port,allow_root"
+    mount_all
+    fails as 65534 cat "$mnt/f"
     unmount
     line "port=$port,nosuid"
     mount_all

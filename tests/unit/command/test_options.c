@@ -17,7 +17,7 @@ static int parse(struct options *o, struct p9_why *why, const char *opts, const 
     char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
 
     memset(why, 0, sizeof *why);
-    return options_parse(o, 5, argv, false, why);
+    return options_parse(o, 5, argv, 0, why);
 }
 
 static void sources(void **state)
@@ -205,11 +205,11 @@ static void sloppy_ignores_what_is_unknown(void **state)
     struct p9_why why;
 
     (void)state;
-    assert_int_equal(options_parse(&o, 5, argv, true, &why), 0);
+    assert_int_equal(options_parse(&o, 5, argv, OPTIONS_SLOPPY, &why), 0);
     assert_int_equal(o.msize, 8192);
     options_free(&o);
     argv[2] = "msize=1";
-    assert_int_equal(options_parse(&o, 5, argv, true, &why), -1);
+    assert_int_equal(options_parse(&o, 5, argv, OPTIONS_SLOPPY, &why), -1);
     options_free(&o);
 }
 

@@ -11,7 +11,7 @@ static int parse(struct options *o, struct p9_why *why, const char *opts, const 
     char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
 
     memset(why, 0, sizeof *why);
-    return options_parse(o, 5, argv, false, why);
+    return options_parse(o, 5, argv, 0, why);
 }
 
 static void vsock_addresses(void **state)
