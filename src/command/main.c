@@ -51,6 +51,7 @@ static void set_access(struct fs *fs, const struct options *o)
     fs->attach_arg = o;
     fs->posixacl = o->posixacl != 0;
     fs->max_read = o->max_read;
+    fs->acts_as_other = strcmp(o->access, "user") != 0 && o->n_uname != o->uid;
     fs->no_capability = o->noxattr != 0;
     fs->access = ACCESS_ONE;
     if (strcmp(o->access, "any") == 0)

@@ -62,7 +62,7 @@ static int create_in(struct op *op, struct inode *dir, const char *name, mode_t 
         if (rc == 0) {
             rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, gid);
             if (rc == -EPERM) {
-                rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, primary_group(op));
+                rc = p9_create(&op->scope, fid, name, f->handle.flags, mode, second_group(op));
                 *group = gid;
             }
             f->handle.fid = rc == 0 ? p9_fid_get(fid) : NULL;

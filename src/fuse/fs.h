@@ -35,6 +35,7 @@ struct fs {
     struct fuse_session *se;
     enum access access;
     uid_t only_uid;       /* ACCESS_ONE */
+    bool acts_as_other;   /* the attach that all share is of another user than who mounts */
     bool loose;           /* cached data stays valid until a change is seen, however small the change */
     bool bypasses_cache;  /* reads and writes go straight to the server */
     bool ignores_version; /* qid.version carries no information */

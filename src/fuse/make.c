@@ -74,7 +74,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, struct mak
             rc = make_in(&op, u.fid, name, &m, gid, &made);
         if (rc == -EPERM) {
             group = gid;
-            rc = make_in(&op, u.fid, name, &m, primary_group(&op), &made);
+            rc = make_in(&op, u.fid, name, &m, second_group(&op), &made);
         }
     } while (use_again(&u, rc));
     cache_name_changed(op.fs->cache, dir, name);

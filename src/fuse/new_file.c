@@ -15,6 +15,13 @@ gid_t group_for_new(struct op *op, struct inode *dir)
     return facts.attr.mode & S_ISGID ? facts.attr.gid : fuse_req_ctx(op->req)->gid;
 }
 
+/* Another user than the caller, as whom the mount is attached, may be in none of the caller's
+ * groups: the server takes his own. */
+gid_t second_group(struct op *op)
+{
+    return op->fs->acts_as_other ? NO_GROUP : primary_group(op);
+}
+
 static bool has_default_acl(struct op *op, struct inode *dir)
 {
     struct use u = op_use(op, dir);

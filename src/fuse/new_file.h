@@ -11,6 +11,8 @@
 /* The group of a new file in dir: the directory's if the directory is set-group-id, else the
  * caller's. */
 gid_t group_for_new(struct op *op, struct inode *dir);
+/* The group to try where the server refuses that one. */
+gid_t second_group(struct op *op);
 /* The mode of a new file in dir, with the umask applied unless dir has a default ACL, which takes
  * its place. Without posixacl the kernel applies the umask itself. */
 mode_t mode_for_new(struct op *op, struct inode *dir, mode_t mode);

@@ -42,6 +42,24 @@ case_a_user_by_fusermount3() {
     wait_until 20 test ! -e "/proc/$pid"
     fails is_mounted
 }
+case_as_another_user() { # of the server's, who is in no group of the caller's
+    prepare
+    rm -rf "$exp/own"
+    mkdir "$exp/own"
+    chown 1:1 "$exp/own"
+    port=$(free_port)
+    diod -f -n -e "$exp" -l "127.0.0.1:$port" -L stderr > /dev/null 2>&1 & # looks users up
+    server_pid=$!
+    wait_until 20 listening "$port"
+    attach uname=daemon,allow_other,access=any
+    user "set -e; cd $mnt/own; echo text > f; mkdir d; ln -s f l; mkfifo p; mv f g"
+    for f in g d l p; do
+        same "$f $(stat -c %u:%g "$exp/own/$f")" "$f 1:1"
+        same "$f $(stat -c %u:%g "$mnt/own/$f")" "$f 1:1"
+    done
+    detach
+    stop
+}
 case_a_user_by_fstab() { # with the option user
     prepare
     echo "127.0.0.1:$exp $mnt fuse.9pfs noauto,user,port=$port 0 0" > "$work/fstab"
