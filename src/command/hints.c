@@ -13,7 +13,8 @@ static bool may_mean_port(const struct options *o)
 {
     size_t digits = o->aname != NULL ? strspn(o->aname, "0123456789") : 0;
 
-    return o->dial == DIAL_TCP && digits > 0 && o->aname[digits] == 0;
+    return (o->dial == DIAL_TCP || o->dial == DIAL_TLS) && digits > 0 &&
+           (o->aname[digits] == 0 || o->aname[digits] == ':');
 }
 
 static const char *kind_of_file(const char *path)
@@ -33,7 +34,8 @@ bool hint_connect(const struct options *o, int err, char *text, size_t n)
     if (kind != NULL)
         snprintf(text, n, " (it is %s, not a socket; an export of a server is HOST:%s)", kind, o->host);
     else if (may_mean_port(o))
-        snprintf(text, n, " (if %s is the port, use -o port=%s)", o->aname, o->aname);
+        snprintf(text, n, " (if %.*s is the port, use -o port=%.*s)", (int)strcspn(o->aname, ":"), o->aname,
+                 (int)strcspn(o->aname, ":"), o->aname);
     else if (o->dial == DIAL_TCP && err == -EHOSTUNREACH && kind_of_file(o->source) != NULL)
         snprintf(text, n, " (%s is %s here: SOURCE comes before MOUNTPOINT)", o->source, kind_of_file(o->source));
     return kind != NULL;
@@ -48,7 +50,10 @@ void hint_attach(const struct options *o, char *text, size_t n)
 {
     *text = 0;
     if (may_mean_port(o))
-        snprintf(text, n, " (if %s is the port, use -o port=%s)", o->aname, o->aname);
+        snprintf(text, n, " (if %.*s is the port, use -o port=%.*s)", (int)strcspn(o->aname, ":"), o->aname,
+                 (int)strcspn(o->aname, ":"), o->aname);
     else if (*o->aname == 0)
         snprintf(text, n, " (the server may want the name of an export: HOST:/path, or -o aname=NAME)");
+    else
+        snprintf(text, n, " (there may be no such export, or not for this user)");
 }

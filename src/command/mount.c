@@ -27,6 +27,7 @@
 #include "fuse/connection.h"
 #include "fuse/file.h"
 #include "fuse/lock.h"
+#include "fuse/mountinfo.h"
 #include "fuse/notify.h"
 #include "fuse/loop.h"
 
@@ -212,6 +213,7 @@ static void unmount(struct fs *fs)
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
+    struct mount_entry other;
     int status = 1;
 
     mount_options = o;
@@ -224,11 +226,15 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
         fs->idle_timer = timer_new(close_old, fs);
     if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
         log_error("cannot start a thread");
-    else if (fuse_session_mount(fs->se, mountpoint) == 0) {
+    else if (o->bg && mount_lookup(mountpoint, &other) && strcmp(other.type, "fuse.9pfs") == 0) {
+        log_error("not mounted: meanwhile another 9pfs is, at %s", mountpoint);
+    } else if (fuse_session_mount(fs->se, mountpoint) == 0) {
         connection_find(fs);
         privileges_drop();
         status = serve(o, fs);
         unmount(fs);
+    } else if (held_back.line[0] == 0 && !privileges_to_mount()) {
+        log_error("cannot mount at %s: fusermount3 refuses, as its line before says", mountpoint);
     } else {
         mount_failed(fs, -EIO);
     }

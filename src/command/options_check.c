@@ -15,6 +15,8 @@
  * others. */
 int options_check_port(struct options *o, struct p9_why *why)
 {
+    if (strcmp(o->port, "9fs") == 0) /* Plan 9's name, which others lack */
+        options_set(&o->port, "564", 3);
     char *end;
     unsigned long n = strtoul(o->port, &end, 10);
 

@@ -98,10 +98,31 @@ static const struct option_spec *nearest(const char *name, size_t n)
     return found;
 }
 
-/* For "timeo 30" and "--port=5": the whole of what was given, and what may be right. */
+/* For "timeo 30" and "--port=5": the whole of what was given, and what may be right. What sshfs and
+ * NFS know is told apart. */
 int options_unknown(const char *arg, struct p9_why *why)
 {
+    static const struct {
+        const char *name, *says;
+    } of_others[] = {
+        {"p", "use -o port=PORT"},
+        {"uid=", "files have the owners that the server says"},
+        {"gid=", "files have the groups that the server says"},
+        {"umask=", "files have the modes that the server says"},
+        {"idmap=", "files have the owners that the server says"},
+        {"retrans=", "see soft and timeo="},
+        {"nolock", "locks need no option"},
+        {"json", "only with --stats"},
+        {"watch", "only with --stats"},
+    };
     const char *word = arg + strspn(arg, "-");
+
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++) {
+        size_t k = strlen(of_others[i].name);
+        bool has_value = of_others[i].name[k - 1] == '=';
+        if (strncmp(word, of_others[i].name, k) == 0 && (has_value || word[k] == 0 || word[k] == '='))
+            return options_fail(why, "unknown option '%s': %s", arg, of_others[i].says);
+    }
     const struct option_spec *s = nearest(word, strcspn(word, "=: "));
 
     if (s == NULL)

@@ -303,6 +303,20 @@ case_bg_does_not_hide_a_mistake() {
     grep -q "Connection refused; trying again (if $p is the port, use -o port=$p)" "$work/err"
     wait_until 20 ended
 }
+case_bg_twice() { # as mount -a does before the server is there: one mount
+    local p
+    p=$(free_port)
+    mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$p,bg" 2> /dev/null
+    mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$p,bg" 2> /dev/null
+    same "$(daemon_of "$mnt" | wc -l)" 2
+    start_diod "$exp" "$p"
+    wait_until 60 is_mounted
+    wait_until 60 one_is_left
+    same "$(mounts)" "$mnt"
+    unmount
+    stop
+}
+one_is_left() { [ "$(daemon_of "$mnt" | wc -l)" = 1 ]; }
 case_bg_can_be_ended() {
     mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$(free_port),bg" 2> /dev/null
     kill "$(daemon_of "$mnt")"

@@ -141,6 +141,15 @@ gone_from() { # ROOT: processes in it
         [ "$(readlink "$p/root" 2> /dev/null)" != "$1" ] || echo "$p"
     done
 }
+case_a_directory_of_another_user() {
+    local rc=0
+    prepare
+    chown root "$mnt"
+    user "$program 127.0.0.1:$exp $mnt -o port=$port" 2> "$work/err" || rc=$?
+    cat "$work/err"
+    same "$rc" 1
+    grep -q "^9pfs: cannot mount at $mnt: fusermount3 refuses, as its line before says" "$work/err"
+}
 case_without_fusermount3() {
     local rc=0
     prepare

@@ -14,6 +14,9 @@ case_names_of_options() {
     option_says "unknown option 'no_such_thing' (see 9pfs --help)" no_such_thing
     says "unknown option '--port=5': did you mean '-o port=PORT'?" h:/x "$mnt" --port=5
     says "unknown option '-x'" h:/x "$mnt" -x
+    says "unknown option '-p': use -o port=PORT" h:/x "$mnt" -p 5640
+    option_says "unknown option 'uid=1000': files have the owners that the server says" uid=1000
+    says "unknown option '--json': only with --stats" "$mnt" --json
 }
 case_values_of_options() {
     option_says 'option msize=64k: expected 4096 to 67108864 bytes' msize=64k
@@ -59,6 +62,8 @@ case_sources() {
     says "source '9p://[::1/x': expected" '9p://[::1/x' "$mnt"
     says "Connection refused (if $p is the port, use -o port=$p)" "127.0.0.1:$p" "$mnt" -o "port=$p"
     says "(if 12345 is the port, use -o port=12345)" 127.0.0.1:12345 "$mnt" -o "port=$port"
+    says "(if 12345 is the port, use -o port=12345)" 127.0.0.1:12345:/x "$mnt" -o "port=$port"
+    says "(there may be no such export, or not for this user)" 127.0.0.1:/none "$mnt" -o "port=$port"
     says "the server may want the name of an export" 127.0.0.1 "$mnt" -o "port=$port"
     says "cannot attach to '/none' on 127.0.0.1:/none as root" 127.0.0.1:/none "$mnt" -o "port=$port"
     says "cannot find no-such-host.invalid" no-such-host.invalid:/x "$mnt"
