@@ -84,8 +84,8 @@ enum {
     OPTIONS_SLOPPY = 1,    /* unknown options are logged and ignored */
     OPTIONS_OF_MOUNT8 = 2, /* the defaults are those of file systems of the kernel */
 };
-/* Parses argv; how: of the above. 0, or -1 with the reason in *why: one line, or empty if libfuse has
- * logged it. */
+/* Parses argv; how: of the above. 0, or -1 with the reason in *why: one line, or empty if libfuse
+ * has logged it. */
 int options_parse(struct options *o, int argc, char **argv, unsigned how, struct p9_why *why);
 void options_free(struct options *o);
 /* Parses a source into dial and host, and port, aname and uname where it has them (a port replaces
