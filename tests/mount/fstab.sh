@@ -311,12 +311,11 @@ case_bg_twice() { # as mount -a does before the server is there: one mount
     same "$(daemon_of "$mnt" | wc -l)" 2
     start_diod "$exp" "$p"
     wait_until 60 is_mounted
-    wait_until 60 one_is_left
+    wait_until 60 one_daemon
     same "$(mounts)" "$mnt"
     unmount
     stop
 }
-one_is_left() { [ "$(daemon_of "$mnt" | wc -l)" = 1 ]; }
 case_bg_can_be_ended() {
     mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$(free_port),bg" 2> /dev/null
     kill "$(daemon_of "$mnt")"

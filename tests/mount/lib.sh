@@ -216,6 +216,8 @@ daemon_of() {
     return 0
 }
 
+one_daemon() { [ "$(daemon_of "$mnt" | wc -l)" = 1 ]; }
+
 # as UID COMMAND...
 as() { local uid=$1; shift; setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"; }
 
