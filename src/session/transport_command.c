@@ -28,6 +28,7 @@ enum {
     LONGEST_LINE = 200,
     HELD_MS = 2000,     /* how long a line is held back */
     END_WAIT_MS = 2000, /* how long the reader waits for the status of a command that has hung up */
+    LAST_READS = 128,   /* of messages after its end: as many as a pipe holds */
     SHOWN_OF_COMMAND = 60,
 };
 
@@ -74,24 +75,27 @@ static bool take_messages(struct command *c)
     char buf[512];
     ssize_t n = read(c->messages, buf, sizeof buf);
 
-    for (ssize_t i = 0; i < n; i++)
-        if (buf[i] == '\n' || buf[i] == '\r' || c->length == LONGEST_LINE) {
+    for (ssize_t i = 0; i < n; i++) {
+        bool ends = buf[i] == '\n' || buf[i] == '\r';
+        if (ends || c->length == LONGEST_LINE)
             end_line(c);
-        } else {
+        if (!ends)
             c->line[c->length++] = buf[i];
-        }
+    }
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Whether the command has ended, or cannot be known to. */
+/* Whether the command has ended, or cannot be known to. What it has left behind may go on writing:
+ * that is not waited for. */
 static bool take_report(struct command *c)
 {
     struct starter_report r = {STARTER_NOT_EXECUTED, ESRCH};
 
     if (recv(c->reports, &r, sizeof r, 0) < 0 && errno == EINTR)
         return false;
-    while (take_messages(c) && poll(&(struct pollfd){.fd = c->messages, .events = POLLIN}, 1, 0) > 0)
-        ;
+    for (int i = 0; i < LAST_READS && poll(&(struct pollfd){.fd = c->messages, .events = POLLIN}, 1, 0) > 0; i++)
+        if (!take_messages(c))
+            break;
     if (c->length > 0)
         end_line(c);
     pthread_mutex_lock(&c->mtx);

@@ -2,6 +2,7 @@
  * test_command.c: a command as a transport: what it gets, what is said when it ends, and that
  * nothing of it stays.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,19 +17,22 @@
 /* ---- the log -------------------------------------------------------------- */
 
 static pthread_mutex_t log_mtx = PTHREAD_MUTEX_INITIALIZER;
-static char logged[4096]; /* a line each */
+static atomic_bool log_is_slow;
+static char logged[4096]; /* a line each; what does not fit is left out */
 
 void __wrap_log_error(const char *fmt, ...);
 void __wrap_log_error(const char *fmt, ...)
 {
     va_list ap;
 
+    if (atomic_load(&log_is_slow))
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     pthread_mutex_lock(&log_mtx);
-    size_t n = strlen(logged);
+    size_t n = strlen(logged), room = sizeof logged - n;
     va_start(ap, fmt);
-    n += (size_t)vsnprintf(logged + n, sizeof logged - n, fmt, ap);
+    size_t length = (size_t)vsnprintf(logged + n, room, fmt, ap);
     va_end(ap);
-    strcpy(logged + n, "\n");
+    strcpy(logged + n + (length + 1 < room ? length : 0), length + 1 < room ? "\n" : "");
     pthread_mutex_unlock(&log_mtx);
 }
 
@@ -205,6 +209,44 @@ static void its_messages_are_logged_once_the_server_speaks(void **state)
     p9_starter_free(s);
 }
 
+static void a_long_line_is_several(void **state)
+{
+    struct p9_starter *s = starter_of("printf %0450d 7 >&2; exit 1");
+    struct transport *t = start(s);
+    char buf[8], expected[1024], zeros[201];
+
+    (void)state;
+    memset(zeros, '0', 200);
+    zeros[200] = 0;
+    assert_int_equal(read_all(t, buf, sizeof buf), -ENOLINK);
+    snprintf(expected, sizeof expected, ": %.49s7", zeros);
+    assert_string_equal(strrchr(transport_why(t), ':'), expected);
+    transport_close(t);
+    p9_starter_free(s);
+    snprintf(expected, sizeof expected, "command: %s\ncommand: %s\n", zeros, zeros);
+    assert_string_equal(logged, expected);
+}
+
+/* Faster than the log takes it, and outside of the command's process group. */
+static void what_it_has_left_may_go_on_writing(void **state)
+{
+    struct p9_starter *s = starter_of("setsid sh -c 'echo R; exec yes 678901234567890123456789012345678901234567890 "
+                                      ">&2 <&-' & read x; exit 4");
+    struct transport *t = start(s);
+    char buf[8];
+
+    (void)state;
+    atomic_store(&log_is_slow, true);
+    assert_int_equal(read_some(t, buf, sizeof buf), 2);
+    while (!is_logged("command: 678901234567890123456789012345678901234567890\n"))
+        instant();
+    write_text(t, "\n");
+    assert_true(read_all(t, buf, sizeof buf) <= 0);
+    transport_close(t);
+    atomic_store(&log_is_slow, false);
+    p9_starter_free(s);
+}
+
 /* Or a zombie, which not every process 1 reaps. */
 static bool is_gone(const char *pid)
 {
@@ -280,6 +322,8 @@ int main(void)
         cmocka_unit_test(the_reason_has_status_and_last_line),
         cmocka_unit_test(a_write_to_it_fails_and_the_reason_is_known),
         cmocka_unit_test(its_messages_are_logged_once_the_server_speaks),
+        cmocka_unit_test(a_long_line_is_several),
+        cmocka_unit_test(what_it_has_left_may_go_on_writing),
         cmocka_unit_test(nothing_of_it_stays),
         cmocka_unit_test(it_ends_with_the_process_that_serves),
     };
