@@ -70,14 +70,13 @@ static struct transport *of_socket(int fd, int *err, struct p9_why *why)
 
 /* ---- TCP ------------------------------------------------------------------ */
 
-/* A free port below 1024, those of well-known services spared. 0 or -errno. */
+/* A free port below 1024, those of well-known services spared. One that another connection has is
+ * not free, as that may be to the same server. 0 or -errno. */
 static int bind_privileged(int fd, int family)
 {
     enum { FIRST = 1023, LAST = 665 }; /* as the kernel's client does it */
-    const int on = 1;
     int err = -EADDRINUSE;
 
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     for (in_port_t port = FIRST; err == -EADDRINUSE && port >= LAST; port--) {
         const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
         const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};

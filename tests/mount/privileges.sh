@@ -163,6 +163,17 @@ case_a_port_that_only_root_may_use() { # and takes again when the connection is 
     end_mount
     stop
 }
+case_two_mounts_from_such_ports() { # of one server
+    serve -v L PORT "$exp"
+    attach_twice privport
+    use_mount
+    echo x > "$work/mnt2/f"
+    same "$(cat "$exp/f")" x
+    umount "$work/mnt2"
+    rm "$exp/f"
+    end_mount
+    stop
+}
 case_processes_that_proc_hides() {
     serve PORT "$exp"
     unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh \
