@@ -56,14 +56,50 @@ static int read_authorities(struct p9_tls *tls, const struct p9_tls_options *o, 
                             gnutls_certificate_set_x509_trust_file(tls->credentials, o->ca, GNUTLS_X509_FMT_PEM), why);
 }
 
+static void day(char *buf, size_t size, time_t t)
+{
+    struct tm tm;
+
+    if (gmtime_r(&t, &tm) == NULL || strftime(buf, size, "%Y-%m-%d", &tm) == 0)
+        *buf = 0;
+}
+
+/* GnuTLS accepts a list that is out of date, which lacks what was revoked since. */
+static int check_up_to_date(const char *path, struct p9_why *why)
+{
+    gnutls_x509_crl_t *lists = NULL;
+    gnutls_datum_t text;
+    time_t now = time(NULL);
+    unsigned n = 0;
+    char date[16];
+    int err = 0, rc = gnutls_load_file(path, &text);
+
+    if (rc != 0)
+        return check_read("tls_crl", path, "list of revoked certificates", rc, why);
+    rc = gnutls_x509_crl_list_import2(&lists, &n, &text, GNUTLS_X509_FMT_PEM, 0);
+    gnutls_free(text.data);
+    if (rc < 0)
+        return check_read("tls_crl", path, "list of revoked certificates", rc, why);
+    for (unsigned i = 0; i < n; i++) {
+        time_t next = gnutls_x509_crl_get_next_update(lists[i]);
+        day(date, sizeof date, next);
+        if (next != (time_t)-1 && next < now)
+            err = transport_set_why(why, -EINVAL, "option tls_crl=%s: the list is out of date since %s", path, date);
+        gnutls_x509_crl_deinit(lists[i]);
+    }
+    gnutls_free(lists);
+    return err;
+}
+
 static int read_revocations(struct p9_tls *tls, const struct p9_tls_options *o, struct p9_why *why)
 {
     int err = o->crl != NULL ? check_readable("tls_crl", o->crl, why) : 0;
 
     if (o->crl == NULL || err != 0)
         return err;
-    return check_read("tls_crl", o->crl, "list of revoked certificates",
-                      gnutls_certificate_set_x509_crl_file(tls->credentials, o->crl, GNUTLS_X509_FMT_PEM), why);
+    err = check_read("tls_crl", o->crl, "list of revoked certificates",
+                     gnutls_certificate_set_x509_crl_file(tls->credentials, o->crl, GNUTLS_X509_FMT_PEM), why);
+    return err == 0 ? check_up_to_date(o->crl, why) : err;
 }
 
 static int read_own(struct p9_tls *tls, const struct p9_tls_options *o, struct p9_why *why)
@@ -119,14 +155,6 @@ void p9_tls_free(struct p9_tls *tls)
 }
 
 /* ---- the server's certificate --------------------------------------------- */
-
-static void day(char *buf, size_t size, time_t t)
-{
-    struct tm tm;
-
-    if (gmtime_r(&t, &tm) == NULL || strftime(buf, size, "%Y-%m-%d", &tm) == 0)
-        *buf = 0;
-}
 
 /* The name of a certificate, number i, as text. False when there is none. */
 static bool name_of(gnutls_x509_crt_t crt, unsigned i, char *buf, size_t size)
@@ -192,9 +220,6 @@ static void refuse_chain(struct tls_check *c, gnutls_x509_crt_t crt, unsigned st
         bool self = gnutls_x509_crt_check_issuer(crt, crt) != 0;
         snprintf(c->refusal, sizeof c->refusal, "%s",
                  self ? "it is self-signed, and not trusted here" : "no authority that is trusted here has signed it");
-    } else if (status & (GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE)) {
-        snprintf(c->refusal, sizeof c->refusal, "the list of revoked certificates is %s",
-                 status & GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED ? "out of date" : "from the future");
     } else if (status & GNUTLS_CERT_PURPOSE_MISMATCH) {
         snprintf(c->refusal, sizeof c->refusal, "it is not for servers");
     } else {

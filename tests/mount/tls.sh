@@ -34,9 +34,13 @@ make_certificates() {
     certificate revoked "$here\nexpiration_days = 10" ca
     certificate client 'tls_www_client\nexpiration_days = 10' ca
     certificate for_clients 'ip_address = 127.0.0.1\ntls_www_client\nexpiration_days = 10' ca
-    printf '%s\n' 'crl_next_update = 10' 'crl_number = 1' > "$pki/crl.template"
+    revocations crl 'crl_next_update = 10'
+    revocations old_crl 'crl_this_update_date = "2020-01-01 00:00:00"\ncrl_next_update_date = "2020-02-03 00:00:00"'
+}
+revocations() { # NAME LINES
+    printf '%b\n' "$2" 'crl_number = 1' > "$pki/crl.template"
     certtool --generate-crl --load-ca-privkey "$pki/ca.key" --load-ca-certificate "$pki/ca.crt" \
-        --load-certificate "$pki/revoked.crt" --template "$pki/crl.template" --outfile "$pki/crl" 2>> "$work/certtool.log"
+        --load-certificate "$pki/revoked.crt" --template "$pki/crl.template" --outfile "$pki/$1" 2>> "$work/certtool.log"
 }
 
 # ---- the terminator ------------------------------------------------------------------
@@ -152,6 +156,7 @@ case_wrong_files() {
     refused "option tls_ca=/nowhere: No such file or directory" by_tls tls_ca=/nowhere
     refused "option tls_ca=$pki/good.key: there is no certificate in this file" by_tls "tls_ca=$pki/good.key"
     refused "option tls_crl=$pki/good.crt: there is no list of revoked certificates in this file" by_tls "tls_crl=$pki/good.crt"
+    refused "option tls_crl=$pki/old_crl: the list is out of date since 2020-02-03" by_tls "tls_crl=$pki/old_crl"
     refused "option tls_key=/nowhere" by_tls "tls_cert=$pki/client.crt,tls_key=/nowhere"
     refused "tls_key=$pki/good.key: " by_tls "tls_cert=$pki/client.crt,tls_key=$pki/good.key"
     refused "tls_key= is missing" by_tls "tls_cert=$pki/client.crt"
