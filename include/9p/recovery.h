@@ -16,6 +16,7 @@ struct p9_recovery_options {
     const char *name;  /* of the server, for the log */
     unsigned limit_ms; /* requests fail with ETIMEDOUT after so long without a reply; 0: they wait */
     unsigned probe_ms; /* of p9_keeping */
+    unsigned first_ms; /* the longest wait for the first reply on a new connection; 0: as for others */
     /* For the attach of a user again: *afid, the caller's, is authenticated, or NULL. 0 or -errno.
      * May be NULL. */
     int (*authenticate)(void *arg, struct p9_scope *sc, const char *uname, uint32_t n_uname, const char *aname,

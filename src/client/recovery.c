@@ -62,7 +62,7 @@ static int restore(struct recovery *r, struct attempt *a, unsigned *made)
 
     if (t == NULL)
         return err;
-    err = p9_session_restore(c->session, t, REPLY_MS, &a->why);
+    err = p9_session_restore(c->session, t, r->o.first_ms > 0 ? r->o.first_ms : REPLY_MS, &a->why);
     if (err != 0)
         return err;
     adapt_to_msize(c);

@@ -262,6 +262,7 @@ int connect_keep(const struct options *o, struct fs *fs)
         .name = o->source,
         .limit_ms = o->soft ? o->timeo_ms : 0,
         .probe_ms = o->probe_ms,
+        .first_ms = o->dial == DIAL_COMMAND ? COMMAND_TIMEOUT_MS : 0,
         .authenticate = o->auth != NULL ? authenticate : NULL,
         .restored = restored,
         .arg = fs,

@@ -91,6 +91,18 @@ case_started_again() { # and what it says is in the log
     grep -q "lost: command '.*' was killed by signal 9" "$work/err"
 }
 
+case_it_may_take_as_long_as_the_first_time() { # to connect
+    local diod
+    by "echo started >> $work/starts; [ \$(wc -l < $work/starts) != 2 ] || sleep 11; exec $diod_here"
+    diod=$(command_of diod)
+    kill -KILL "$diod"
+    wait_until 20 gone "$diod"
+    use_mount
+    same "$(wc -l < "$work/starts")" 2
+    end_mount
+    rm "$work/starts"
+}
+
 case_nothing_stays_when_9pfs_is_killed() { # not even a command that does not end with its input
     by "trap '' HUP TERM; $diod_here; sleep 1000"
     local pid diod shell
