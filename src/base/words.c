@@ -36,7 +36,7 @@ static int double_quoted(struct split *s)
     for (; *s->p != '"'; s->p++) {
         if (*s->p == 0)
             return -EINVAL;
-        if (*s->p == '$' || *s->p == '`')
+        if (*s->p == '$' || *s->p == '`' || (*s->p == '\\' && s->p[1] == '\n'))
             return 1;
         if (*s->p == '\\' && s->p[1] != 0 && strchr("\"\\$`", s->p[1]) != NULL)
             s->p++;
@@ -60,6 +60,8 @@ static int word(struct split *s)
             rc = double_quoted(s);
         else if (c == '\\' && *s->p == 0)
             rc = -EINVAL;
+        else if (c == '\\' && *s->p == '\n')
+            rc = 1;
         else if (c == '\\')
             *s->out++ = *s->p++;
         else if (strchr("|&;<>()$`*?[{}\n", c) != NULL || (first && strchr("#~!", c) != NULL) ||
@@ -71,6 +73,17 @@ static int word(struct split *s)
     *s->out++ = 0;
     s->words++;
     return rc;
+}
+
+/* Commands of the shell that are no programs, and need no special character. */
+static bool is_of_shell(const char *name)
+{
+    static const char *const names[] = {".", "command", "eval", "exec"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 /* Once only a shell can tell, the rest may mean anything. */
@@ -92,6 +105,8 @@ int words_split(const char *text, char ***argv)
     struct split s = {.p = text, .out = words};
     int rc = words != NULL ? split(&s) : -ENOMEM;
 
+    if (rc == 0 && s.words > 0 && is_of_shell(words))
+        rc = 1;
     *argv = rc == 0 ? calloc(s.words + 2, sizeof **argv) : NULL;
     if (*argv == NULL) {
         free(words);

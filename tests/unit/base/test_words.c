@@ -24,6 +24,7 @@ static void words_are_split_as_the_shell_does(void **state)
         {"\\$HOME \\| '>' \"<&;\"", "[$HOME][|][>][<&;]"},
         {"ssh -o Port=22 a#b a~b a!b", "[ssh][-o][Port=22][a#b][a~b][a!b]"},
         {"x 'A=B'", "[x][A=B]"},
+        {"a exec", "[a][exec]"},
         {"", ""},
         {" \t", ""},
     };
@@ -45,9 +46,10 @@ static void words_are_split_as_the_shell_does(void **state)
 static void what_only_a_shell_knows_is_left_to_it(void **state)
 {
     static const char *const texts[] = {
-        "a | b", "a & b",   "a; b", "a < b", "a > b", "a 2>b",     "(a)",    "a $b", "a \"$b\"",
-        "a `b`", "a \"`b`", "a *",  "a ?",   "a [b]", "{ a; }",    "a\nb",   "#a",   "a #b",
-        "~/a",   "a ~b",    "! a",  "A=b c", "a$(b)", "a\\ b | c", "a | 'b",
+        "a | b",    "a & b",  "a; b",    "a < b",  "a > b",    "a 2>b",  "(a)",        "a $b",
+        "a \"$b\"", "a `b`",  "a \"`b`", "a *",    "a ?",      "a [b]",  "{ a; }",     "a\nb",
+        "#a",       "a #b",   "~/a",     "a ~b",   "! a",      "A=b c",  "a$(b)",      "a\\ b | c",
+        "a | 'b",   "exec a", ". a",     "eval a", "'exec' a", "a\\\nb", "\"a\\\nb\"",
     };
 
     (void)state;
