@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "session/starter.h"
@@ -26,6 +27,8 @@
 
 enum {
     LONGEST_LINE = 200,
+    MOST_LINES = 100, /* logged in LINES_MS; the others are counted */
+    LINES_MS = 10000,
     HELD_MS = 2000,     /* how long a line is held back */
     END_WAIT_MS = 2000, /* how long the reader waits for the status of a command that has hung up */
     LAST_READS = 128,   /* of messages after its end: as many as a pipe holds */
@@ -46,13 +49,31 @@ struct command {
     /* Of the listener, until is_ended. */
     char line[LONGEST_LINE + 1], held[LONGEST_LINE + 1];
     size_t length;
+    unsigned lines; /* since lines_ms, of clock_ms() */
+    uint64_t lines_ms;
 };
 
 /* ---- the listener --------------------------------------------------------- */
 
+static void tell_left_out(struct command *c)
+{
+    if (c->lines > MOST_LINES)
+        log_error("command: %u more lines", c->lines - MOST_LINES);
+    c->lines = 0;
+}
+
+/* The command may pass on what a server says, which is not to fill the log. */
 static void release_held(struct command *c)
 {
-    if (c->held[0] != 0)
+    uint64_t now = clock_ms();
+
+    if (c->held[0] == 0)
+        return;
+    if (now - c->lines_ms >= LINES_MS) {
+        tell_left_out(c);
+        c->lines_ms = now;
+    }
+    if (c->lines++ < MOST_LINES)
         log_error("command: %s", c->held);
     c->held[0] = 0;
 }
@@ -209,6 +230,7 @@ static void command_close(struct transport *t)
     if (write(c->quit, &one, sizeof one) == sizeof one)
         pthread_join(c->listener, NULL);
     release_held(c);
+    tell_left_out(c);
     close(c->quit);
     close(c->messages);
     close(c->reports);

@@ -227,6 +227,21 @@ static void a_long_line_is_several(void **state)
     assert_string_equal(logged, expected);
 }
 
+static void many_lines_do_not_fill_the_log(void **state)
+{
+    struct p9_starter *s = starter_of("seq 20000 >&2; exit 1");
+    struct transport *t = start(s);
+    char buf[8];
+
+    (void)state;
+    assert_int_equal(read_all(t, buf, sizeof buf), -ENOLINK);
+    assert_string_equal(strrchr(transport_why(t), ':'), ": 20000");
+    transport_close(t);
+    p9_starter_free(s);
+    assert_non_null(strstr(logged, "command: 1\n"));
+    assert_non_null(strstr(logged, " more lines\n"));
+}
+
 /* Faster than the log takes it, and outside of the command's process group. */
 static void what_it_has_left_may_go_on_writing(void **state)
 {
@@ -323,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_write_to_it_fails_and_the_reason_is_known),
         cmocka_unit_test(its_messages_are_logged_once_the_server_speaks),
         cmocka_unit_test(a_long_line_is_several),
+        cmocka_unit_test(many_lines_do_not_fill_the_log),
         cmocka_unit_test(what_it_has_left_may_go_on_writing),
         cmocka_unit_test(nothing_of_it_stays),
         cmocka_unit_test(it_ends_with_the_process_that_serves),
