@@ -52,7 +52,8 @@ static int check_version(struct negotiation *a, const struct p9_fcall *rx)
 static void version_done(struct p9_req *req)
 {
     struct negotiation *a = req->arg;
-    const char *known = req->rc != 0 ? transport_why(a->s->t) : NULL;
+    /* The timer completes a request whose time is over, while the reader uses the transport. */
+    const char *known = req->rc != 0 && req->rc != -ETIMEDOUT ? transport_why(a->s->t) : NULL;
 
     a->err = req->rc;
     if (req->rc == 0)
