@@ -199,6 +199,7 @@ case_the_terminator_ends_under_load() {
 
 case_the_key_is_not_needed_again() { # nor is the authority's certificate
     local files="$work/own"
+    wait_until 20 prints '' daemon_of "$mnt"
     mkdir "$files"
     cp "$pki/client.crt" "$pki/client.key" "$pki/ca.crt" "$files"
     terminate good "requireCert = yes

@@ -67,7 +67,8 @@ case_wrong_commands() {
     refused "exited with status 0" by true
     refused "the server does not speak 9P" by 'echo Welcome to this machine; sleep 100'
     refused "not closed" by "sh -c 'exit"
-    refused "option command=: expected a command" by ''
+    refused "option command= needs a value: command=COMMAND" by ''
+    refused "option command=: expected a command" by ' '
     refused "option trans=tcp" by true trans=tcp
     refused "rfdno=" by true rfdno=0
 }
