@@ -181,13 +181,16 @@ struct p9_client *connect_client(const struct options *o)
     char hint[HINT_MAX];
     bool told = false;
 
-    while ((c = connect_once(o, &why)) == NULL && !dialing.connected) {
+    while ((c = connect_once(o, &why)) == NULL && (!dialing.connected || o->dial == DIAL_COMMAND)) {
         bool mistaken = hint_connect(o, dialing.err, hint, sizeof hint);
-        if (mistaken || !may_pass(dialing.err) || clock_ms() >= until)
+        bool passes = o->dial == DIAL_COMMAND || may_pass(dialing.err); /* ssh, say, has no connection */
+        if (mistaken || !passes || clock_ms() >= until)
             break;
         if (!told)
             log_error("%s; trying again%s", why.text, hint);
         told = true;
+        if (o->bg)
+            p9_starter_settle(dialing.starter); /* the terminal is given up */
         if (o->bg && daemon_ready() != 0)
             return NULL;
         usleep(pause * 1000);

@@ -303,6 +303,19 @@ case_bg_does_not_hide_a_mistake() {
     grep -q "Connection refused; trying again (if $p is the port, use -o port=$p)" "$work/err"
     wait_until 20 ended
 }
+case_bg_with_a_command() { # which fails until the server can be reached
+    echo text > "$exp/file"
+    mount -t 9pfs "127.0.0.1:$exp" "$mnt" \
+        -o "bg,command=test -e $work/up && exec diod -f -n -N -e $exp -r 0 -w 1" 2> "$work/err"
+    cat "$work/err"
+    grep -q 'exited with status 1; trying again' "$work/err"
+    fails is_mounted
+    : > "$work/up"
+    wait_until 60 is_mounted
+    same "$(cat "$mnt/file")" text
+    unmount
+    rm "$work/up"
+}
 case_bg_twice() { # as mount -a does before the server is there: one mount
     local p
     p=$(free_port)
