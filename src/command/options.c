@@ -166,7 +166,7 @@ static int be_as_the_kernels(struct options *o)
         return 0;
     if (fuse_opt_insert_arg(&o->args, 1, "-odev,suid") != 0)
         return -1;
-    if (o->allow_other || o->allow_root)
+    if (o->allow_other || o->allow_root || o->command != NULL) /* whose server acts as one user */
         return 0;
     o->allow_other = true;
     return fuse_opt_add_arg(&o->args, "-oallow_other");

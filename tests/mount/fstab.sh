@@ -313,6 +313,8 @@ case_bg_with_a_command() { # which fails until the server can be reached
     : > "$work/up"
     wait_until 60 is_mounted
     same "$(cat "$mnt/file")" text
+    chmod 755 "$work" "$exp"
+    fails as 65534 cat "$mnt/file" # a command's server acts as one user, who lets in no others
     unmount
     rm "$work/up"
 }
