@@ -34,7 +34,7 @@ case_options_of_v9fs() {
     for o in trans=tcp "aname=$exp" uname=root uname=0 version=9p2000.L version=9P2000.L msize=8192 msize=65536 msize=1048576 \
         access=user access=any access=client access=0 access=user,posixacl access=client,posixacl \
         cache=none cache=readahead cache=mmap cache=loose cache=fscache cache=0x0 cache=0x5 cache=15 \
-        cachetag=x dfltuid=1,dfltgid=1 noxattr nodevmap directio ignoreqv \
+        cachetag=x debug=0x04 debug=1 dfltuid=1,dfltgid=1 noxattr nodevmap directio ignoreqv \
         negtimeout=0 negtimeout=1000 negtimeout=-1 locktimeout=30 afid=4294967295 privport timeout=30000 rq=32 sq=32; do
         works "port=$port,$o"
     done
