@@ -113,6 +113,8 @@ static int read_own(struct p9_tls *tls, const struct p9_tls_options *o, struct p
     int rc = gnutls_certificate_set_x509_key_file(tls->credentials, o->cert, o->key, GNUTLS_X509_FMT_PEM);
     if (rc >= 0)
         return 0;
+    if (rc == GNUTLS_E_DECRYPTION_FAILED)
+        return transport_set_why(why, -EINVAL, "option tls_key=%s: a key with a password cannot be used", o->key);
     return transport_set_why(why, -EINVAL, "options tls_cert=%s, tls_key=%s: %s", o->cert, o->key, gnutls_strerror(rc));
 }
 
@@ -130,6 +132,7 @@ struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_wh
     }
     gnutls_certificate_set_verify_function(tls->credentials, tls_check_certificate);
     tls->verify = o->verify;
+    tls->has_own = o->cert != NULL;
     tls->name = o->name != NULL ? strdup(o->name) : NULL;
     *err = o->name != NULL && tls->name == NULL ? transport_set_why(why, -ENOMEM, "%s", strerror(ENOMEM)) : 0;
     if (*err == 0)

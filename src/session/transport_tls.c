@@ -125,8 +125,10 @@ static ssize_t broken(struct tls *s, int rc)
         gnutls_alert_description_t alert = gnutls_alert_get(s->session);
         bool wants = alert == GNUTLS_A_CERTIFICATE_REQUIRED;
         const char *name = gnutls_alert_get_name(alert);
+        const char *hint =
+            s->check.has_own ? " (it takes none of the authority of tls_cert=)" : " (options tls_cert= and tls_key=)";
         return transport_set_why(&s->t.why, -EACCES, "the server ended TLS: %s%s", name != NULL ? name : "no reason",
-                                 wants ? " (options tls_cert= and tls_key=)" : "");
+                                 wants ? hint : "");
     }
     return transport_set_why(&s->t.why, -EPROTO, "TLS failed: %s", gnutls_strerror(rc));
 }
@@ -305,7 +307,7 @@ static int set_up(struct tls *s, struct p9_tls *tls, const char *host)
 
     if (rc != 0)
         return rc;
-    s->check = (struct tls_check){.verify = tls->verify, .name = name};
+    s->check = (struct tls_check){.verify = tls->verify, .has_own = tls->has_own, .name = name};
     gnutls_session_set_ptr(s->session, &s->check);
     gnutls_transport_set_ptr(s->session, s);
     gnutls_transport_set_pull_function(s->session, pull);

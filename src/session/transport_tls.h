@@ -12,11 +12,13 @@ struct p9_tls {
     gnutls_certificate_credentials_t credentials;
     char *name; /* or NULL: the host */
     enum p9_tls_verify verify;
+    bool has_own; /* a certificate to show */
 };
 
 /* What the check of a connection's certificate needs, and tells. For gnutls_session_set_ptr. */
 struct tls_check {
     enum p9_tls_verify verify;
+    bool has_own;
     const char *name;
     char refusal[160]; /* why the certificate is not accepted */
 };

@@ -141,7 +141,8 @@ verifyChain = yes
 CAfile = $pki/ca.crt"
     works "tls_cert=$pki/client.crt,tls_key=$pki/client.key"
     refused 'the server ended TLS: Certificate is required (options tls_cert= and tls_key=)' by_tls
-    refused 'the server ended TLS: ' by_tls "tls_cert=$pki/alone.crt,tls_key=$pki/alone.key"
+    refused 'the server ended TLS: Certificate is required (it takes none of the authority of tls_cert=)' \
+        by_tls "tls_cert=$pki/alone.crt,tls_key=$pki/alone.key"
     end_terminator
     terminate good "requireCert = yes
 verifyChain = yes
@@ -159,6 +160,9 @@ case_wrong_files() {
     refused "option tls_crl=$pki/old_crl: the list is out of date since 2020-02-03" by_tls "tls_crl=$pki/old_crl"
     refused "option tls_key=/nowhere" by_tls "tls_cert=$pki/client.crt,tls_key=/nowhere"
     refused "tls_key=$pki/good.key: " by_tls "tls_cert=$pki/client.crt,tls_key=$pki/good.key"
+    certtool --to-p8 --load-privkey "$pki/client.key" --password secret --outfile "$work/locked.key" 2> /dev/null
+    refused "option tls_key=$work/locked.key: a key with a password cannot be used" \
+        by_tls "tls_cert=$pki/client.crt,tls_key=$work/locked.key"
     refused "tls_key= is missing" by_tls "tls_cert=$pki/client.crt"
 }
 
