@@ -119,7 +119,7 @@ case_package_is_installed() {
     mknod -m 666 "$work/layer/fuse" c 10 229
     mount --bind "$work/layer/fuse" "$root/dev/fuse" # where users may open it, as where udev is
     ! dpkg-query -W 9pfs 2> /dev/null || in_root dpkg --purge 9pfs
-    find "$root/usr/local" "$root/usr/sbin" -name '*9pfs*' -delete
+    find "$root/usr/local" "$root/usr/sbin" -name '*9pfs*' -prune -exec rm -rf {} + # of a make install
     cp "$out"/9pfs_*.deb "$SRCDIR/contrib/debian/tests/mount" "$root/tmp"
     # An image of Debian may be configured to leave out pages and documents.
     in_root sh -c 'dpkg -i --path-include="/usr/share/*" /tmp/9pfs_*.deb'
