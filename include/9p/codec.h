@@ -117,6 +117,12 @@ size_t p9_headS2M(const struct p9_fcall *f, enum p9_dialect d, uint8_t *buf, siz
  * one number becomes an Rlerror. */
 size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f);
 
+/* The same of what p9_headS2M packs: the payload has its count, and NULL in place of its bytes. */
+size_t p9_headM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f);
+
+/* Sets the bytes of a message's payload, if it has one, to NULL; the count stays. */
+void p9_hide_payload(struct p9_fcall *f);
+
 /* Little-endian integers, to read fields of a header. */
 uint16_t p9_get16(const uint8_t *p);
 uint32_t p9_get32(const uint8_t *p);

@@ -25,32 +25,12 @@ __attribute__((format(printf, 1, 2))) static void print(const char *fmt, ...)
     trace_line(line);
 }
 
-static void hide_data(struct p9_fcall *f)
-{
-    if (f->type == P9_Twrite)
-        f->Twrite.count.p = NULL;
-    else if (p9_has_payload(f->type)) /* Rreaddir has the same field at the same place */
-        f->Rread.count.p = NULL;
-}
-
-/* A packed Twrite without its data: fid[4] offset[8] count[4]. */
-static void unpack_write(const uint8_t *p, struct p9_fcall *f)
-{
-    f->type = P9_Twrite;
-    f->Twrite.fid = p9_get32(p);
-    f->Twrite.offset = p9_get32(p + 4) | (uint64_t)p9_get32(p + 8) << 32;
-    f->Twrite.count = (struct p9_blob){.n = p9_get32(p + 12)};
-}
-
 void session_trace_sent(const struct p9_session *s, const struct p9_req *req)
 {
     char text[TEXT];
     struct p9_fcall f = {.type = req->type};
 
-    if (req->type == P9_Twrite)
-        unpack_write(req->head + P9_HDRSZ, &f);
-    else
-        p9_convM2S(req->head, req->head_len, s->dialect, &f);
+    p9_headM2S(req->head, req->head_len, s->dialect, &f);
     f.tag = req->tag;
     p9_fcallfmt(text, sizeof text, &f, s->dialect);
     print("-> %s%s", text, req->was_sent ? " (sent again)" : "");
@@ -67,7 +47,7 @@ void session_trace_reply(const struct p9_session *s, const struct p9_req *req, c
         snprintf(text, sizeof text, "%s tag %d, malformed, of %u bytes", p9_type_name(a->type),
                  req->tag == P9_NOTAG ? -1 : req->tag, a->size);
     } else {
-        hide_data(&f);
+        p9_hide_payload(&f);
         p9_fcallfmt(text, sizeof text, &f, s->dialect);
     }
     print("<- %s%s%s after %" PRIu64 " us%s", text, *asked != 0 ? " to " : "", asked, session_duration(req, a), fate);

@@ -123,7 +123,7 @@ static void get_field(struct in *in, const struct p9_field *fd, enum p9_dialect 
     case P9_KIND_data:
         blob = v;
         blob->n = (uint32_t)get_int(in, 4);
-        blob->p = get_bytes(in, blob->n);
+        blob->p = in->no_payload ? NULL : get_bytes(in, blob->n);
         break;
     }
 }
@@ -182,16 +182,17 @@ static unsigned type_on_wire(unsigned type, size_t body, enum p9_dialect d)
     return d == P9_2000L && type == P9_Rerror && body == 4 ? P9_Rlerror : type;
 }
 
-size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f)
+/* head: buf[n] is a message without its payload. */
+static size_t unpack(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f, bool head)
 {
-    struct in in = {.p = buf, .left = n};
+    struct in in = {.p = buf, .left = n, .no_payload = head};
     size_t size = (size_t)get_int(&in, 4);
     unsigned type = (unsigned)get_int(&in, 1);
     uint16_t tag = (uint16_t)get_int(&in, 2);
 
-    if (in.failed || size < P9_HDRSZ || size > n)
+    if (in.failed || size < P9_HDRSZ || (size > n && !head))
         return 0;
-    in.left = size - P9_HDRSZ;
+    in.left = (head ? n : size) - P9_HDRSZ;
 
     f->type = (uint8_t)type_on_wire(type, in.left, d);
     f->tag = tag;
@@ -202,6 +203,24 @@ size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fca
         if (m->fields[i].dialects & d)
             get_field(&in, &m->fields[i], d, (char *)f + m->fields[i].offset);
     return in.failed || in.left != 0 ? 0 : size;
+}
+
+size_t p9_convM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f)
+{
+    return unpack(buf, n, d, f, false);
+}
+
+size_t p9_headM2S(const uint8_t *buf, size_t n, enum p9_dialect d, struct p9_fcall *f)
+{
+    return unpack(buf, n, d, f, true);
+}
+
+void p9_hide_payload(struct p9_fcall *f)
+{
+    const struct p9_message *m = p9_message(f->type);
+
+    if (p9_has_payload(f->type))
+        ((struct p9_blob *)(void *)((char *)f + m->fields[m->nfields - 1].offset))->p = NULL;
 }
 
 /* ---- reading from a descriptor ------------------------------------------ */

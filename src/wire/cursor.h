@@ -24,6 +24,7 @@ void put_str(struct out *o, const struct p9_str *s);
 void put_qid(struct out *o, const struct p9_qid *q);
 
 struct in {
+    bool no_payload; /* its bytes are elsewhere: only their number is taken */
     const uint8_t *p;
     size_t left;
     bool failed;

@@ -62,6 +62,28 @@ static void head_omits_only_the_payload(void **state)
     }
 }
 
+/* As text, the head and the message whose payload is hidden are the same. */
+static void a_head_is_the_message_without_its_payload(void **state)
+{
+    uint8_t bytes[MAX];
+    char of_head[512], of_whole[512];
+    struct p9_fcall f;
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        enum p9_dialect d = golden[i].dialect;
+        size_t n = from_hex(golden[i].hex, bytes), payload = p9_has_payload(golden[i].fcall.type) ? 5 : 0;
+        memset(&f, 0xa5, sizeof f);
+        assert_int_equal(p9_headM2S(bytes, n - payload, d, &f), n);
+        p9_fcallfmt(of_head, sizeof of_head, &f, d);
+        assert_int_equal(p9_convM2S(bytes, n, d, &f), n);
+        p9_hide_payload(&f);
+        p9_fcallfmt(of_whole, sizeof of_whole, &f, d);
+        assert_string_equal(of_head, of_whole);
+        assert_int_equal(p9_headM2S(bytes, n - payload - 1, d, &f), 0);
+    }
+}
+
 static void unpacks_and_packs_again(void **state)
 {
     uint8_t bytes[MAX], again[MAX];
@@ -344,6 +366,7 @@ int main(void)
         cmocka_unit_test(golden_has_every_type_of_each_dialect),
         cmocka_unit_test(packs_to_golden_bytes),
         cmocka_unit_test(head_omits_only_the_payload),
+        cmocka_unit_test(a_head_is_the_message_without_its_payload),
         cmocka_unit_test(unpacks_and_packs_again),
         cmocka_unit_test(prints_golden_text),
         cmocka_unit_test(refuses_every_truncation),
