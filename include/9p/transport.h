@@ -20,6 +20,8 @@ struct p9_tls;
 struct p9_why {
     char text[256];
 };
+/* Formats it, cut where it is too long. Returns `result`. */
+__attribute__((format(printf, 3, 4))) int p9_set_why(struct p9_why *why, int result, const char *fmt, ...);
 
 /* What to connect to by TCP. */
 struct p9_address {

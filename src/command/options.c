@@ -5,7 +5,6 @@
 #include "command/options.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +13,6 @@
 
 #include "base/log.h"
 #include "command/options_impl.h"
-
-__attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why->text, sizeof why->text, fmt, ap);
-    va_end(ap);
-    return -1;
-}
 
 void options_set(char **field, const char *value, size_t n)
 {

@@ -32,7 +32,7 @@ int options_unknown(const char *arg, struct p9_why *why);
 int options_parse_seconds(const char *option, const char *text, unsigned *ms, struct p9_why *why);
 
 /* Formats the reason into *why. -1. */
-__attribute__((format(printf, 2, 3))) int options_fail(struct p9_why *why, const char *fmt, ...);
+#define options_fail(why, ...) p9_set_why(why, -1, __VA_ARGS__)
 /* Frees *field and sets it to a copy of the n bytes at value. */
 void options_set(char **field, const char *value, size_t n);
 

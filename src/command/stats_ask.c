@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <grp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,15 +15,6 @@
 #include "command/stats.h"
 #include "fuse/mountinfo.h"
 #include "fuse/stats.h"
-
-__attribute__((format(printf, 2, 3))) static void set_why(struct p9_why *why, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why->text, sizeof why->text, fmt, ap);
-    va_end(ap);
-}
 
 /* Fills buf[STATS_BYTES]. Bytes, or -errno. */
 static ssize_t ask(const char *mountpoint, char *buf)
@@ -87,25 +77,25 @@ static bool is_mount(const char *real, const char *mountpoint, struct mount_entr
     *m = (struct mount_entry){.type = ""};
     if (!mount_lookup(real, m)) {
         if (access("/proc/self/mountinfo", R_OK) == 0)
-            set_why(why, "%s is not a mount point", mountpoint);
+            p9_set_why(why, 0, "%s is not a mount point", mountpoint);
         return access("/proc/self/mountinfo", R_OK) != 0;
     }
     if (strncmp(m->type, "fuse", 4) == 0)
         return true;
-    set_why(why, "%s is a mount of type %s, not of 9pfs", mountpoint, m->type);
+    p9_set_why(why, 0, "%s is a mount of type %s, not of 9pfs", mountpoint, m->type);
     return false;
 }
 
 static void explain(struct p9_why *why, const char *mountpoint, const struct mount_entry *m, int err)
 {
     if (err == EACCES || err == EPERM)
-        set_why(why, "%s: %s: the mount is another user's", mountpoint, strerror(err));
+        p9_set_why(why, 0, "%s: %s: the mount is another user's", mountpoint, strerror(err));
     else if (err != EOPNOTSUPP && err != ENODATA)
-        set_why(why, "%s: %s", mountpoint, strerror(err));
+        p9_set_why(why, 0, "%s: %s", mountpoint, strerror(err));
     else if (strcmp(m->type, "fuse.9pfs") == 0)
-        set_why(why, "%s is a mount of an older 9pfs, which has no statistics", mountpoint);
+        p9_set_why(why, 0, "%s is a mount of an older 9pfs, which has no statistics", mountpoint);
     else
-        set_why(why, "%s is a mount of type %s, not of 9pfs", mountpoint, m->type);
+        p9_set_why(why, 0, "%s is a mount of type %s, not of 9pfs", mountpoint, m->type);
 }
 
 char *stats_ask(const char *mountpoint, struct p9_why *why)
@@ -115,9 +105,9 @@ char *stats_ask(const char *mountpoint, struct p9_why *why)
     bool is = false;
 
     if (buf == NULL)
-        set_why(why, "%s", strerror(ENOMEM));
+        p9_set_why(why, 0, "%s", strerror(ENOMEM));
     else if (real == NULL)
-        set_why(why, "%s: %s", mountpoint, strerror(errno));
+        p9_set_why(why, 0, "%s: %s", mountpoint, strerror(errno));
     else
         is = is_mount(real, mountpoint, &m, why);
     ssize_t n = is ? ask(real, buf) : 0;
@@ -126,7 +116,7 @@ char *stats_ask(const char *mountpoint, struct p9_why *why)
     if (is && n < 0)
         explain(why, mountpoint, &m, (int)-n);
     else if (is && (n == 0 || buf[n - 1] != '}'))
-        set_why(why, "%s: the answer is not complete", mountpoint);
+        p9_set_why(why, 0, "%s: the answer is not complete", mountpoint);
     else if (is) {
         free(real);
         buf[n] = 0;

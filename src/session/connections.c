@@ -215,7 +215,7 @@ int p9_session_restore(struct p9_session *s, struct transport *t, unsigned limit
     if (err == 0)
         err = session_negotiate(s, &o, why);
     else
-        session_set_why(why, err, "%s", strerror(-err));
+        p9_set_why(why, err, "%s", strerror(-err));
     return err;
 }
 

@@ -4,19 +4,7 @@
 #include "session/session_impl.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-int session_set_why(struct p9_why *why, int err, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why->text, sizeof why->text, fmt, ap);
-    va_end(ap);
-    return err;
-}
 
 /* A negotiation. The reader thread applies Rversion, as it reads the next message right
  * afterwards. */
@@ -38,11 +26,11 @@ static int check_version(struct negotiation *a, const struct p9_fcall *rx)
     while (dialect != 0 && !p9_str_eq(got, p9_dialect_name(dialect)))
         dialect = a->o->only ? 0 : p9_dialect_below(dialect);
     if (dialect == 0)
-        return session_set_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
-                               p9_dialect_name(a->asked), got.len < 64 ? got.len : 64, got.s);
+        return p9_set_why(a->why, -EPROTONOSUPPORT, "the server does not speak %s: it answered '%.*s'",
+                          p9_dialect_name(a->asked), got.len < 64 ? got.len : 64, got.s);
     if (msize > a->o->msize || msize < P9_MIN_MSIZE)
-        return session_set_why(a->why, -EPROTO, "the server answers msize %u to %u: at least %u is needed", msize,
-                               a->o->msize, P9_MIN_MSIZE);
+        return p9_set_why(a->why, -EPROTO, "the server answers msize %u to %u: at least %u is needed", msize,
+                          a->o->msize, P9_MIN_MSIZE);
     if (a->s->dialect != dialect)
         a->s->dialect = dialect;
     atomic_store(&a->s->msize, msize);
@@ -59,16 +47,16 @@ static void version_done(struct p9_req *req)
     if (req->rc == 0)
         a->err = check_version(a, &req->rx);
     else if (known != NULL)
-        session_set_why(a->why, 0, "%s", known);
+        p9_set_why(a->why, 0, "%s", known);
     else if (req->rc == -EPROTO)
-        session_set_why(a->why, 0, "the server does not speak 9P");
+        p9_set_why(a->why, 0, "the server does not speak 9P");
     else if (req->rc == -ETIMEDOUT)
-        session_set_why(a->why, 0, "the server does not answer: it may not speak 9P");
+        p9_set_why(a->why, 0, "the server does not answer: it may not speak 9P");
     else if (req->rc == -ECONNRESET)
-        session_set_why(a->why, 0, "the server closed the connection: it may not speak 9P");
+        p9_set_why(a->why, 0, "the server closed the connection: it may not speak 9P");
     else
-        a->err = session_set_why(a->why, -EPROTONOSUPPORT, "the server refuses %s: %s", p9_dialect_name(a->asked),
-                                 strerror(-req->rc));
+        a->err = p9_set_why(a->why, -EPROTONOSUPPORT, "the server refuses %s: %s", p9_dialect_name(a->asked),
+                            strerror(-req->rc));
     p9_batch_done(&a->batch);
 }
 

@@ -91,19 +91,19 @@ struct p9_session *p9_session_start(struct transport *t, const struct p9_session
 
     if (s == NULL) {
         transport_close(t);
-        *err = session_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
+        *err = p9_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
         return NULL;
     }
     s->timer = timer_new(session_tick, s);
     *err = s->timer != NULL ? thread_start(&s->reader, session_reader_main, s) : -ENOMEM;
     if (*err != 0) {
-        session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
+        p9_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         session_free(s);
         return NULL;
     }
     *err = thread_start(&s->writer, session_writer_main, s);
     if (*err != 0) {
-        session_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
+        p9_set_why(why, *err, "cannot start a thread: %s", strerror(-*err));
         p9_session_fail(s, -ECANCELED, NULL);
         pthread_join(s->reader, NULL);
         session_free(s);

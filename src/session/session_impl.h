@@ -206,7 +206,5 @@ void session_watch(struct p9_session *s, struct p9_req *req);
 /* Negotiates dialect and msize; proposes lower dialects to a server that does not know one. 0, or
  * -errno and why. */
 int session_negotiate(struct p9_session *s, const struct p9_session_options *o, struct p9_why *why);
-/* Sets why; returns err. */
-__attribute__((format(printf, 3, 4))) int session_set_why(struct p9_why *why, int err, const char *fmt, ...);
 
 #endif

@@ -11,23 +11,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-int transport_set_why(struct p9_why *why, int err, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why->text, sizeof why->text, fmt, ap);
-    va_end(ap);
-    return err;
-}
 
 /* ---- any transport -------------------------------------------------------- */
 
@@ -173,11 +161,11 @@ int transport_init(struct transport *t, int rfd, int wfd, struct p9_why *why)
     if (err == 0 && wfd != rfd)
         err = set_blocking(wfd, sockets);
     if (err != 0)
-        return transport_set_why(why, err, "cannot use descriptors %d and %d: %s", rfd, wfd, strerror(-err));
+        return p9_set_why(why, err, "cannot use descriptors %d and %d: %s", rfd, wfd, strerror(-err));
     int stop = eventfd(0, EFD_CLOEXEC);
     if (stop < 0) {
         err = -errno;
-        return transport_set_why(why, err, "cannot set up the connection: %s", strerror(-err));
+        return p9_set_why(why, err, "cannot set up the connection: %s", strerror(-err));
     }
     *t = (struct transport){
         .ops = &ops, .rfd = rfd, .wfd = wfd, .stop = stop, .socket = is_socket(wfd), .tcp = sockets && is_tcp(rfd)};
@@ -189,7 +177,7 @@ struct transport *transport_fds(int rfd, int wfd, int *err, struct p9_why *why)
     struct transport *t = calloc(1, sizeof *t);
 
     *err = t != NULL ? transport_init(t, rfd, wfd, why)
-                     : transport_set_why(why, -ENOMEM, "cannot set up the connection: %s", strerror(ENOMEM));
+                     : p9_set_why(why, -ENOMEM, "cannot set up the connection: %s", strerror(ENOMEM));
     if (*err == 0)
         return t;
     free(t);

@@ -27,7 +27,7 @@ static int check_readable(const char *option, const char *path, struct p9_why *w
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return transport_set_why(why, -EINVAL, "option %s=%s: %s", option, path, strerror(errno));
+        return p9_set_why(why, -EINVAL, "option %s=%s: %s", option, path, strerror(errno));
     close(fd);
     return 0;
 }
@@ -37,8 +37,8 @@ static int check_read(const char *option, const char *path, const char *what, in
 {
     if (count > 0)
         return 0;
-    return transport_set_why(why, -EINVAL, "option %s=%s: there is no %s in this file%s%s", option, path, what,
-                             count < 0 ? ": " : "", count < 0 ? gnutls_strerror(count) : "");
+    return p9_set_why(why, -EINVAL, "option %s=%s: there is no %s in this file%s%s", option, path, what,
+                      count < 0 ? ": " : "", count < 0 ? gnutls_strerror(count) : "");
 }
 
 static int read_authorities(struct p9_tls *tls, const struct p9_tls_options *o, struct p9_why *why)
@@ -47,7 +47,7 @@ static int read_authorities(struct p9_tls *tls, const struct p9_tls_options *o, 
         int n = gnutls_certificate_set_x509_system_trust(tls->credentials);
         if (n > 0 || o->verify == P9_TLS_NONE)
             return 0;
-        return transport_set_why(why, -EINVAL, "this system trusts no certificate authority: use option tls_ca=FILE");
+        return p9_set_why(why, -EINVAL, "this system trusts no certificate authority: use option tls_ca=FILE");
     }
     int err = check_readable("tls_ca", o->ca, why);
     return err != 0
@@ -84,7 +84,7 @@ static int check_up_to_date(const char *path, struct p9_why *why)
         time_t next = gnutls_x509_crl_get_next_update(lists[i]);
         day(date, sizeof date, next);
         if (next != (time_t)-1 && next < now)
-            err = transport_set_why(why, -EINVAL, "option tls_crl=%s: the list is out of date since %s", path, date);
+            err = p9_set_why(why, -EINVAL, "option tls_crl=%s: the list is out of date since %s", path, date);
         gnutls_x509_crl_deinit(lists[i]);
     }
     gnutls_free(lists);
@@ -114,8 +114,8 @@ static int read_own(struct p9_tls *tls, const struct p9_tls_options *o, struct p
     if (rc >= 0)
         return 0;
     if (rc == GNUTLS_E_DECRYPTION_FAILED)
-        return transport_set_why(why, -EINVAL, "option tls_key=%s: a key with a password cannot be used", o->key);
-    return transport_set_why(why, -EINVAL, "options tls_cert=%s, tls_key=%s: %s", o->cert, o->key, gnutls_strerror(rc));
+        return p9_set_why(why, -EINVAL, "option tls_key=%s: a key with a password cannot be used", o->key);
+    return p9_set_why(why, -EINVAL, "options tls_cert=%s, tls_key=%s: %s", o->cert, o->key, gnutls_strerror(rc));
 }
 
 struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_why *why)
@@ -126,7 +126,7 @@ struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_wh
     if (rc == 0 && tls != NULL)
         rc = gnutls_certificate_allocate_credentials(&tls->credentials);
     if (rc != 0 || tls == NULL) {
-        *err = transport_set_why(why, -ENOMEM, "cannot use TLS: %s", rc != 0 ? gnutls_strerror(rc) : strerror(ENOMEM));
+        *err = p9_set_why(why, -ENOMEM, "cannot use TLS: %s", rc != 0 ? gnutls_strerror(rc) : strerror(ENOMEM));
         free(tls);
         return NULL;
     }
@@ -134,7 +134,7 @@ struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_wh
     tls->verify = o->verify;
     tls->has_own = o->cert != NULL;
     tls->name = o->name != NULL ? strdup(o->name) : NULL;
-    *err = o->name != NULL && tls->name == NULL ? transport_set_why(why, -ENOMEM, "%s", strerror(ENOMEM)) : 0;
+    *err = o->name != NULL && tls->name == NULL ? p9_set_why(why, -ENOMEM, "%s", strerror(ENOMEM)) : 0;
     if (*err == 0)
         *err = read_authorities(tls, o, why);
     if (*err == 0)

@@ -157,13 +157,13 @@ static int say_why(struct command *c)
     const char *more = strlen(c->text) > SHOWN_OF_COMMAND ? "..." : "", *colon = c->held[0] != 0 ? ": " : "";
 
     if (c->end.what == STARTER_NOT_EXECUTED)
-        transport_set_why(&c->t.why, 0, "cannot run command '%.*s%s': %s", n, c->text, more, strerror(status));
+        p9_set_why(&c->t.why, 0, "cannot run command '%.*s%s': %s", n, c->text, more, strerror(status));
     else if (WIFSIGNALED(status))
-        transport_set_why(&c->t.why, 0, "command '%.*s%s' was killed by signal %d%s%s", n, c->text, more,
-                          WTERMSIG(status), colon, c->held);
+        p9_set_why(&c->t.why, 0, "command '%.*s%s' was killed by signal %d%s%s", n, c->text, more, WTERMSIG(status),
+                   colon, c->held);
     else
-        transport_set_why(&c->t.why, 0, "command '%.*s%s' exited with status %d%s%s", n, c->text, more,
-                          WEXITSTATUS(status), colon, c->held);
+        p9_set_why(&c->t.why, 0, "command '%.*s%s' exited with status %d%s%s", n, c->text, more, WEXITSTATUS(status),
+                   colon, c->held);
     c->held[0] = 0;
     return c->end.what == STARTER_ENDED && status == 0 ? 0 : -ENOLINK;
 }
@@ -297,8 +297,7 @@ struct transport *transport_command(struct p9_starter *s, int *err, struct p9_wh
         close(reports[1]);
         return &c->t;
     }
-    transport_set_why(why, *err, "cannot run command '%.*s': %s", SHOWN_OF_COMMAND, starter_command(s),
-                      strerror(-*err));
+    p9_set_why(why, *err, "cannot run command '%.*s': %s", SHOWN_OF_COMMAND, starter_command(s), strerror(-*err));
     close_pair(io);
     close_pair(messages);
     close_pair(reports);

@@ -37,9 +37,6 @@ ssize_t transport_fd_write(struct transport *t, const struct iovec *iov, int n);
 void transport_fd_shutdown(struct transport *t);
 void transport_fd_close(struct transport *t);
 
-/* Formats the reason. err. */
-__attribute__((format(printf, 3, 4))) int transport_set_why(struct p9_why *why, int err, const char *fmt, ...);
-
 /* ---- sockets with a deadline: transport_socket.c --------------------------- */
 
 struct timespec transport_deadline(int ms);

@@ -8,7 +8,7 @@
 struct p9_tls *p9_tls_new(const struct p9_tls_options *o, int *err, struct p9_why *why)
 {
     (void)o;
-    *err = transport_set_why(why, -ENOSYS, "option trans=tls: this 9pfs was built without TLS");
+    *err = p9_set_why(why, -ENOSYS, "option trans=tls: this 9pfs was built without TLS");
     return NULL;
 }
 
@@ -21,6 +21,6 @@ struct transport *transport_tls(struct p9_tls *tls, const struct p9_address *a, 
 {
     (void)tls;
     (void)a;
-    *err = transport_set_why(why, -ENOSYS, "this 9pfs was built without TLS");
+    *err = p9_set_why(why, -ENOSYS, "this 9pfs was built without TLS");
     return NULL;
 }

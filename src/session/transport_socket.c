@@ -117,16 +117,15 @@ int transport_dial_tcp(const struct p9_address *a, const struct timespec *until,
         r = getaddrinfo(a->host, a->port, &hints, &list);
     }
     if (r == EAI_SERVICE)
-        return transport_set_why(why, -EINVAL, "cannot find port %s: it is no number, and no service has the name",
-                                 a->port);
+        return p9_set_why(why, -EINVAL, "cannot find port %s: it is no number, and no service has the name", a->port);
     if (r != 0)
-        return transport_set_why(why, fd, "cannot find %s port %s: %s", a->host, a->port, gai_strerror(r));
+        return p9_set_why(why, fd, "cannot find %s port %s: %s", a->host, a->port, gai_strerror(r));
     for (const struct addrinfo *ai = list; ai != NULL && fd < 0; ai = ai->ai_next)
         fd = dial_address(ai, a->privileged, until);
     freeaddrinfo(list);
     if (fd < 0)
-        transport_set_why(why, fd, "cannot connect to %s port %s%s: %s", a->host, a->port,
-                          a->privileged ? " from a port below 1024" : "", strerror(-fd));
+        p9_set_why(why, fd, "cannot connect to %s port %s%s: %s", a->host, a->port,
+                   a->privileged ? " from a port below 1024" : "", strerror(-fd));
     return fd;
 }
 
@@ -148,8 +147,8 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
     if (strlen(path) >= sizeof sa.sun_path) {
-        *err = transport_set_why(why, -ENAMETOOLONG, "the path of a socket has at most %zu bytes: %s",
-                                 sizeof sa.sun_path - 1, path);
+        *err = p9_set_why(why, -ENAMETOOLONG, "the path of a socket has at most %zu bytes: %s", sizeof sa.sun_path - 1,
+                          path);
         return NULL;
     }
     strcpy(sa.sun_path, path);
@@ -157,7 +156,7 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
     if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
         return of_socket(fd, err, why);
     *err = -errno;
-    transport_set_why(why, *err, "cannot connect to %s: %s", path, strerror(-*err));
+    p9_set_why(why, *err, "cannot connect to %s: %s", path, strerror(-*err));
     if (fd >= 0)
         close(fd);
     return NULL;
@@ -188,14 +187,14 @@ struct transport *transport_vsock(unsigned cid, unsigned port, int timeout_ms, i
 
     if (fd < 0) {
         *err = -errno;
-        transport_set_why(why, *err, "cannot connect to vsock CID %u port %u: %s", cid, port,
-                          *err == -EAFNOSUPPORT ? "this kernel has no vsock" : strerror(-*err));
+        p9_set_why(why, *err, "cannot connect to vsock CID %u port %u: %s", cid, port,
+                   *err == -EAFNOSUPPORT ? "this kernel has no vsock" : strerror(-*err));
         return NULL;
     }
     *err = transport_connect_until(fd, (const struct sockaddr *)&sa, sizeof sa, &until);
     if (*err == 0)
         return of_socket(fd, err, why);
-    transport_set_why(why, *err, "cannot connect to vsock CID %u port %u: %s", cid, port, vsock_reason(*err));
+    p9_set_why(why, *err, "cannot connect to vsock CID %u port %u: %s", cid, port, vsock_reason(*err));
     close(fd);
     return NULL;
 }

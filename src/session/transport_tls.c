@@ -127,10 +127,10 @@ static ssize_t broken(struct tls *s, int rc)
         const char *name = gnutls_alert_get_name(alert);
         const char *hint =
             s->check.has_own ? " (it takes none of the authority of tls_cert=)" : " (options tls_cert= and tls_key=)";
-        return transport_set_why(&s->t.why, -EACCES, "the server ended TLS: %s%s", name != NULL ? name : "no reason",
-                                 wants ? hint : "");
+        return p9_set_why(&s->t.why, -EACCES, "the server ended TLS: %s%s", name != NULL ? name : "no reason",
+                          wants ? hint : "");
     }
-    return transport_set_why(&s->t.why, -EPROTO, "TLS failed: %s", gnutls_strerror(rc));
+    return p9_set_why(&s->t.why, -EPROTO, "TLS failed: %s", gnutls_strerror(rc));
 }
 
 /* Decrypts what has arrived. The number of bytes; -EAGAIN if more must be received; 0 or -errno at
@@ -248,15 +248,15 @@ static void tls_close(struct transport *t)
 static int handshake_failed(struct tls *s, const char *host, const char *port, int rc, struct p9_why *why)
 {
     if (s->check.refusal[0] != 0)
-        return transport_set_why(why, -EACCES, "the certificate of %.80s is refused: %s", host, s->check.refusal);
+        return p9_set_why(why, -EACCES, "the certificate of %.80s is refused: %s", host, s->check.refusal);
     if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
         broken(s, rc);
-        return transport_set_why(why, -EACCES, "cannot connect to %.80s port %.20s: %.120s", host, port, s->t.why.text);
+        return p9_set_why(why, -EACCES, "cannot connect to %.80s port %.20s: %.120s", host, port, s->t.why.text);
     }
     bool speaks = rc != GNUTLS_E_UNEXPECTED_PACKET_LENGTH && rc != GNUTLS_E_UNEXPECTED_PACKET &&
                   rc != GNUTLS_E_UNSUPPORTED_VERSION_PACKET && rc != GNUTLS_E_RECORD_OVERFLOW;
-    return transport_set_why(why, -EPROTO, "cannot connect to %.80s port %.20s: %s", host, port,
-                             speaks ? gnutls_strerror(rc) : "the server does not speak TLS");
+    return p9_set_why(why, -EPROTO, "cannot connect to %.80s port %.20s: %s", host, port,
+                      speaks ? gnutls_strerror(rc) : "the server does not speak TLS");
 }
 
 /* 0 when there is something to read, or -errno. */
@@ -290,12 +290,11 @@ static int shake_hands(struct tls *s, const char *host, const char *port, const 
     if (err == 0 && rc != 0)
         return handshake_failed(s, host, port, rc, why);
     if (err == -ETIMEDOUT)
-        return transport_set_why(why, err, "%.80s port %.20s does not answer: it may not speak TLS", host, port);
+        return p9_set_why(why, err, "%.80s port %.20s does not answer: it may not speak TLS", host, port);
     if (err == -ECONNABORTED || err == -ECONNRESET || err == -EPIPE)
-        return transport_set_why(why, -ECONNABORTED, "%.80s port %.20s closed the connection: it may not speak TLS",
-                                 host, port);
-    return err == 0 ? 0
-                    : transport_set_why(why, err, "cannot connect to %.80s port %.20s: %s", host, port, strerror(-err));
+        return p9_set_why(why, -ECONNABORTED, "%.80s port %.20s closed the connection: it may not speak TLS", host,
+                          port);
+    return err == 0 ? 0 : p9_set_why(why, err, "cannot connect to %.80s port %.20s: %s", host, port, strerror(-err));
 }
 
 static int set_up(struct tls *s, struct p9_tls *tls, const char *host)
@@ -335,7 +334,7 @@ static int begin(struct tls *s, struct p9_tls *tls, int fd, const char *host, st
     int rc = set_up(s, tls, host);
     if (rc != 0) {
         close(s->t.stop);
-        return transport_set_why(why, -ENOMEM, "cannot use TLS: %s", gnutls_strerror(rc));
+        return p9_set_why(why, -ENOMEM, "cannot use TLS: %s", gnutls_strerror(rc));
     }
     s->t.ops = &ops;
     pthread_mutex_init(&s->mtx, NULL);
@@ -350,7 +349,7 @@ struct transport *transport_tls(struct p9_tls *tls, const struct p9_address *a, 
 
     *err = fd;
     if (fd >= 0)
-        *err = s != NULL ? begin(s, tls, fd, a->host, why) : transport_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
+        *err = s != NULL ? begin(s, tls, fd, a->host, why) : p9_set_why(why, -ENOMEM, "%s", strerror(ENOMEM));
     if (*err != 0) {
         if (fd >= 0)
             close(fd);
