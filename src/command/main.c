@@ -114,6 +114,41 @@ static int begin_log(const struct options *o)
     return err;
 }
 
+/* For --stats. */
+static void set_names(struct fs *fs, const struct options *o)
+{
+    fs->source = o->source;
+    fs->options = o->given;
+    fs->server = o->host;
+    fs->port = o->dial == DIAL_TCP || o->dial == DIAL_TLS ? o->port : NULL;
+    fs->aname = o->aname;
+    fs->for_all = o->allow_other;
+}
+
+/* Goes to the background, and starts the other processes of the mount. 0, or -1 and an error is
+ * logged. */
+static int start_processes(const struct options *o, const char *mountpoint)
+{
+    const int given[] = {o->rfdno, o->wfdno, mount_fd(mountpoint)};
+
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i] >= 0 && !daemon_inherited(given[i])) {
+            log_error("descriptor %d is not open", given[i]);
+            return -1;
+        }
+    int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
+    if (err != 0) {
+        log_error("cannot run in the background: %s", strerror(-err));
+        return -1;
+    }
+    err = unmounter_start(mountpoint);
+    if (err == 0)
+        err = connect_prepare(o);
+    if (err != 0)
+        log_error("cannot start a process: %s", strerror(-err));
+    return err == 0 ? 0 : -1;
+}
+
 static int run(struct options *o)
 {
     struct fs fs = {.ready = mount_ready};
@@ -123,37 +158,14 @@ static int run(struct options *o)
     if (begin_log(o) != 0)
         return 1;
     set_access(&fs, o);
+    set_names(&fs, o);
     fs.se = fuse_session_new(&o->args, &fs_ops, sizeof fs_ops, &fs);
     mountpoint = fs.se != NULL ? mount_check_point(o->mountpoint) : NULL;
     if (mountpoint == NULL)
         goto out;
     fs.mountpoint = mountpoint;
-    if (!mount_is_possible(mountpoint))
+    if (!mount_is_possible(mountpoint) || start_processes(o, mountpoint) != 0)
         goto out;
-    const int given[] = {o->rfdno, o->wfdno, mount_fd(mountpoint)};
-    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
-        if (given[i] >= 0 && !daemon_inherited(given[i])) {
-            log_error("descriptor %d is not open", given[i]);
-            goto out;
-        }
-    int err = o->foreground ? 0 : daemon_fork(given, sizeof given / sizeof *given);
-    if (err != 0) {
-        log_error("cannot run in the background: %s", strerror(-err));
-        goto out;
-    }
-    err = unmounter_start(mountpoint);
-    if (err == 0)
-        err = connect_prepare(o);
-    if (err != 0) {
-        log_error("cannot start a process: %s", strerror(-err));
-        goto out;
-    }
-    fs.source = o->source;
-    fs.options = o->given;
-    fs.server = o->host;
-    fs.port = o->dial == DIAL_TCP ? o->port : NULL;
-    fs.aname = o->aname;
-    fs.for_all = o->allow_other;
     privileges_begin(o);
     fs.client = connect_client(o);
     if (fs.client == NULL)
