@@ -9,16 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "command/options.h"
-#include "unit/test.h"
-
-static int parse(struct options *o, struct p9_why *why, const char *opts, const char *source)
-{
-    char *argv[] = {"9pfs", "-o", (char *)opts, (char *)source, "/", NULL};
-
-    memset(why, 0, sizeof *why);
-    return options_parse(o, 5, argv, 0, why);
-}
+#include "unit/command/parsed.h"
 
 static void sources(void **state)
 {
@@ -141,13 +132,8 @@ static void an_error_names_the_bad_option(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct options o;
-        struct p9_why why;
-        assert_int_equal(parse(&o, &why, cases[i].opts, cases[i].source), -1);
-        assert_non_null(strstr(why.text, cases[i].says));
-        options_free(&o);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_refused(cases[i].opts, cases[i].source, cases[i].says);
 }
 
 static void a_wrong_option_is_told_what_would_be_right(void **state)
@@ -175,14 +161,8 @@ static void a_wrong_option_is_told_what_would_be_right(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct options o;
-        struct p9_why why;
-        assert_int_equal(parse(&o, &why, cases[i].opts, "server"), -1);
-        if (strstr(why.text, cases[i].says) == NULL)
-            fail_msg("%s: %s", cases[i].opts, why.text);
-        options_free(&o);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_refused(cases[i].opts, "server", cases[i].says);
 }
 
 static void numbers_may_be_hexadecimal(void **state)
