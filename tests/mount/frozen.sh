@@ -13,7 +13,7 @@ begin() { # [OPTIONS]
     trap 'end_server' EXIT
     wait_until 30 listening "$port"
     attach "${1:-}"
-    daemon=$(daemon_of "$mnt") || true
+    daemon=$(daemon_of "$mnt")
     echo "$daemon" > "$work/daemon"
 }
 end_server() {

@@ -22,7 +22,7 @@ clean_up() {
     trap '' PIPE # the reader of the output may have ended
     cd /
     unmount_all
-    for p in $(waiting); do kill "$p" 2>/dev/null; done
+    for p in $(processes); do kill "$p" 2>/dev/null; done
     for p in $server_pid $helper_pids; do kill "$p" 2>/dev/null; kill -CONT "$p" 2>/dev/null; done
     for p in $server_pid $helper_pids; do wait "$p" 2>/dev/null; done
     rm -rf "$work"
@@ -37,14 +37,17 @@ trap 'exit 143' TERM
 mounts() { awk -v w="$work/" 'index($2, w) == 1 { print $2 }' /proc/self/mounts | sort -r; }
 unmount_all() { local m; for m in $(mounts); do umount "$m" 2>/dev/null || umount -l "$m"; done; }
 
-# 9pfs that tries in the background to mount below $work: it is in no list of mounts.
-waiting() {
+# processes_of PATTERN GREP_OPTION...: the 9pfs with such an argument in their command lines
+processes_of() {
     local p
-    for p in /proc/[0-9]*; do
-        [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && tr '\0' '\n' < "$p/cmdline" | grep -qF "$work/" && echo "${p#/proc/}"
-    done 2>/dev/null
+    for p in $(grep -slz "${@:2}" -e "$1" /proc/[0-9]*/cmdline); do
+        p=${p%/cmdline}
+        [ "$(readlink "$p/exe")" != "$(readlink -f "$P9FS")" ] || echo "${p#/proc/}"
+    done
     return 0
 }
+# Those of mounts below $work, also of one that has ended or is not made yet, and is in no list of mounts.
+processes() { processes_of "$work/" -F; }
 
 need_fuse() {
     local why=''
@@ -208,12 +211,9 @@ detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
 # of the process that unmounts, which has another name.
 daemon_of() {
     local p
-    for p in /proc/[0-9]*; do
-        { tr "\0" "\n" < "$p/cmdline"; } 2>/dev/null | grep -qx "$1" &&
-            [[ "$(cat "$p/comm")" != 9pfs-@(unmount|command) ]] &&
-            [ "$(readlink "$p/exe")" = "$(readlink -f "$P9FS")" ] && echo "${p#/proc/}"
+    for p in $(processes_of "$1" -xF); do
+        [[ "$(cat "/proc/$p/comm" 2>/dev/null)" = @(9pfs-unmount|9pfs-command|) ]] || echo "$p"
     done
-    return 0
 }
 
 one_daemon() { [ "$(daemon_of "$mnt" | wc -l)" = 1 ]; }
@@ -292,6 +292,8 @@ run_case() { # NAME; its output is in $work/log
     ) > "$work/log" 2>&1
     rc=$?
     clean_export
+    # The next case mounts at the same place, and looks for one process there.
+    wait_until 60 prints '' processes || { echo "9pfs does not end: $(processes)" >> "$work/log"; rc=1; }
     if ls "$work"/sanitizer.* >/dev/null 2>&1; then
         cat "$work"/sanitizer.* >> "$work/log"
         rm "$work"/sanitizer.*

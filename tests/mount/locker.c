@@ -5,18 +5,20 @@
  *
  * -r opens the file read-only. The words are processed in order:
  *
- * rd:START:LEN wr:START:LEN un:START:LEN   F_SETLK wait-wr:START:LEN
- * F_SETLKW get:START:LEN                            F_GETLK; prints "free" or "held by PID"
- * ofd-wr:START:LEN                         F_OFD_SETLK sh ex wait-ex
- * flock(2) closed:N ofd-closed:N                    N times: a descriptor gets a flock or OFD lock,
- * and is
- *                                            closed; another asks for the lock; prints how often
- *                                            that gets it
+ * rd:START:LEN wr:START:LEN un:START:LEN   F_SETLK
+ * wait-wr:START:LEN                        F_SETLKW
+ * get:START:LEN                            F_GETLK; prints "free" or "held by PID"
+ * ofd-wr:START:LEN                         F_OFD_SETLK
+ * sh ex wait-ex                            flock(2)
+ * closed:N ofd-closed:N                    N times: a descriptor gets a flock or OFD lock, and is
+ *                                          closed; another asks for the lock; prints how often that
+ *                                          gets it
  * dup:N                                    the same, but only a duplicate of the first is closed
- * in:FILE                                  the next words are for that file see:OFFSET
- * prints three bytes of the file write sync                               writes three bytes at the
- * start; fsync(2) say:TEXT read alarm:MS                   prints; reads a line of stdin; a signal
- * that interrupts
+ * in:FILE                                  the next words are for that file
+ * see:OFFSET                               prints three bytes of the file
+ * write sync                               writes three bytes at the start; fsync(2)
+ * say:TEXT read                            prints; reads a line of stdin
+ * alarm:MS                                 a signal that interrupts
  *
  * Every lock, write and sync prints "ok", "held" (EAGAIN), "interrupted", or the error.
  */

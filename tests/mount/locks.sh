@@ -274,15 +274,19 @@ go() { local fd=${input[$1]}; echo >&"$fd"; exec {fd}>&-; }
 # The request of the locker `first` reaches 9pfs before the kernel's read of an uncached page. The
 # kernel cannot drop all pages before it has that page: 9pfs must not wait for the drop.
 before_a_page() {
-    daemon=$(daemon_of "$mnt" 2>/dev/null) || true # the status is that of the last process examined
+    daemon=$(daemon_of "$mnt")
     kill -STOP "$daemon"
     trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
     go first
-    wait_until 10 waits_for_mount ${pid[first]}
+    wait_until 10 waits_for_mount ${pid[first]} || fail "the first waits in $(cat "/proc/${pid[first]}/wchan")"
     go reader
-    wait_until 10 waits_for_mount ${pid[reader]}
+    wait_until 10 waits_for_mount ${pid[reader]} || fail "the reader waits in $(cat "/proc/${pid[reader]}/wchan")"
     kill -CONT "$daemon"
-    ended ${pid[first]} && ended ${pid[reader]} || { umount -f "$mnt" || true; fail "they wait for each other"; }
+    ended ${pid[first]} && ended ${pid[reader]} || {
+        head "/proc/$daemon/task"/*/wchan "$work"/{first,reader}.out
+        umount -f "$mnt" || true
+        fail "they wait for each other"
+    }
     same "$(tr '\n' ' ' < "$work/reader.out")" 'ooo ooo '
 }
 one_thread() { # [OPTIONS OF THE SERVER...]

@@ -224,7 +224,7 @@ case_the_certificate_is_checked_again() {
     terminate good
     by_tls
     local pid
-    pid=$(daemon_of "$mnt") || true
+    pid=$(daemon_of "$mnt")
     end_terminator
     terminate alone
     timeout 3 ls "$mnt" && fail "it went on with a certificate that is not trusted"

@@ -107,7 +107,7 @@ case_it_may_take_as_long_as_the_first_time() { # to connect
 case_nothing_stays_when_9pfs_is_killed() { # not even a command that does not end with its input
     by "trap '' HUP TERM; $diod_here; sleep 1000"
     local pid diod shell
-    pid=$(daemon_of "$mnt") || true
+    pid=$(daemon_of "$mnt")
     diod=$(command_of diod)
     shell=$(command_of sh)
     kill -KILL "$pid"
@@ -119,7 +119,7 @@ case_nothing_stays_when_9pfs_is_killed() { # not even a command that does not en
 case_the_interrupt_key_does_not_reach_it() { # of a terminal in which 9pfs is in the foreground: it unmounts in order
     by "$diod_here"
     local pid diod
-    pid=$(daemon_of "$mnt") || true
+    pid=$(daemon_of "$mnt")
     diod=$(command_of diod)
     [ "$(cut -d" " -f5 "/proc/$diod/stat")" -eq "$diod" ] || fail "it is in another's process group"
     echo data > "$mnt/f"
@@ -165,7 +165,7 @@ SESSION
 case_root_gives_up_its_privileges() { # the command has them, the first time as later
     by "echo CapEff \$(sed -n s/^CapEff:[[:space:]]*//p /proc/self/status) >> $work/caps; exec $diod_here"
     local pid diod
-    pid=$(daemon_of "$mnt") || true
+    pid=$(daemon_of "$mnt")
     same "$(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$pid/status")" 0000000000000000
     same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$pid/status")" 1
     diod=$(command_of diod)
