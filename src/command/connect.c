@@ -149,7 +149,6 @@ static struct p9_client *connect_once(const struct options *o, struct p9_why *wh
     const struct p9_client_options co = {
         .session = {.msize = o->msize,
                     .dialect = o->dialect,
-                    .only = o->version != NULL || o->noextend,
                     .setup_timeout_ms = setup_timeout_ms(o),
                     .trace = o->trace},
         .max_fids = o->max_fids,

@@ -3,19 +3,7 @@
 # the test server.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# speaks DIALECT [OPTIONS]: mounts in the foreground, whose log names the dialect, and nothing else
-speaks() {
-    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/messages" &
-    wait_until 20 mountpoint -q "$mnt"
-    wait_until 5 grep -q ": $1, msize" "$work/messages"
-    same "$(cat "$mnt/file")" content
-    same "$(grep -c . "$work/messages")" 1
-    umount "$mnt"
-    wait $!
-}
-
 case_negotiation_downwards() {
-    echo content > "$exp/file"
     local highest refusal
     for refusal in lower unknown error close; do
         for highest in L u 0; do
@@ -26,19 +14,23 @@ case_negotiation_downwards() {
     done
 }
 
-case_pinned_versions() {
-    echo content > "$exp/file"
+case_the_highest_version() { # it is an upper bound, as in v9fs
+    local refusal
     serve -v L PORT "$exp"
     speaks 9P2000.u version=9p2000.u
     speaks 9P2000 version=9P2000
     speaks 9P2000 noextend
-    stop
-    serve -v u -r unknown PORT "$exp"
-    fails "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P2000.L" 2> "$work/err"
-    grep -q "does not speak 9P2000.L: it answered 'unknown'" "$work/err"
     fails "$P9FS" "127.0.0.1:$exp" "$mnt" -o "port=$port,version=9P3" 2> "$work/err"
     grep -q 'version=9P3: expected' "$work/err"
     stop
+    for refusal in lower unknown error close; do
+        serve -v u -r $refusal PORT "$exp"
+        speaks 9P2000.u version=9p2000.L
+        stop
+        serve -v 0 -r $refusal PORT "$exp"
+        speaks 9P2000 version=9p2000.u
+        stop
+    done
 }
 
 case_plan9_habits() { # no rename over a file, no chown, no sync; 8 KiB messages

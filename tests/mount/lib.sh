@@ -200,6 +200,17 @@ base_options= # of every mount
 # attach [OPTIONS] [MOUNTPOINT]: mounts the export
 attach() { "$P9FS" "127.0.0.1:$exp" "${2:-$mnt}" -o "port=$port${base_options:+,$base_options}${1:+,$1}"; }
 detach() { umount "${1:-$mnt}"; }
+# speaks DIALECT [OPTIONS]: 9pfs mounts the export in this dialect, and says nothing else
+speaks() {
+    echo content > "$exp/file"
+    "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port${2:+,$2}" 2> "$work/messages" &
+    wait_until 30 mountpoint -q "$mnt"
+    wait_until 5 grep -q ": $1, msize" "$work/messages"
+    same "$(cat "$mnt/file")" content
+    same "$(grep -c . "$work/messages")" 1
+    umount "$mnt"
+    wait $!
+}
 # attach_twice [OPTIONS]: mounts the export as two clients, at $mnt and $work/mnt2
 attach_twice() {
     mkdir -p "$work/mnt2"
