@@ -44,6 +44,11 @@ struct timespec transport_deadline(int ms);
 int transport_ms_left(const struct timespec *until);
 /* connect(2) with a deadline. The descriptor is left non-blocking. 0 or -errno. */
 int transport_connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until);
+/* A transport that owns the socket, or NULL: it is closed then. */
+struct transport *transport_of_socket(int fd, int *err, struct p9_why *why);
+
+/* ---- TCP: transport_tcp.c --------------------------------------------------- */
+
 /* A connected TCP socket, non-blocking; as transport_tcp. */
 int transport_dial_tcp(const struct p9_address *a, const struct timespec *until, struct p9_why *why);
 
