@@ -200,16 +200,17 @@ out:
     return status;
 }
 
-/* Data passes through buffers of some 100 KiB that are freed at once. Without this the C library
- * returns each to the system, which clears the pages of the next one, and has an arena per thread.
- * */
+/* Data passes through buffers of some 100 KiB that are freed at once. Without this glibc returns
+ * each to the system, which clears the pages of the next one, and has an arena per thread. */
 static void tune_malloc(void)
 {
+#ifdef __GLIBC__
     enum { MIB = 1024 * 1024, ARENAS = 4 };
 
     mallopt(M_MMAP_THRESHOLD, 4 * MIB);
     mallopt(M_TRIM_THRESHOLD, 16 * MIB);
     mallopt(M_ARENA_MAX, ARENAS);
+#endif
 }
 
 /* pthread_cancel loads the unwinder when it is first called, and aborts the process if it cannot:

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/close_from.h"
 #include "command/mount.h"
 #include "command/privileges.h"
 
@@ -33,7 +34,7 @@ static void detach(int from)
     setsid();
     if (dup2(from, 0) < 0 || chdir("/") < 0)
         _exit(errno);
-    closefrom(1);
+    close_from(1);
     privileges_only_unmount();
 }
 

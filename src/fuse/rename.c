@@ -5,7 +5,7 @@
  * requests for the reply cannot: the change has happened.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <linux/fs.h> /* RENAME_NOREPLACE */
 
 #include "fuse/callbacks.h"
 #include "fuse/enter.h"

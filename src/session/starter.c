@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/close_from.h"
 #include "base/null.h"
 #include "base/words.h"
 
@@ -70,7 +71,7 @@ static void detach(int socket)
         _exit(1);
     if (socket != 3 && dup3(socket, 3, O_CLOEXEC) < 0)
         _exit(1);
-    closefrom(4);
+    close_from(4);
     here.socket = 3;
     here.children = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     here.terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
