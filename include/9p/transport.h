@@ -30,12 +30,14 @@ struct p9_address {
     bool privileged;  /* from a port below 1024, as only root can */
     int timeout_ms;   /* for all addresses of the host */
 };
-/* Connects with TCP_NODELAY, and tries each address of the host. Owned by the caller. NULL with
- * *err = -errno and `why` on failure. */
+/* Connects with TCP_NODELAY to the first address of the host that answers; each is tried without
+ * waiting long for those before. Owned by the caller. NULL with *err = -errno and `why` on failure:
+ * the error of the last address that failed, or ETIMEDOUT. */
 struct transport *transport_tcp(const struct p9_address *a, int *err, struct p9_why *why);
 
-/* Connects to the unix stream socket at path. As above, without a timeout. */
-struct transport *transport_unix(const char *path, int *err, struct p9_why *why);
+/* Connects to the unix stream socket at path. As above; timeout_ms: for a server that accepts no
+ * connection. */
+struct transport *transport_unix(const char *path, int timeout_ms, int *err, struct p9_why *why);
 
 /* Takes over two open descriptors, the same one twice for a socket; closed with the transport, but
  * left open on failure. As above. */

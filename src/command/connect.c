@@ -65,7 +65,7 @@ static struct transport *dial(void *arg, int *err, struct p9_why *why)
 
     switch (d->o->dial) {
     case DIAL_UNIX:
-        t = transport_unix(d->socket, err, why);
+        t = transport_unix(d->socket, SETUP_TIMEOUT_MS, err, why);
         break;
     case DIAL_FDS:
         t = dial_fds(d->o, err, why);

@@ -42,6 +42,8 @@ void transport_fd_close(struct transport *t);
 struct timespec transport_deadline(int ms);
 /* Milliseconds until then, at least 0. */
 int transport_ms_left(const struct timespec *until);
+/* Of a connect(2) that is over: 0 or -errno. */
+int transport_connect_result(int fd);
 /* connect(2) with a deadline. The descriptor is left non-blocking. 0 or -errno. */
 int transport_connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until);
 /* A transport that owns the socket, or NULL: it is closed then. */

@@ -32,10 +32,17 @@ int transport_ms_left(const struct timespec *until)
     return ms > 0 ? (int)ms : 0;
 }
 
+int transport_connect_result(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 ? -errno : -err;
+}
+
 int transport_connect_until(int fd, const struct sockaddr *sa, socklen_t len, const struct timespec *until)
 {
-    int flags = fcntl(fd, F_GETFL), err = 0;
-    socklen_t errlen = sizeof err;
+    int flags = fcntl(fd, F_GETFL);
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
@@ -48,11 +55,7 @@ int transport_connect_until(int fd, const struct sockaddr *sa, socklen_t len, co
     do
         r = poll(&p, 1, transport_ms_left(until));
     while (r < 0 && errno == EINTR);
-    if (r == 0)
-        return -ETIMEDOUT;
-    if (r < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &errlen) < 0)
-        return -errno;
-    return -err;
+    return r == 0 ? -ETIMEDOUT : r < 0 ? -errno : transport_connect_result(fd);
 }
 
 struct transport *transport_of_socket(int fd, int *err, struct p9_why *why)
@@ -66,7 +69,19 @@ struct transport *transport_of_socket(int fd, int *err, struct p9_why *why)
 
 /* ---- unix sockets --------------------------------------------------------- */
 
-struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
+/* The kernel waits in connect(2) while the server's queue is full, as long as a write may wait. */
+static int connect_unix(int fd, const struct sockaddr_un *sa, int timeout_ms)
+{
+    const struct timeval most = {timeout_ms / 1000, timeout_ms % 1000 * 1000}, ever = {0, 0};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)sa, sizeof *sa) < 0)
+        return errno == EAGAIN ? -ETIMEDOUT : -errno;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof ever) < 0 ? -errno : 0;
+}
+
+struct transport *transport_unix(const char *path, int timeout_ms, int *err, struct p9_why *why)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
@@ -77,9 +92,9 @@ struct transport *transport_unix(const char *path, int *err, struct p9_why *why)
     }
     strcpy(sa.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
+    *err = fd < 0 ? -errno : connect_unix(fd, &sa, timeout_ms);
+    if (*err == 0)
         return transport_of_socket(fd, err, why);
-    *err = -errno;
     p9_set_why(why, *err, "cannot connect to %s: %s", path, strerror(-*err));
     if (fd >= 0)
         close(fd);
