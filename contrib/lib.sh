@@ -24,6 +24,18 @@ install() {
     ) >&2
 }
 
+# show_failures DIR: what the tests in this build directory that have failed have printed
+show_failures() {
+    local trs log
+    find "$1/tests" -name '*.trs' -exec grep -lE '^:test-(global-)?result: (FAIL|ERROR|XPASS)' {} + 2>/dev/null |
+        while read -r trs; do
+            log=${trs%.trs}.log
+            say "$log"
+            # of a program that has died, the end
+            { sed -nE '/^(not ok|Bail out)/,/^ok/ { /^ok/!p }' "$log" | grep . || cat "$log"; } | tail -n 60
+        done
+}
+
 # build DIR CONFIGURE-ARGS...: configures and builds in DIR
 build() {
     local dir=$1; shift

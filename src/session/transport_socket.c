@@ -72,13 +72,20 @@ struct transport *transport_of_socket(int fd, int *err, struct p9_why *why)
 /* The kernel waits in connect(2) while the server's queue is full, as long as a write may wait. */
 static int connect_unix(int fd, const struct sockaddr_un *sa, int timeout_ms)
 {
-    const struct timeval most = {timeout_ms / 1000, timeout_ms % 1000 * 1000}, ever = {0, 0};
+    const struct timespec until = transport_deadline(timeout_ms);
+    const struct timeval ever = {0, 0};
+    int err = -EINTR, left;
 
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)sa, sizeof *sa) < 0)
-        return errno == EAGAIN ? -ETIMEDOUT : -errno;
-    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof ever) < 0 ? -errno : 0;
+    while (err == -EINTR && (left = transport_ms_left(&until)) > 0) { /* a stop and a continue interrupt it */
+        const struct timeval most = {left / 1000, left % 1000 * 1000};
+        err = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most) == 0 &&
+                      connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0
+                  ? 0
+                  : -errno;
+    }
+    if (err == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof ever) < 0)
+        err = -errno;
+    return err == -EINTR || err == -EAGAIN ? -ETIMEDOUT : err;
 }
 
 struct transport *transport_unix(const char *path, int timeout_ms, int *err, struct p9_why *why)

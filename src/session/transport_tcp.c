@@ -110,12 +110,14 @@ static int dial_any(const struct addrinfo *next, bool privileged, const struct t
     int fd = -1;
 
     while (fd < 0 && !a.over && (next != NULL || a.n > 0)) {
-        if (next != NULL && a.n < MOST) {
+        nfds_t before = a.n;
+        if (next != NULL && before < MOST) {
             fd = start(&a, next, privileged);
             next = next->ai_next;
+            if (a.n == before) /* it is connected or has failed already */
+                continue;
         }
-        if (fd < 0 && a.n > 0)
-            fd = wait_for_one(&a, next != NULL && a.n < MOST, until);
+        fd = wait_for_one(&a, next != NULL && a.n < MOST, until);
     }
     while (a.n > 0)
         close(a.waiting[--a.n].fd);

@@ -42,7 +42,7 @@ processes_of() {
     local p
     for p in $(grep -slz "${@:2}" -e "$1" /proc/[0-9]*/cmdline); do
         p=${p%/cmdline}
-        [ "$(readlink "$p/exe")" != "$(readlink -f "$P9FS")" ] || echo "${p#/proc/}"
+        case $(readlink "$p/exe") in "$(readlink -f "$P9FS")" | "$work/9pfs") echo "${p#/proc/}" ;; esac
     done
     return 0
 }
@@ -304,7 +304,12 @@ run_case() { # NAME; its output is in $work/log
     rc=$?
     clean_export
     # The next case mounts at the same place, and looks for one process there.
-    wait_until 60 prints '' processes || { echo "9pfs does not end: $(processes)" >> "$work/log"; rc=1; }
+    wait_until 60 prints '' processes || {
+        echo "9pfs does not end: $(processes)" >> "$work/log"
+        rc=1
+        kill -KILL $(processes)
+        wait_until 60 prints '' processes
+    }
     if ls "$work"/sanitizer.* >/dev/null 2>&1; then
         cat "$work"/sanitizer.* >> "$work/log"
         rm "$work"/sanitizer.*

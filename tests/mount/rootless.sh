@@ -21,7 +21,6 @@ prepare() {
     chmod 777 "$exp"
 }
 program="PATH=$work:\$PATH 9pfs"
-daemon() { P9FS=$work/9pfs daemon_of "$mnt"; }
 use_as_user() {
     user "set -e; cd '$mnt'; echo text > f; mkdir d; mv f d/g; cat d/g; ls -l d > /dev/null; rm -r d"
 }
@@ -33,7 +32,7 @@ case_a_user_by_fusermount3() {
     same "$(findmnt -n -o FSTYPE "$mnt")" fuse.9pfs
     same "$(use_as_user)" text
     fails ls "$mnt" # not even root
-    pid=$(daemon)
+    pid=$(daemon_of "$mnt")
     for t in "/proc/$pid/task"/*; do
         same "$(sed -n 's/^CapPrm:[[:space:]]*//p;s/^CapEff:[[:space:]]*//p' "$t/status" | sort -u)" 0000000000000000
         same "$(sed -n 's/^Uid:[[:space:]]*//p' "$t/status" | tr '\t' '\n' | sort -u)" "$(id -u nobody)"
@@ -81,7 +80,7 @@ case_root_mounts_for_a_user() { # setuid=
     prepare
     "$work/9pfs" "127.0.0.1:$exp" "$mnt" -o "port=$port,setuid=nobody"
     same "$(use_as_user)" text
-    same "$(stat -c %U "/proc/$(daemon)")" nobody
+    same "$(stat -c %U "/proc/$(daemon_of "$mnt")")" nobody
     user "fusermount3 -u $mnt"
     wait_until 20 prints '' daemon
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +16,7 @@
 #include "9p/transport.h"
 #include "unit/test.h"
 
-enum { LISTENERS = 4, LONG_MS = 600000, SHORT_MS = 10 };
+enum { LISTENERS = 4, LONG_MS = 600000, PATIENCE_MS = 60000, SHORT_MS = 10 };
 
 /* The addresses of the host, in turn. */
 static struct sockaddr_in addresses[LISTENERS];
@@ -81,6 +82,13 @@ static int add_working(void)
     return fd;
 }
 
+static void await_connection(int listener)
+{
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+
+    assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+}
+
 /* A queue that is full and never emptied: the kernel drops what arrives, and answers nothing. */
 static void add_silent(void)
 {
@@ -91,6 +99,7 @@ static void add_silent(void)
     for (int i = 0; i < 4; i++) {
         int fd = keep(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
         assert_true(connect(fd, sa, sizeof(struct sockaddr_in)) == 0 || errno == EINPROGRESS);
+        await_connection(listener); /* the queue has room for one */
     }
 }
 
@@ -109,6 +118,7 @@ static int dial(int timeout_ms, struct p9_why *why)
 
 static void has_accepted(int listener)
 {
+    await_connection(listener);
     keep(accept(listener, NULL, NULL));
 }
 
