@@ -127,6 +127,9 @@ bool p9_session_away(struct p9_session *s);
 /* Whether the connection is lost, or the server owes a reply and has sent nothing for ms
  * milliseconds. */
 bool p9_session_silent(struct p9_session *s, unsigned ms);
+/* Sends a Tflush of no request, whose answer nobody waits for: a server that is there is not silent
+ * then. */
+void p9_session_probe(struct p9_session *s);
 /* Takes over t for a session whose connection is lost, also on failure, and negotiates the same
  * dialect and at most the msize of the start within limit_ms milliseconds. Only requests of scopes
  * that restore are sent. 0, or -errno and why. */

@@ -113,7 +113,7 @@ static int set(struct lock_ask *a, struct file_locks *fl)
         lock_wake(k.locks);
     lock_end(&k);
     if (rc == 0 && want->type == LK_NONE)
-        rc = lowered == -ETIMEDOUT ? 0 : lowered; /* the unlock is in flight */
+        rc = lowered == -ETIME ? 0 : lowered; /* the unlock is in flight */
     return rc;
 }
 
@@ -154,7 +154,7 @@ static int query(struct lock_ask *a, struct file_locks *fl)
     lock_end(&k);
     if (rc == 0 && held.type != P9_LOCK_UNLCK)
         fill_remote(&a->found, &held);
-    return rc == -EOPNOTSUPP ? 0 : rc == -ETIMEDOUT ? -ENOLCK : rc;
+    return rc == -EOPNOTSUPP ? 0 : rc == -ETIME ? -ENOLCK : rc;
 }
 
 int lock_try(struct lock_ask *a)
@@ -229,7 +229,7 @@ static void reply(struct lock_ask *a, int rc)
         op_end(&a->op);
         fuse_reply_lock(a->op.req, &a->found);
     } else {
-        op_reply_err(&a->op, rc == -ETIMEDOUT ? -EAGAIN : rc);
+        op_reply_err(&a->op, rc == -ETIME ? -EAGAIN : rc);
     }
     free(a);
 }
@@ -271,7 +271,7 @@ void lock_done(struct lock_ask *a, int rc)
 
 bool lock_goes_on(const struct lock_ask *a, int rc)
 {
-    return rc == -EBUSY || ((rc == -EAGAIN || rc == -ETIMEDOUT) && (a->wait || a->unsure));
+    return rc == -EBUSY || ((rc == -EAGAIN || rc == -ETIME) && (a->wait || a->unsure));
 }
 
 static void answer(struct lock_ask *a, int rc)

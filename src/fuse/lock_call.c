@@ -1,10 +1,11 @@
 /*
  * lock_call.c: one Tlock or Tgetlock, and its answer, which may be overdue.
  *
- * No wait for an answer is unlimited. A server that answers a lock only once it is free
- * (hugelgupf/p9) counts as one that reports a conflict and does not lock ranges. The request is
- * flushed; if the flush fails, the request stays in flight (`overdue`), and the thread of
- * lock_wait.c records its result when the answer arrives.
+ * No wait for an answer is unlimited while the server answers anything. One that answers a lock
+ * only once it is free (hugelgupf/p9) counts as one that reports a conflict and does not lock
+ * ranges. The request is flushed; if the flush fails, the request stays in flight (`overdue`), and
+ * the thread of lock_wait.c records its result when the answer arrives. A server that is away, or
+ * silent, reports nothing: as for any request, it is waited for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,9 +14,10 @@
 #include "fuse/lock_server.h"
 
 enum {
-    ANSWER_MS = 5000, /* the longest wait for an answer: a server that locks answers at once */
-    SILENT_MS = 1000, /* a server that owes answers and sends nothing for so long */
-    FLUSH_MS = 1000,  /* the longest wait after a flush, or after an interrupt */
+    SILENT_MS = 1000,  /* a server that owes answers and sends nothing for so long */
+    LOOK_MS = 500,     /* how often to look whether it does: that it was heard is not missed */
+    ANSWER_LOOKS = 10, /* the longest wait for an answer: a server that locks answers at once */
+    FLUSH_MS = 1000,   /* the longest wait after a flush, or after an interrupt */
 };
 
 /* ---- one request -------------------------------------------------------- */
@@ -74,7 +76,8 @@ static void call_wait(struct lock_call *c, const struct op *op, unsigned ms)
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
+    until.tv_sec += (until.tv_nsec / 1000000 + ms) / 1000;
+    until.tv_nsec = (until.tv_nsec + ms % 1000 * 1000000L) % 1000000000L;
     while (!c->done && !lock_interrupted(op))
         if (pthread_cond_timedwait(&c->locks->settled, &c->locks->mtx, &until) != 0)
             break;
@@ -93,7 +96,7 @@ static int call_abandon(struct locking *k, struct lock_call *c)
     /* Whether the range is unlocked by now is unknown: no process may rely on the old lock. */
     if (c->inode != NULL && c->range.type == LK_NONE && locks_set(&c->fl->server, &c->range) != 0)
         locks_free(&c->fl->server);
-    return lock_interrupted(k->op) ? -EINTR : -ETIMEDOUT;
+    return lock_interrupted(k->op) ? -EINTR : -ETIME;
 }
 
 static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
@@ -103,16 +106,31 @@ static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held 
     if (held != NULL)
         *held = c->l.held;
     call_free(c);
-    return rc == -EINTR && !lock_interrupted(k->op) ? -ETIMEDOUT : rc;
+    return rc == -EINTR && !lock_interrupted(k->op) ? -ETIME : rc;
 }
 
-/* Whether to wait on: for an unlock while the server is not silent, as the process may be ending;
- * for others while it is away. */
-static bool goes_on(const struct fs *fs, bool unlocks, unsigned waits)
+/* Whether to wait on, after another look. For an unlock while the server is not silent, as the
+ * process may be ending. For a lock while it is away; and while it is silent, which may be as this
+ * is all that it owes: it is asked whether it is there. A request that waits anyway is left to the
+ * thread of lock_wait.c then. */
+static bool goes_on(const struct locking *k, bool unlocks, unsigned *looks)
 {
-    struct p9_session *s = p9_client_session(fs->client);
+    struct p9_session *s = p9_client_session(k->op->fs->client);
+    bool away = !unlocks && p9_session_away(s), silent = p9_session_silent(s, SILENT_MS);
 
-    return unlocks ? waits < ANSWER_MS / SILENT_MS && !p9_session_silent(s, SILENT_MS) : p9_session_away(s);
+    *looks = away ? 0 : *looks + 1; /* the next connection has all the time again */
+    if (unlocks)
+        return *looks < ANSWER_LOOKS && !silent;
+    if (away || *looks < ANSWER_LOOKS)
+        return true;
+    if (!silent || k->patient)
+        return false;
+    if (*looks % ANSWER_LOOKS == 0) {
+        pthread_mutex_unlock(&k->locks->mtx);
+        p9_session_probe(s);
+        pthread_mutex_lock(&k->locks->mtx);
+    }
+    return true;
 }
 
 /* Sends the request and waits. Called with locks->mtx, which is released meanwhile. An unlock is
@@ -120,7 +138,7 @@ static bool goes_on(const struct fs *fs, bool unlocks, unsigned waits)
 static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
 {
     bool unlocks = c->l.type == P9_LOCK_UNLCK;
-    unsigned waits = 0;
+    unsigned looks = 0;
 
     c->locks = k->locks;
     c->l.scope = unlocks ? NULL : &c->scope;
@@ -130,8 +148,8 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     p9_lock_start(&c->l);
     pthread_mutex_lock(&k->locks->mtx);
     do
-        call_wait(c, k->op, unlocks ? SILENT_MS : ANSWER_MS);
-    while (!c->done && !lock_interrupted(k->op) && goes_on(k->op->fs, unlocks, ++waits));
+        call_wait(c, k->op, LOOK_MS);
+    while (!c->done && !lock_interrupted(k->op) && goes_on(k, unlocks, &looks));
     if (!c->done && !lock_interrupted(k->op) && !p9_session_silent(p9_client_session(k->op->fs->client), SILENT_MS))
         atomic_store(&k->op->fs->lock_waits, true);
     if (!c->done && (unlocks || !k->patient || lock_interrupted(k->op))) {

@@ -58,8 +58,8 @@ struct lock_ask {
 
 /* ---- lock.c ------------------------------------------------------------- */
 
-/* One attempt. 0 or -errno: EAGAIN for a conflict, ETIMEDOUT if the server does not answer, EBUSY
- * if the file is busy (only with a->queued). */
+/* One attempt. 0 or -errno: EAGAIN for a conflict, ETIME if the server answers other requests and
+ * not this one, EBUSY if the file is busy (only with a->queued). */
 int lock_try(struct lock_ask *a);
 /* Answers the request and frees it: at once, or once the kernel has dropped its stale pages. */
 void lock_done(struct lock_ask *a, int rc);

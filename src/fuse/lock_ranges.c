@@ -30,7 +30,7 @@ static bool still_excludes(struct locking *k, struct p9_fid *fid, const struct l
 
 static bool means_whole_files(int rc)
 {
-    return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ENOLCK || rc == -EINVAL;
+    return rc == -EAGAIN || rc == -ETIME || rc == -ENOLCK || rc == -EINVAL;
 }
 
 /* Locks a byte far from the lock held, first through another fid: a server that locks whole files

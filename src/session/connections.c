@@ -258,6 +258,7 @@ bool p9_session_settle(struct p9_session *s, uint64_t id, int rc, const struct p
     if (req != NULL && req->id == id) {
         session_queue_remove(&s->waiting, req);
         session_scope_leave(req);
+        s->patience = req->was_sent ? 0 : s->patience; /* it was not slow */
         if (rx != NULL)
             req->rx = *rx;
     } else { /* interrupted meanwhile */

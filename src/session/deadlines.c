@@ -251,6 +251,14 @@ static void send_probe(struct p9_session *s, unsigned connection)
     p9_submit(s, req, &tx);
 }
 
+void p9_session_probe(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    unsigned connection = s->connections + 1;
+    pthread_mutex_unlock(&s->mtx);
+    send_probe(s, connection);
+}
+
 /* ---- the timer ----------------------------------------------------------- */
 
 static unsigned next_tick(struct p9_session *s, uint64_t now)

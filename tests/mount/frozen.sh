@@ -91,6 +91,7 @@ case_data_that_is_lost_is_logged() {
     "$P9FS" -f "127.0.0.1:$exp" "$mnt" -o "port=$port" 2> "$work/messages" &
     daemon=$!
     wait_until 10 mounted
+    rm -f "$work/in"
     mkfifo "$work/in"
     cat "$work/in" > "$mnt/f" &
     exec 5> "$work/in"
@@ -209,6 +210,33 @@ stuck_requests() {
     [ "$(cat "/sys/fs/fuse/connections/$dev/waiting")" -ge "$1" ]
 }
 
+# ---- locks -----------------------------------------------------------------------------
+
+asked() { "$P9FS" --stats "$mnt" --json | jq -e '.messages.Tflush.sent // 0'; }
+asked_again() { [ "$(asked)" != "$1" ]; }
+# As anything else: that another client has the lock is for the server to say.
+case_a_lock_is_waited_for() {
+    local words pid before
+    begin probe=0
+    touch "$exp/f"
+    rm -f "$work/in"
+    mkfifo "$work/in"
+    for words in 'wr:5:1 read wr:0:1' 'sh read ex' 'wr:5:1 read get:0:1'; do
+        "$TOOLS/locker" "$mnt/f" $words < "$work/in" > "$work/out" &
+        pid=$!
+        exec 5> "$work/in"
+        wait_until 20 grep -q ok "$work/out"
+        freeze
+        before=$(asked)
+        echo >&5
+        wait_until 60 asked_again "$before" # whether the server is there
+        thaw
+        wait $pid
+        exec 5>&-
+        same "$(tr '\n' ' ' < "$work/out")" "ok $([[ "$words" = *get* ]] && echo free || echo ok) "
+    done
+}
+
 # ---- soft ------------------------------------------------------------------------------
 
 case_soft() {
@@ -227,6 +255,22 @@ case_soft() {
         wait_until 60 test -e "$mnt/d/f"
         same "$(ls "$mnt/d")" f
     done
+}
+
+case_soft_locks() { # nobody is said to have the lock
+    begin soft,timeo=2,probe=1
+    touch "$exp/f"
+    rm -f "$work/in"
+    mkfifo "$work/in"
+    "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 wait-wr:0:1 < "$work/in" > "$work/out" &
+    exec 5> "$work/in"
+    wait_until 20 grep -q ok "$work/out"
+    freeze
+    echo >&5
+    wait $!
+    exec 5>&-
+    thaw
+    same "$(sort "$work/out" | uniq -c | tr -s ' \n' ' ')" ' 2 Connection timed out 1 ok '
 }
 
 case_mounted_again_at_once() { # the process of the mount before ends without touching the new one

@@ -3,6 +3,7 @@
  * finds that time has passed.
  */
 #include <sched.h>
+#include <stdlib.h>
 
 #include "session/session_impl.h"
 #include "unit/ownclock.h"
@@ -235,6 +236,41 @@ static void a_silent_server_is_lost(void **state)
     assert_int_equal(k.losses, 1);
 }
 
+/* A request that is settled was not slow: the connection has no more time for others. */
+static void a_settled_request_needs_no_more_time(void **state)
+{
+    struct kept k;
+    struct p9_batch b;
+    struct reader r;
+    struct p9_held held;
+    struct p9_why why;
+
+    (void)state;
+    p9_batch_init(&b, 1);
+    kept_begin(&k, script_mute, 0, 0, PROBE_MS);
+    start_read(k.s, &r, 1, &b);
+    pass(k.s, (uint64_t)PROBE_MS * MS);
+    pass(k.s, (uint64_t)PROBE_MS * MS);
+    kept_lost(&k);
+    assert_true(p9_session_next_held(k.s, 0, &held));
+    free(held.bytes);
+    assert_int_equal(kept_restore(&k, script_mute, &why), 0);
+    assert_true(p9_session_settle(k.s, held.id, -ESTALE, NULL));
+    expect(k.s, &b, &r, -ESTALE);
+    assert_int_equal(p9_session_resume(k.s), 0);
+
+    p9_batch_init(&b, 1);
+    start_read(k.s, &r, 1, &b);
+    peer_saw(&k.p[1], 1);
+    pass(k.s, (uint64_t)PROBE_MS * MS - MS);
+    assert_int_equal(atomic_load(&k.p[1].nseen), 1);
+    pass(k.s, MS);
+    assert_int_equal(peer_saw(&k.p[1], 2)->type, P9_Tflush);
+    p9_session_fail(k.s, -EIO, NULL);
+    expect(k.s, &b, &r, -EIO);
+    kept_end(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +278,7 @@ int main(void)
         cmocka_unit_test(bytes_that_arrive_meanwhile_are_not_long_ago),
         cmocka_unit_test(a_slow_server_answers_the_probe),
         cmocka_unit_test(a_silent_server_is_lost),
+        cmocka_unit_test(a_settled_request_needs_no_more_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
