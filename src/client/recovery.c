@@ -68,9 +68,9 @@ static int restore(struct recovery *r, struct attempt *a, unsigned *made)
     adapt_to_msize(c);
     err = replay_fids(a);
     if (err == 0) {
-        resolve_held(a);
         if (r->o.restored != NULL)
             r->o.restored(r->o.arg, &a->scope);
+        resolve_held(a); /* a lock that is raised or lowered, too: after what it was before */
         err = p9_session_down(c->session) ? -ECONNRESET : 0;
     }
     if (err == 0) {

@@ -1,5 +1,6 @@
 /*
- * lock_restore.c: takes the locks again on a new connection, before anything else of their files.
+ * lock_restore.c: takes the locks again on a new connection, before anything else of their files,
+ * and before the lock requests whose outcome is not known are sent again.
  *
  * A server drops the locks of a connection that ends. Another client may have taken one meanwhile:
  * then programs here rely on a lock that they do not have, and reads, writes and fsyncs of that
@@ -49,7 +50,22 @@ static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const st
     return rc;
 }
 
-/* A copy of what the server held, and the locks' fid as a reference. NULL: nothing, or no
+/* Adds what processes here still have of a range that the server held: an unlock may be in flight,
+ * and another client may have the lock by now. whole: the server locks the whole file by any. */
+static void add_needed(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held, bool whole)
+{
+    bool any = fl->posix != NULL || fl->flock != NULL;
+
+    for (uint64_t at = held->start, end = held->end; any; at = end + 1) {
+        end = held->end;
+        if (whole || lock_needed_at(fl, at, &end) != LK_NONE)
+            locks_set(list, &(struct lock_range){.start = at, .end = end, .type = held->type});
+        if (end == held->end)
+            break;
+    }
+}
+
+/* What the server held and is still needed, and the locks' fid as a reference. NULL: nothing, or no
  * memory. */
 static struct lock_range *held(struct fs *fs, struct inode *inode, struct p9_fid **fid)
 {
@@ -60,7 +76,7 @@ static struct lock_range *held(struct fs *fs, struct inode *inode, struct p9_fid
         return NULL;
     pthread_mutex_lock(&fs->locks->mtx);
     for (const struct lock_range *r = fl->server; r != NULL; r = r->next)
-        locks_set(&copy, r);
+        add_needed(&copy, fl, r, atomic_load(&fs->lock_ranges) <= 0);
     *fid = copy != NULL && fl->fid != NULL ? p9_fid_get(fl->fid) : NULL;
     pthread_mutex_unlock(&fs->locks->mtx);
     return copy;

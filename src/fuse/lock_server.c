@@ -81,8 +81,7 @@ static enum lock_type needed_in_all(const struct file_locks *fl)
     return a > b ? a : b;
 }
 
-/* The strongest lock that any process here has on byte `at`; *end as in locks_at. */
-static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
+enum lock_type lock_needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
     enum lock_type a = locks_at(fl->posix, at, end), b = locks_at(fl->flock, at, end);
 
@@ -128,7 +127,7 @@ int lock_lower(struct locking *k, uint64_t start, uint64_t last)
         return release_all(k);
     for (uint64_t at = start, end = last; rc == 0; at = end + 1) {
         end = last;
-        enum lock_type want = needed_at(k->fl, at, &end);
+        enum lock_type want = lock_needed_at(k->fl, at, &end);
         if (want < locks_at(k->fl->server, at, &end)) {
             if (!lock_has_ranges(k)) /* the whole file at once */
                 return needed < lock_strongest(k->fl->server) ? lock_on_server(k, needed, 0, LK_TO_END) : 0;

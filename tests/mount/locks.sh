@@ -171,6 +171,35 @@ case_an_unlock_without_an_answer() { # a killed process ends, and so does the mo
     wait_until 20 prints '' daemon_of "$mnt"
 }
 
+# lines N: whether the first locker has printed so many
+lines() { [ "$(wc -l < "$work/out")" = "$1" ]; }
+# Nothing is taken again that no program here has: another client may have it by now.
+case_an_unlock_while_the_server_is_away() {
+    local pid
+    port=$(free_port)
+    start_diod "$exp" "$port"
+    wait_until 30 listening "$port"
+    : > "$exp/f"
+    attach
+    mkfifo "$work/in"
+    "$TOOLS/locker" "$mnt/f" wr:0:1 read un:0:1 write sync read wr:0:1 < "$work/in" > "$work/out" &
+    pid=$!
+    exec 5> "$work/in"
+    wait_until 20 lines 1
+    kill -KILL "$server_pid"
+    wait "$server_pid" || true
+    exec 9< "$exp/f"
+    flock -n -x 9 # as diod does it for a client
+    echo >&5
+    wait_until 10 waits_for_mount $pid # in the unlock
+    start_diod "$exp" "$port"
+    wait_until 60 lines 4
+    echo >&5
+    wait $pid
+    exec 5>&- 9>&-
+    same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok held '
+}
+
 case_a_query_without_an_answer() {
     serve -f 'Tgetlock ignore' PORT "$exp"
     : > "$exp/f"
