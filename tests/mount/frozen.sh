@@ -21,7 +21,7 @@ end_server() {
     kill "$server_pid" || true
     wait "$server_pid" || true
 } 2> /dev/null
-freeze() { kill -STOP "$server_pid"; }
+freeze() { send STOP "$server_pid"; }
 thaw() { kill -CONT "$server_pid"; }
 # A process that has ended may wait for its parent.
 ended() { ! readlink "/proc/$1/exe" > /dev/null; }
@@ -45,7 +45,7 @@ ends_by() {
         begin
         mkdir "$exp/d"
         echo old > "$exp/d/f"
-        kill -"$state" "$server_pid"
+        send "$state" "$server_pid"
         stat "$mnt/d" > "$work/out" 2>&1 &
         stuck=$!
         in_time "$@"
@@ -73,7 +73,7 @@ unused_ends_by() {
         begin
         echo old > "$exp/f"
         cat "$mnt/f"
-        kill -"$state" "$server_pid"
+        send "$state" "$server_pid"
         in_time "$@"
         fails mounted
         wait_until "$LIMIT" ended "$daemon"
@@ -246,7 +246,7 @@ case_soft() {
     touch "$exp/d/f"
     for state in STOP KILL; do
         began=$SECONDS rc=0
-        kill -"$state" "$server_pid"
+        send "$state" "$server_pid"
         ls "$mnt/d" > "$work/out" 2>&1 || rc=$?
         [ "$rc" != 0 ] || fail 'ls succeeded'
         grep -q 'Connection timed out' "$work/out" || fail "$(cat "$work/out")"

@@ -84,6 +84,11 @@ wait_until() {
     done
 }
 
+no_thread_runs() { ! cat "/proc/$1/task"/*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TZX]'; }
+# send STOP|KILL PID: until no thread of the process runs, which is later than kill(2) returns; they
+# could still answer what comes next
+send() { kill -"$1" "$2" && wait_until 20 no_thread_runs "$2"; }
+
 start_diod() { # DIR PORT; sets server_pid
     diod -f -n -N -e "$1" -l "127.0.0.1:$2" -L stderr > "$work/server.log" 2>&1 &
     server_pid=$!

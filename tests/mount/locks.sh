@@ -304,8 +304,8 @@ go() { local fd=${input[$1]}; echo >&"$fd"; exec {fd}>&-; }
 # kernel cannot drop all pages before it has that page: 9pfs must not wait for the drop.
 before_a_page() {
     daemon=$(daemon_of "$mnt")
-    kill -STOP "$daemon"
     trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
+    send STOP "$daemon"
     go first
     wait_until 10 waits_for_mount ${pid[first]} || fail "the first waits in $(cat "/proc/${pid[first]}/wchan")"
     go reader

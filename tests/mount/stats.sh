@@ -19,7 +19,7 @@ refused() {
 
 freeze() {
     trap 'rc=$?; thaw; exit $rc' EXIT
-    kill -STOP "$server_pid"
+    send STOP "$server_pid"
 }
 thaw() { kill -CONT "$server_pid"; }
 
