@@ -44,15 +44,16 @@ struct p9_fid;
 /* All locks on one file. Guarded by whoever keeps them (fuse/lock.h). */
 struct file_locks {
     struct lock_range *posix, *flock;
-    struct lock_range *server; /* what the server holds for us, as one owner */
-    struct p9_fid *fid;        /* by which it does, their own; NULL when it holds nothing */
-    bool fid_writes;           /* that is open to read and write */
-    bool busy;                 /* someone is changing what the server holds */
-    bool wanted;               /* and others wait for that */
-    bool owed;                 /* the server may hold more than is needed here */
-    bool gained;               /* the server granted something since a lock was last reported as granted */
-    bool overdue;              /* a request is not answered in time: no other is sent until it is, */
-    bool overdue_gives;        /* and it releases */
+    struct lock_range *server;        /* what the server holds for us, as one owner */
+    const struct lock_range *raising; /* what an operation locks on the server now; NULL: nothing */
+    struct p9_fid *fid;               /* by which it does, their own; NULL when it holds nothing */
+    bool fid_writes;                  /* that is open to read and write */
+    bool busy;                        /* someone is changing what the server holds */
+    bool wanted;                      /* and others wait for that */
+    bool owed;                        /* the server may hold more than is needed here */
+    bool gained;                      /* the server granted something since a lock was last reported as granted */
+    bool overdue;                     /* a request is not answered in time: no other is sent until it is, */
+    bool overdue_gives;               /* and it releases */
 };
 
 #endif

@@ -22,9 +22,8 @@
 #include "fuse/lock_impl.h"
 
 enum {
-    UNSURE_MS = 200,   /* the longest wait until the kernel has no unread requests, */
-    UNKNOWN_MS = 20,   /* and where the kernel does not say whether it has any */
-    UNLOCK_WAIT_S = 5, /* how long a lock waits for an unlock that the server has not answered */
+    UNSURE_MS = 200, /* the longest wait until the kernel has no unread requests, */
+    UNKNOWN_MS = 20, /* and where the kernel does not say whether it has any */
 };
 
 /* ---- setting ------------------------------------------------------------ */
@@ -72,19 +71,6 @@ static struct locking locking_of(struct lock_ask *a, struct file_locks *fl)
         .op = &a->op, .locks = a->op.fs->locks, .inode = a->f->handle.inode, .fl = fl, .f = a->f, .patient = a->wait};
 }
 
-/* The file's last unlock may be in flight: waits for its answer. Called with locks->mtx. */
-static void wait_for_unlock(struct lock_ask *a, struct file_locks *fl)
-{
-    struct locks *q = a->op.fs->locks;
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += UNLOCK_WAIT_S;
-    while (fl->overdue && fl->overdue_gives && !a->queued && !atomic_load(&a->op.scope.interrupted))
-        if (pthread_cond_timedwait(&q->settled, &q->mtx, &until) != 0)
-            break;
-}
-
 /* Locks or unlocks, without waiting for a conflicting lock to go. */
 static int set(struct lock_ask *a, struct file_locks *fl)
 {
@@ -96,10 +82,13 @@ static int set(struct lock_ask *a, struct file_locks *fl)
     if (rc != 0)
         return rc;
     if (want->type != LK_NONE) {
-        wait_for_unlock(a, fl);
-        rc = check_local(a, list);
+        rc = a->queued ? 0 : lock_wait_overdue(&k);
+        if (rc == 0)
+            rc = check_local(a, list);
+        fl->raising = want;
         if (rc == 0)
             rc = lock_raise(&k, want);
+        fl->raising = NULL;
     }
     if (rc == 0)
         rc = locks_set(list, want);
@@ -145,10 +134,11 @@ static int query(struct lock_ask *a, struct file_locks *fl)
     if (rc != 0)
         return rc;
     a->found.l_type = F_UNLCK;
-    if (check_local(a, &fl->posix) != 0) {
+    rc = a->queued ? 0 : lock_wait_overdue(&k);
+    if (rc == 0 && check_local(a, &fl->posix) != 0) {
         fill_local(&a->found, locks_conflict(fl->posix, &a->want));
         rc = a->unsure ? -EAGAIN : 0;
-    } else if (p9_may_lock(fs->client) && !atomic_load(&fs->no_locks) && !fl->overdue) {
+    } else if (rc == 0 && p9_may_lock(fs->client) && !atomic_load(&fs->no_locks) && !fl->overdue) {
         rc = lock_ask_other(&k, &a->want, &held);
     }
     lock_end(&k);

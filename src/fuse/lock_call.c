@@ -30,6 +30,7 @@ struct lock_call {
     struct inode *inode;     /* of this file; NULL: the result is not recorded */
     struct file_locks *fl;
     bool done, abandoned; /* abandoned: no operation waits for it */
+    unsigned restores;    /* locks->restores when it was answered */
     struct lock_call *next;
 };
 
@@ -53,6 +54,7 @@ static void call_done(struct p9_locking *l)
     pthread_mutex_lock(&q->mtx);
     bool over = c->abandoned && q->over;
     c->done = true;
+    c->restores = q->restores;
     if (c->abandoned)
         LL_DELETE(q->left, c);
     if (c->abandoned && !over) {
@@ -70,16 +72,16 @@ bool lock_interrupted(const struct op *op)
     return op != NULL && atomic_load(&op->scope.interrupted);
 }
 
-/* Waits for the answer, for `ms` at most, or until op (may be NULL) is interrupted. */
-static void call_wait(struct lock_call *c, const struct op *op, unsigned ms)
+/* Waits until *flag is `value`, for `ms` at most, or until op (may be NULL) is interrupted. */
+static void wait_for(struct locks *q, const bool *flag, bool value, const struct op *op, unsigned ms)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (until.tv_nsec / 1000000 + ms) / 1000;
     until.tv_nsec = (until.tv_nsec + ms % 1000 * 1000000L) % 1000000000L;
-    while (!c->done && !lock_interrupted(op))
-        if (pthread_cond_timedwait(&c->locks->settled, &c->locks->mtx, &until) != 0)
+    while (*flag != value && !lock_interrupted(op))
+        if (pthread_cond_timedwait(&q->settled, &q->mtx, &until) != 0)
             break;
 }
 
@@ -99,9 +101,17 @@ static int call_abandon(struct locking *k, struct lock_call *c)
     return lock_interrupted(k->op) ? -EINTR : -ETIME;
 }
 
+/* Whether the connection that the server granted the lock to was lost before that was recorded:
+ * the lock is gone, and was not taken again. */
+static bool is_gone(const struct lock_call *c)
+{
+    return c->l.rc == 0 && c->range.type != LK_NONE && c->restores != c->locks->restores;
+}
+
+/* -ERESTART: is_gone. */
 static int call_end(struct locking *k, struct lock_call *c, struct p9_lock_held *held)
 {
-    int rc = c->l.rc;
+    int rc = is_gone(c) ? -ERESTART : c->l.rc;
 
     if (held != NULL)
         *held = c->l.held;
@@ -148,7 +158,7 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
     p9_lock_start(&c->l);
     pthread_mutex_lock(&k->locks->mtx);
     do
-        call_wait(c, k->op, LOOK_MS);
+        wait_for(k->locks, &c->done, true, k->op, LOOK_MS);
     while (!c->done && !lock_interrupted(k->op) && goes_on(k, unlocks, &looks));
     if (!c->done && !lock_interrupted(k->op) && !p9_session_silent(p9_client_session(k->op->fs->client), SILENT_MS))
         atomic_store(&k->op->fs->lock_waits, true);
@@ -156,7 +166,7 @@ static int call(struct locking *k, struct lock_call *c, struct p9_lock_held *hel
         pthread_mutex_unlock(&k->locks->mtx);
         p9_interrupt(p9_client_session(k->op->fs->client), &c->scope);
         pthread_mutex_lock(&k->locks->mtx);
-        call_wait(c, NULL, FLUSH_MS);
+        wait_for(k->locks, &c->done, true, NULL, FLUSH_MS);
     }
     return c->done ? call_end(k, c, held) : call_abandon(k, c);
 }
@@ -166,7 +176,7 @@ static uint64_t length_of(uint64_t start, uint64_t end)
     return end == LK_TO_END ? 0 : end - start + 1;
 }
 
-int lock_send(struct locking *k, struct p9_fid *fid, uint32_t owner, const struct lock_range *range, bool noted)
+static int send_once(struct locking *k, struct p9_fid *fid, uint32_t owner, const struct lock_range *range, bool noted)
 {
     if (range->type != LK_NONE && lock_interrupted(k->op))
         return -EINTR;
@@ -182,6 +192,16 @@ int lock_send(struct locking *k, struct p9_fid *fid, uint32_t owner, const struc
                                .start = range->start,
                                .length = length_of(range->start, range->end)};
     return call(k, c, NULL);
+}
+
+int lock_send(struct locking *k, struct p9_fid *fid, uint32_t owner, const struct lock_range *range, bool noted)
+{
+    int rc;
+
+    do
+        rc = send_once(k, fid, owner, range, noted);
+    while (rc == -ERESTART);
+    return rc;
 }
 
 int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_lock_held *held)
@@ -202,6 +222,16 @@ int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_l
 
 /* ---- overdue answers ---------------------------------------------------- */
 
+int lock_wait_overdue(struct locking *k)
+{
+    /* A lock may be overdue for as long as another client has it: only silence is waited for. */
+    unsigned looks = k->fl->overdue_gives ? 0 : ANSWER_LOOKS - 1;
+
+    while (k->fl->overdue && !lock_interrupted(k->op) && goes_on(k, false, &looks))
+        wait_for(k->locks, &k->fl->overdue, false, k->op, LOOK_MS);
+    return lock_interrupted(k->op) ? -EINTR : 0;
+}
+
 void lock_note_returned(struct fs *fs)
 {
     struct locks *q = fs->locks;
@@ -210,9 +240,10 @@ void lock_note_returned(struct fs *fs)
     for (struct lock_call *c = q->returned; c != NULL; c = c->next) {
         if (c->inode == NULL || !c->fl->overdue)
             continue;
-        if (c->l.rc == 0 && locks_set(&c->fl->server, &c->range) != 0)
+        bool granted = c->l.rc == 0 && !is_gone(c);
+        if (granted && locks_set(&c->fl->server, &c->range) != 0)
             continue; /* out of memory: the next pass tries again */
-        c->fl->gained = c->fl->gained || (c->l.rc == 0 && c->range.type != LK_NONE);
+        c->fl->gained = c->fl->gained || (granted && c->range.type != LK_NONE);
         c->fl->overdue = false;
         c->fl->owed = true;
     }

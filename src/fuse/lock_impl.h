@@ -31,6 +31,7 @@ struct locks {
     unsigned pass;         /* number of the current pass over them */
     /* Requests to the server that no operation waits for: in flight, and answered. */
     struct lock_call *left, *returned;
+    unsigned restores; /* how often the locks were taken again on a new connection */
     uint64_t probe_at; /* a byte that no process locks, and that other clients hardly probe */
     bool woken, stop;
     bool over; /* the tree is freed: an answer that arrives now is discarded */
@@ -88,6 +89,9 @@ void lock_end(struct locking *k);
  * process here needs. 0 or -errno. */
 int lock_raise(struct locking *k, const struct lock_range *want);
 int lock_lower(struct locking *k, uint64_t start, uint64_t last);
+/* Before a lock: an earlier request for the file may not be answered yet. Waits for that while the
+ * server is away or silent, and some seconds for an unlock. 0 or -EINTR. */
+int lock_wait_overdue(struct locking *k);
 /* Asks the server which lock of another client conflicts with `want`. Called like these. */
 int lock_ask_other(struct locking *k, const struct lock_range *want, struct p9_lock_held *held);
 /* The first records the results in `returned`, the second unlocks what no process here wants of

@@ -50,36 +50,52 @@ static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const st
     return rc;
 }
 
-/* Adds what processes here still have of a range that the server held: an unlock may be in flight,
- * and another client may have the lock by now. whole: the server locks the whole file by any. */
-static void add_needed(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held, bool whole)
+/* Whether a process here has a lock, or is about to have one, of byte `at`; *end as in locks_at. */
+static bool needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
-    bool any = fl->posix != NULL || fl->flock != NULL;
+    const enum lock_type has = lock_needed_at(fl, at, end), will = locks_at(fl->raising, at, end);
 
-    for (uint64_t at = held->start, end = held->end; any; at = end + 1) {
+    return has != LK_NONE || will != LK_NONE;
+}
+
+/* Adds what is needed here of a range that the server held: an unlock may be in flight, and another
+ * client may have the lock by now. 0 or -ENOMEM. */
+static int add_needed(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held)
+{
+    int rc = 0;
+
+    for (uint64_t at = held->start, end = held->end; rc == 0; at = end + 1) {
         end = held->end;
-        if (whole || lock_needed_at(fl, at, &end) != LK_NONE)
-            locks_set(list, &(struct lock_range){.start = at, .end = end, .type = held->type});
+        if (needed_at(fl, at, &end))
+            rc = locks_set(list, &(struct lock_range){.start = at, .end = end, .type = held->type});
         if (end == held->end)
             break;
     }
+    return rc;
 }
 
-/* What the server held and is still needed, and the locks' fid as a reference. NULL: nothing, or no
- * memory. */
-static struct lock_range *held(struct fs *fs, struct inode *inode, struct p9_fid **fid)
+/* The same where the server locks the whole file by any lock. */
+static int add_whole(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held)
+{
+    return fl->posix != NULL || fl->flock != NULL || fl->raising != NULL ? locks_set(list, held) : 0;
+}
+
+/* What the server held and is needed: to be freed; *fid, the locks' own, as a reference. 0 or
+ * -errno. */
+static int held(struct fs *fs, struct inode *inode, struct lock_range **ranges, struct p9_fid **fid)
 {
     struct file_locks *fl = cache_locks(fs->cache, inode, false);
-    struct lock_range *copy = NULL;
+    const bool whole = atomic_load(&fs->lock_ranges) <= 0;
+    int rc = 0;
 
     if (fl == NULL)
-        return NULL;
+        return 0;
     pthread_mutex_lock(&fs->locks->mtx);
-    for (const struct lock_range *r = fl->server; r != NULL; r = r->next)
-        add_needed(&copy, fl, r, atomic_load(&fs->lock_ranges) <= 0);
-    *fid = copy != NULL && fl->fid != NULL ? p9_fid_get(fl->fid) : NULL;
+    for (const struct lock_range *r = fl->server; r != NULL && rc == 0; r = r->next)
+        rc = whole ? add_whole(ranges, fl, r) : add_needed(ranges, fl, r);
+    *fid = *ranges != NULL && fl->fid != NULL ? p9_fid_get(fl->fid) : NULL;
     pthread_mutex_unlock(&fs->locks->mtx);
-    return copy;
+    return rc != 0 ? rc : *ranges != NULL && *fid == NULL ? -ESTALE : 0;
 }
 
 static void lost(struct fs *fs, struct inode *inode, int rc)
@@ -96,8 +112,8 @@ static void lost(struct fs *fs, struct inode *inode, int rc)
 static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode, unsigned *patience)
 {
     struct p9_fid *fid = NULL;
-    struct lock_range *ranges = held(fs, inode, &fid);
-    int rc = ranges != NULL && fid == NULL ? -ESTALE : 0;
+    struct lock_range *ranges = NULL;
+    int rc = held(fs, inode, &ranges, &fid);
 
     for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
         rc = take(fs, sc, fid, r, patience);
@@ -116,6 +132,9 @@ void locks_restore(struct fs *fs, struct p9_scope *sc)
 
     if (fs->locks == NULL || atomic_load(&fs->no_locks))
         return;
+    pthread_mutex_lock(&fs->locks->mtx);
+    fs->locks->restores++;
+    pthread_mutex_unlock(&fs->locks->mtx);
     while ((inode = cache_next(fs->cache, inode)) != NULL)
         restore(fs, sc, inode, &patience);
 }

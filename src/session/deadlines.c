@@ -34,11 +34,8 @@ static uint64_t silence_ms(struct p9_session *s, uint64_t now)
 
 /* ---- deadlines ---------------------------------------------------------- */
 
-static void start_ticking(struct p9_session *s, uint64_t ms)
+static void wake_timer(struct p9_session *s, uint64_t ms)
 {
-    if (s->timer == NULL)
-        return;
-    s->ticking = true;
     timer_arm(s->timer, ms < INT32_MAX ? (unsigned)ms : INT32_MAX);
 }
 
@@ -51,7 +48,7 @@ void session_set_deadline(struct p9_session *s, struct p9_req *req, uint64_t ms)
     req->deadline_ms = ms;
     if (s->deadline_ms == 0 || ms < s->deadline_ms) {
         s->deadline_ms = ms;
-        start_ticking(s, ms > now ? ms - now : 0);
+        wake_timer(s, ms > now ? ms - now : 0);
     }
 }
 
@@ -65,8 +62,10 @@ void session_watch(struct p9_session *s, struct p9_req *req)
         session_set_deadline(s, req, clock_ms() + limit);
     if (s->nfree == s->max_tags)
         atomic_store(&s->heard, clock_ms());
-    if (s->kept && s->keeping.probe_ms > 0 && !s->ticking)
-        start_ticking(s, s->keeping.probe_ms / TICKS_IN_A_PROBE + 1);
+    if (s->kept && s->keeping.probe_ms > 0 && !s->ticking) {
+        s->ticking = true;
+        wake_timer(s, s->keeping.probe_ms / TICKS_IN_A_PROBE + 1);
+    }
 }
 
 static void free_request(struct p9_req *req)
@@ -265,11 +264,11 @@ static unsigned next_tick(struct p9_session *s, uint64_t now)
 {
     uint64_t ms = s->kept && owes_reply(s) ? s->keeping.probe_ms / TICKS_IN_A_PROBE : 0;
 
+    s->ticking = ms > 0; /* without a reply to come, a deadline may be far: it does not count */
     if (s->deadline_ms != 0) {
         uint64_t left = s->deadline_ms > now ? s->deadline_ms - now : 1;
         ms = ms == 0 || left < ms ? left : ms;
     }
-    s->ticking = ms > 0;
     return ms < INT32_MAX ? (unsigned)ms : INT32_MAX;
 }
 

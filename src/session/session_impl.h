@@ -89,7 +89,7 @@ struct p9_session {
 
     /* deadlines.c */
     struct timer *timer;
-    bool ticking;                /* the timer runs */
+    bool ticking;                /* the timer looks for silence */
     uint64_t deadline_ms;        /* of the first request that has one; 0: none has */
     atomic_uint_least64_t heard; /* clock_ms() when bytes arrived, or a request was sent to a server that owed none */
     uint64_t probed_ms;          /* when the probe that is in flight was sent; 0: none is */

@@ -221,7 +221,8 @@ case_a_lock_is_waited_for() {
     touch "$exp/f"
     rm -f "$work/in"
     mkfifo "$work/in"
-    for words in 'wr:5:1 read wr:0:1' 'sh read ex' 'wr:5:1 read get:0:1'; do
+    for words in 'wr:5:1 read wr:0:1' 'sh read ex' 'wr:5:1 read get:0:1' \
+        'wr:5:1 read un:5:1 wr:0:1' 'wr:5:1 read un:5:1 get:0:1'; do
         "$TOOLS/locker" "$mnt/f" $words < "$work/in" > "$work/out" &
         pid=$!
         exec 5> "$work/in"
@@ -233,7 +234,8 @@ case_a_lock_is_waited_for() {
         thaw
         wait $pid
         exec 5>&-
-        same "$(tr '\n' ' ' < "$work/out")" "ok $([[ "$words" = *get* ]] && echo free || echo ok) "
+        same "$(tail -n 1 "$work/out")" "$([[ "$words" = *get* ]] && echo free || echo ok)"
+        same "$(grep -c . "$work/out")" "$(wc -w <<< "${words/read/}")"
     done
 }
 

@@ -181,6 +181,7 @@ case_an_unlock_while_the_server_is_away() {
     wait_until 30 listening "$port"
     : > "$exp/f"
     attach
+    rm -f "$work/in"
     mkfifo "$work/in"
     "$TOOLS/locker" "$mnt/f" wr:0:1 read un:0:1 write sync read wr:0:1 < "$work/in" > "$work/out" &
     pid=$!
@@ -198,6 +199,47 @@ case_an_unlock_while_the_server_is_away() {
     wait $pid
     exec 5>&- 9>&-
     same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok held '
+}
+
+traced() { [ "$(grep -c "$1" "$work/trace")" = "$2" ]; } # TEXT TIMES
+# The server grants a lock, and is gone before the thread that asked for it has noticed.
+case_a_lock_of_a_lost_connection() {
+    local locker thread
+    serve -v L PORT "$exp"
+    : > "$exp/f"
+    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,trace=$work/trace"
+    rm -f "$work/in"
+    mkfifo "$work/in" "$work/pause"
+    "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 read < "$work/in" > "$work/out" &
+    locker=$!
+    exec 5> "$work/in"
+    wait_until 20 lines 1
+    thread=$(grep -ls fuse "/proc/$(daemon_of "$mnt")/task"/*/wchan | cut -d / -f 5) # the one of requests
+    trap 'rc=$?; kill -CONT "$server_pid"; stop; kill "${pauser:-}" 2> /dev/null || true; exit $rc' EXIT
+    send STOP "$server_pid"
+    echo >&5
+    wait_until 10 traced ' Tlock' 2
+    "$TOOLS/pause_thread" "$thread" < "$work/pause" > "$work/paused" &
+    pauser=$!
+    exec 6> "$work/pause"
+    wait_until 10 grep -q paused "$work/paused"
+    kill -CONT "$server_pid"
+    wait_until 10 traced ' Rlock' 2
+    kill -KILL "$server_pid"
+    wait "$server_pid" || true
+    start_test_l "$exp" "$port"
+    wait_until 60 traced ' Rlock' 3 # of the first lock, again
+    echo >&6
+    wait $pauser
+    wait_until 20 lines 2
+    mkdir -p "$work/mnt2"
+    attach '' "$work/mnt2"
+    same "$(other wr:0:1 wr:5:1 wr:9:1)" 'held held ok '
+    detach_second
+    echo >&5
+    wait $locker
+    exec 5>&- 6>&-
+    same "$(tr '\n' ' ' < "$work/out")" 'ok ok '
 }
 
 case_a_query_without_an_answer() {

@@ -98,6 +98,17 @@ static void script_slow(struct peer *p)
             peer_answer(p, &f);
 }
 
+static void script_once(struct peer *p)
+{
+    struct p9_fcall f;
+
+    peer_version(p, MSIZE, "9P2000.L");
+    if (peer_get(p, &f))
+        peer_answer(p, &f);
+    while (peer_get(p, &f))
+        ;
+}
+
 /* ---- half a reply ------------------------------------------------------- */
 
 static void half_a_reply_is_not_waited_for(void **state)
@@ -271,6 +282,40 @@ static void a_settled_request_needs_no_more_time(void **state)
     kept_end(&k);
 }
 
+static bool looks_for_silence(struct p9_session *s)
+{
+    pthread_mutex_lock(&s->mtx);
+    bool ticking = s->ticking;
+    pthread_mutex_unlock(&s->mtx);
+    return ticking;
+}
+
+/* The timer may be set to the deadline of a request that is answered by now: that is no reason not
+ * to set it for the next one. */
+static void a_far_deadline_hides_no_silence(void **state)
+{
+    struct kept k;
+    struct p9_scope scope = {.limit_ms = 10 * PROBE_MS};
+    struct p9_batch b;
+    struct reader r;
+
+    (void)state;
+    p9_batch_init(&b, 1);
+    kept_begin(&k, script_once, 0, 0, PROBE_MS);
+    start_read_in(k.s, &scope, &r, 1, &b);
+    assert_true(looks_for_silence(k.s));
+    expect(k.s, &b, &r, 0);
+    pass(k.s, MS);
+    assert_false(looks_for_silence(k.s));
+
+    p9_batch_init(&b, 1);
+    start_read(k.s, &r, 1, &b);
+    assert_true(looks_for_silence(k.s));
+    p9_session_fail(k.s, -EIO, NULL);
+    expect(k.s, &b, &r, -EIO);
+    kept_end(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_slow_server_answers_the_probe),
         cmocka_unit_test(a_silent_server_is_lost),
         cmocka_unit_test(a_settled_request_needs_no_more_time),
+        cmocka_unit_test(a_far_deadline_hides_no_silence),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
