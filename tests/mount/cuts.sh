@@ -38,18 +38,6 @@ case_the_program_says_the_same_as_in_a_local_folder() {
     diff expected got
 }
 
-# diod ends by SIGPIPE when it writes to a connection that is gone: it is started again.
-start_diods() { # DIR PORT
-    (
-        trap 'kill $!; exit' TERM
-        while :; do
-            diod -f -n -N -e "$1" -l "127.0.0.1:$2" -L stderr > "$work/server.log" 2>&1 &
-            wait $!
-        done
-    ) &
-    server_pid=$!
-}
-
-start_server diods
+start_server diod
 start_cutter
 run_cases

@@ -14,8 +14,12 @@ has() {
     done
 }
 hex() { printf %016x "$1"; }
+# holds_soon CHECK ARGS...: a thread that has not run yet still has what the one that made it had
+holds_soon() { wait_until 10 quietly "$@" || "$@"; }
+quietly() { ("$@") > /dev/null 2>&1; }
 # keeps AT_MOST: of root's capabilities; the threads that do not serve may have less
-keeps() {
+keeps() { holds_soon keeps_now "$1"; }
+keeps_now() {
     local t set pid=$(daemon_of "$mnt")
     same "$(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$pid/status")" "$(hex "$1")"
     for t in "/proc/$pid/task"/*; do
@@ -27,7 +31,8 @@ keeps() {
     has CapAmb "$(hex 0)"
 }
 # cannot_gain_more_than SET: whatever it executes
-cannot_gain_more_than() {
+cannot_gain_more_than() { holds_soon cannot_gain "$1"; }
+cannot_gain() {
     local t
     has NoNewPrivs 1
     for t in "/proc/$(daemon_of "$mnt")/task"/*; do
