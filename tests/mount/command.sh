@@ -229,7 +229,7 @@ case_text_from_the_server_is_escaped() {
 case_a_socket_without_a_slash() {
     mkdir "$work/ns"
     : > "$exp/file"
-    (trap '' PIPE; exec diod -f -n -N -e "$exp" -l "$work/ns/ram" -L stderr) 2> "$work/diod.log" &
+    diod_at "$exp" "$work/ns/ram" 2> "$work/diod.log" &
     trap "kill $!" EXIT
     wait_until 20 test -S "$work/ns/ram"
     (cd "$work" && "$P9FS" ns/ram mnt -o "aname=$exp")

@@ -19,7 +19,7 @@ case_memory_and_fids_are_bounded() {
 case_unix_socket() {
     mkdir "$work/other"
     echo content > "$work/other/file"
-    diod -f -n -N -e "$work/other" -l "$work/socket" -L stderr 2> "$work/other.log" &
+    diod_at "$work/other" "$work/socket" 2> "$work/other.log" &
     wait_until 10 test -S "$work/socket"
     "$P9FS" "$work/socket" "$mnt" -o "aname=$work/other"
     same "$(cat "$mnt/file")" content

@@ -86,7 +86,7 @@ case_signal_unmounts() {
 case_server_dies() { # requests in flight and later ones fail instead of hanging
     local p; p=$(free_port)
     mkdir "$work/other"
-    (trap '' PIPE; exec diod -f -n -N -e "$work/other" -l "127.0.0.1:$p" -L stderr 2>"$work/other.log") &
+    diod_at "$work/other" "127.0.0.1:$p" 2> "$work/other.log" &
     local pid=$!
     wait_until 10 listening "$p"
     "$P9FS" "127.0.0.1:$work/other" "$mnt" -o "port=$p"

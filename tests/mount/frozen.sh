@@ -175,7 +175,7 @@ case_many_stuck_programs() {
     echo here > "$work/exp2/f"
     stat "$mnt/cached" "$mnt"/d/* > /dev/null # the kernel knows the names, and asks for attributes again
     port2=$(free_port)
-    diod -f -n -N -e "$work/exp2" -l "127.0.0.1:$port2" -L stderr 2> /dev/null &
+    diod_at "$work/exp2" "127.0.0.1:$port2" 2> /dev/null &
     second=$!
     trap 'kill $second || true; end_server' EXIT
     wait_until 30 listening "$port2"

@@ -51,7 +51,7 @@ case_options_of_v9fs_in_other_dialects() {
 }
 case_unix_socket() {
     echo text > "$exp/file"
-    diod -f -n -N -e "$exp" -l "$work/sock" -L stderr 2> /dev/null &
+    diod_at "$exp" "$work/sock" 2> /dev/null &
     local diod=$!
     wait_until 20 test -S "$work/sock"
     line "trans=unix,aname=$exp" 9pfs "$work/sock"

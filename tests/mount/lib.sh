@@ -89,9 +89,14 @@ no_thread_runs() { ! cat "/proc/$1/task"/*/stat 2>/dev/null | sed 's/.*) //' | g
 # could still answer what comes next
 send() { kill -"$1" "$2" && wait_until 20 no_thread_runs "$2"; }
 
-# As systemd starts it, without SIGPIPE: that ends it when it writes to a connection that is gone.
+# In the background. As systemd starts it, without SIGPIPE: that ends it when it writes to a
+# connection that is gone.
+diod_at() { # DIR ADDRESS [OPTIONS]
+    trap '' PIPE
+    exec diod -f -n ${3--N} -e "$1" -l "$2" -L stderr
+}
 start_diod() { # DIR PORT; sets server_pid
-    (trap '' PIPE; exec diod -f -n -N -e "$1" -l "127.0.0.1:$2" -L stderr) > "$work/server.log" 2>&1 &
+    diod_at "$1" "127.0.0.1:$2" > "$work/server.log" 2>&1 &
     server_pid=$!
 }
 start_ganesha() {

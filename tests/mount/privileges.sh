@@ -136,7 +136,7 @@ case_descriptors_of_other_users() { # are looked for where close(2) clunks
 case_another_users_socket() {
     rm -rf "${work:?}/ns"
     install -d -o 12345 -m 700 "$work/ns"
-    (trap '' PIPE; exec diod -f -n -N -e "$exp" -l "$work/ns/s" -L stderr) 2> "$work/diod.log" &
+    diod_at "$exp" "$work/ns/s" 2> "$work/diod.log" &
     trap "kill $!" EXIT
     wait_until 20 test -S "$work/ns/s"
     "$P9FS" "$work/ns/s" "$mnt" -o "aname=$exp"

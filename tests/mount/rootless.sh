@@ -47,7 +47,7 @@ case_as_another_user() { # of the server's, who is in no group of the caller's
     mkdir "$exp/own"
     chown 1:1 "$exp/own"
     port=$(free_port)
-    diod -f -n -e "$exp" -l "127.0.0.1:$port" -L stderr > /dev/null 2>&1 & # looks users up
+    diod_at "$exp" "127.0.0.1:$port" '' > /dev/null 2>&1 & # looks users up
     server_pid=$!
     wait_until 20 listening "$port"
     attach uname=daemon,allow_other,access=any

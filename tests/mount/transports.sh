@@ -252,7 +252,7 @@ case_a_relative_path_of_a_socket() {
     cd "$work"
     echo text > "$exp/file"
     for turn in first second; do
-        diod -f -n -N -e "$exp" -l "$work/sock" -L stderr 2> /dev/null &
+        diod_at "$exp" "$work/sock" 2> /dev/null &
         server_of_socket=$!
         helper_pids+=" $server_of_socket"
         wait_until 20 test -S sock
