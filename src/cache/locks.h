@@ -51,6 +51,7 @@ struct file_locks {
     bool busy;                        /* someone is changing what the server holds */
     bool wanted;                      /* and others wait for that */
     bool owed;                        /* the server may hold more than is needed here */
+    bool stale;                       /* and less, since a reconnect: what it holds is not relied on */
     bool gained;                      /* the server granted something since a lock was last reported as granted */
     bool overdue;                     /* a request is not answered in time: no other is sent until it is, */
     bool overdue_gives;               /* and it releases */

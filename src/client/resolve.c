@@ -144,7 +144,7 @@ static void resolve_lock(struct resolving *v)
             break;
         nanosleep(&pause, NULL);
     }
-    if (rc == 0 || !p9_session_down(s))
+    if (rc == 0 || (rc != -ETIMEDOUT && !p9_session_down(s))) /* one without an answer is sent again */
         p9_session_settle(s, v->h->id, rc, rc == 0 ? &rx : NULL);
 }
 

@@ -82,16 +82,16 @@ static int set(struct lock_ask *a, struct file_locks *fl)
     if (rc != 0)
         return rc;
     if (want->type != LK_NONE) {
+        fl->raising = want;
         rc = a->queued ? 0 : lock_wait_overdue(&k);
         if (rc == 0)
             rc = check_local(a, list);
-        fl->raising = want;
         if (rc == 0)
             rc = lock_raise(&k, want);
-        fl->raising = NULL;
     }
     if (rc == 0)
         rc = locks_set(list, want);
+    fl->raising = NULL;
     if (rc == 0 && want->type != LK_NONE) {
         a->gained = fl->gained;
         fl->gained = false;
@@ -100,9 +100,10 @@ static int set(struct lock_ask *a, struct file_locks *fl)
     fl->owed = fl->owed || (lowered != 0 && !fl->overdue);
     if (rc == 0 && want->type != LK_WRITE) /* part of the range may be free */
         lock_wake(k.locks);
+    bool overdue = fl->overdue; /* the unlock is in flight, or sent once what is in flight is answered */
     lock_end(&k);
-    if (rc == 0 && want->type == LK_NONE)
-        rc = lowered == -ETIME ? 0 : lowered; /* the unlock is in flight */
+    if (rc == 0 && want->type == LK_NONE && !overdue)
+        rc = lowered;
     return rc;
 }
 

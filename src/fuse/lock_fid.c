@@ -80,12 +80,16 @@ int lock_make_fid(struct locking *k)
 int lock_better_fid(struct locking *k)
 {
     struct p9_fid *old = k->fl->fid, *fid;
+    unsigned restores;
     int rc = open_to_write(k, &fid);
 
     if (rc != 0)
         return rc;
-    for (const struct lock_range *r = k->fl->server; r != NULL && rc == 0; r = r->next)
-        rc = lock_send(k, fid, 0, r, false);
+    do { /* after a reconnect, those that were sent are taken again by the old fid */
+        restores = k->locks->restores;
+        for (const struct lock_range *r = k->fl->server; r != NULL && rc == 0; r = r->next)
+            rc = lock_send(k, fid, 0, r, false);
+    } while (rc == 0 && restores != k->locks->restores);
     if (rc != 0) {
         p9_fid_put(fid);
         return rc;

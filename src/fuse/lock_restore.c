@@ -37,47 +37,40 @@ static int take_once(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, con
     return l.rc;
 }
 
-/* patience: milliseconds for all locks together. */
-static int take(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, const struct lock_range *r, unsigned *patience)
-{
-    const struct timespec pause = {.tv_nsec = P9_STALE_LOCK_STEP_MS * 1000000L};
-    int rc = take_once(fs, sc, fid, r);
-
-    for (; rc == -EAGAIN && *patience > 0; *patience -= P9_STALE_LOCK_STEP_MS) {
-        nanosleep(&pause, NULL);
-        rc = take_once(fs, sc, fid, r);
-    }
-    return rc;
-}
-
-/* Whether a process here has a lock, or is about to have one, of byte `at`; *end as in locks_at. */
-static bool needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
+/* What processes here need of byte `at`, or are about to have; *end as in locks_at. */
+static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
     const enum lock_type has = lock_needed_at(fl, at, end), will = locks_at(fl->raising, at, end);
 
-    return has != LK_NONE || will != LK_NONE;
+    return has > will ? has : will;
 }
 
-/* Adds what is needed here of a range that the server held: an unlock may be in flight, and another
- * client may have the lock by now. 0 or -ENOMEM. */
-static int add_needed(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held)
+static enum lock_type needed_in_all(const struct file_locks *fl)
+{
+    const enum lock_type has = lock_needed(fl), will = lock_strongest(fl->raising);
+
+    return has > will ? has : will;
+}
+
+/* Adds what is needed of a range that the server held: an unlock may be in flight, and another
+ * client may have the lock by now. 0 or -ENOMEM. whole: the server locks the whole file by any. */
+static int add_needed(struct lock_range **list, struct file_locks *fl, const struct lock_range *held, bool whole)
 {
     int rc = 0;
 
     for (uint64_t at = held->start, end = held->end; rc == 0; at = end + 1) {
         end = held->end;
-        if (needed_at(fl, at, &end))
-            rc = locks_set(list, &(struct lock_range){.start = at, .end = end, .type = held->type});
+        enum lock_type need = whole ? needed_in_all(fl) : needed_at(fl, at, &end);
+        if (need > held->type || (need != LK_NONE && !fl->fid_writes)) /* it may grant only one type */
+            need = held->type;
+        if (need != LK_NONE)
+            rc = locks_set(list, &(struct lock_range){.start = at, .end = end, .type = need});
+        if (need != held->type)
+            fl->stale = fl->owed = true;
         if (end == held->end)
             break;
     }
     return rc;
-}
-
-/* The same where the server locks the whole file by any lock. */
-static int add_whole(struct lock_range **list, const struct file_locks *fl, const struct lock_range *held)
-{
-    return fl->posix != NULL || fl->flock != NULL || fl->raising != NULL ? locks_set(list, held) : 0;
 }
 
 /* What the server held and is needed: to be freed; *fid, the locks' own, as a reference. 0 or
@@ -85,17 +78,35 @@ static int add_whole(struct lock_range **list, const struct file_locks *fl, cons
 static int held(struct fs *fs, struct inode *inode, struct lock_range **ranges, struct p9_fid **fid)
 {
     struct file_locks *fl = cache_locks(fs->cache, inode, false);
-    const bool whole = atomic_load(&fs->lock_ranges) <= 0;
     int rc = 0;
 
     if (fl == NULL)
         return 0;
     pthread_mutex_lock(&fs->locks->mtx);
     for (const struct lock_range *r = fl->server; r != NULL && rc == 0; r = r->next)
-        rc = whole ? add_whole(ranges, fl, r) : add_needed(ranges, fl, r);
+        rc = add_needed(ranges, fl, r, atomic_load(&fs->lock_ranges) <= 0);
     *fid = *ranges != NULL && fl->fid != NULL ? p9_fid_get(fl->fid) : NULL;
     pthread_mutex_unlock(&fs->locks->mtx);
     return rc != 0 ? rc : *ranges != NULL && *fid == NULL ? -ESTALE : 0;
+}
+
+/* Takes a file's locks. *any: it has some. Of a server that answers a lock only once it is free,
+ * -ETIMEDOUT means a conflict; of one that answers nothing, the end of the connection. */
+static int take(struct fs *fs, struct p9_scope *sc, struct inode *inode, bool *any)
+{
+    struct p9_fid *fid = NULL;
+    struct lock_range *ranges = NULL;
+    struct p9_attr attr;
+    int rc = held(fs, inode, &ranges, &fid);
+
+    *any = ranges != NULL;
+    for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
+        rc = take_once(fs, sc, fid, r);
+    if (rc == -ETIMEDOUT && p9_getattr(sc, fid, &attr) == -ETIMEDOUT)
+        p9_session_drop(p9_client_session(fs->client), rc, "the server does not answer");
+    locks_free(&ranges);
+    p9_fid_put(fid);
+    return rc;
 }
 
 static void lost(struct fs *fs, struct inode *inode, int rc)
@@ -109,20 +120,21 @@ static void lost(struct fs *fs, struct inode *inode, int rc)
     free(path);
 }
 
+/* patience: milliseconds for all locks together. */
 static void restore(struct fs *fs, struct p9_scope *sc, struct inode *inode, unsigned *patience)
 {
-    struct p9_fid *fid = NULL;
-    struct lock_range *ranges = NULL;
-    int rc = held(fs, inode, &ranges, &fid);
+    const struct timespec pause = {.tv_nsec = P9_STALE_LOCK_STEP_MS * 1000000L};
+    bool any, had;
+    int rc = take(fs, sc, inode, &any);
 
-    for (const struct lock_range *r = ranges; r != NULL && rc == 0; r = r->next)
-        rc = take(fs, sc, fid, r, patience);
-    if (rc != 0 && rc != -ETIMEDOUT && !p9_session_down(p9_client_session(fs->client))) /* else it is tried again */
-        lost(fs, inode, rc);
-    if (ranges != NULL)
+    for (had = any; rc == -EAGAIN && *patience > 0; *patience -= P9_STALE_LOCK_STEP_MS) {
+        nanosleep(&pause, NULL);
+        rc = take(fs, sc, inode, &any); /* what is unlocked meanwhile is not needed any more */
+    }
+    if (rc != 0 && !p9_session_down(p9_client_session(fs->client))) /* else it is tried again */
+        lost(fs, inode, rc == -ETIMEDOUT ? -EAGAIN : rc);
+    if (had)
         cache_others_changed(fs->cache, inode);
-    locks_free(&ranges);
-    p9_fid_put(fid);
 }
 
 void locks_restore(struct fs *fs, struct p9_scope *sc)

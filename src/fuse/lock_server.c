@@ -74,7 +74,7 @@ enum lock_type lock_strongest(const struct lock_range *list)
     return type;
 }
 
-static enum lock_type needed_in_all(const struct file_locks *fl)
+enum lock_type lock_needed(const struct file_locks *fl)
 {
     enum lock_type a = lock_strongest(fl->posix), b = lock_strongest(fl->flock);
 
@@ -92,14 +92,14 @@ enum lock_type lock_needed_at(const struct file_locks *fl, uint64_t at, uint64_t
 
 int lock_raise(struct locking *k, const struct lock_range *want)
 {
-    enum lock_type type = want->type, held = lock_strongest(k->fl->server);
+    enum lock_type type = want->type, held = k->fl->stale ? LK_NONE : lock_strongest(k->fl->server);
     int rc = 0;
 
     if (held > type && !lock_has_ranges(k)) /* a weaker lock would replace the held one */
         type = held;
     for (uint64_t at = want->start, end = want->end; rc == 0; at = end + 1) {
         end = want->end;
-        if (locks_at(k->fl->server, at, &end) < type)
+        if (k->fl->stale || locks_at(k->fl->server, at, &end) < type)
             rc = acquire(k, type, at, end);
         if (end == want->end)
             break;
@@ -120,7 +120,7 @@ static int release_all(struct locking *k)
 
 int lock_lower(struct locking *k, uint64_t start, uint64_t last)
 {
-    enum lock_type needed = needed_in_all(k->fl);
+    enum lock_type needed = lock_needed(k->fl);
     int rc = 0;
 
     if (needed == LK_NONE)
@@ -172,6 +172,7 @@ void lock_end(struct locking *k)
             break;
         }
     }
+    fl->stale = fl->stale && (fl->owed || fl->overdue);
     if (fl->server == NULL && !fl->overdue) {
         fid = fl->fid;
         fl->fid = NULL;
