@@ -83,6 +83,7 @@ unused_ends_by() {
 case_umount() { unused_ends_by umount "$mnt"; }
 case_fusermount() { unused_ends_by fusermount3 -u "$mnt"; }
 
+is_dirty() { "$P9FS" --stats "$mnt" --json | jq -e '.writebehind.dirty_bytes > 0'; }
 case_data_that_is_lost_is_logged() {
     port=$(free_port)
     start_diod "$exp" "$port"
@@ -99,7 +100,7 @@ case_data_that_is_lost_is_logged() {
     wait_until 10 test -s "$exp/f"
     freeze
     echo lost >&5
-    sleep 0.2 # until cat has written it
+    wait_until 10 is_dirty
     kill "$daemon"
     local rc=0
     wait "$daemon" || rc=$?
@@ -168,7 +169,7 @@ case_many_killed_programs() { # the kernel lets them look up names of one direct
 
 case_many_stuck_programs() {
     local n=${STUCK:-1000} pids=() i other=$work/other port2
-    begin attr_timeout=3,entry_timeout=600
+    begin attr_timeout=15,entry_timeout=600
     mkdir "$exp/d" "$other" "$work/exp2"
     (cd "$exp/d" && seq "$n" | xargs touch)
     echo cached > "$mnt/cached"
@@ -180,7 +181,7 @@ case_many_stuck_programs() {
     trap 'kill $second || true; end_server' EXIT
     wait_until 30 listening "$port2"
     "$P9FS" "127.0.0.1:$work/exp2" "$other" -o "port=$port2"
-    sleep 4
+    sleep 16
     stat "$mnt/cached" > /dev/null
     freeze
     # One program of many threads, and some processes.
@@ -223,6 +224,7 @@ case_a_lock_is_waited_for() {
     mkfifo "$work/in"
     for words in 'wr:5:1 read wr:0:1' 'sh read ex' 'wr:5:1 read get:0:1' \
         'wr:5:1 read un:5:1 wr:0:1' 'wr:5:1 read un:5:1 get:0:1'; do
+        rm -f "$work/out"
         "$TOOLS/locker" "$mnt/f" $words < "$work/in" > "$work/out" &
         pid=$!
         exec 5> "$work/in"

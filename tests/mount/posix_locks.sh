@@ -61,7 +61,7 @@ case_wait_for_a_lock() {
         hold "$mnt/f" ex; answers ok
         timeout -s KILL 0.5 "$TOOLS/locker" "$m/f" wait-ex || true # a signal ends the wait
         release
-        same "$(locks "$m/f" ex)" 'ok '
+        wait_until 10 prints 'ok ' locks "$m/f" ex
     done
     detach_second
 }

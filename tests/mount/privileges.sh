@@ -80,13 +80,16 @@ case_no_capability_stays() {
     stop
 }
 
+can_only_unmount() { # PID
+    same "$(ls "/proc/$1/fd")" 0
+    same "$(sed -n 's/^CapPrm:[[:space:]]*//p' "/proc/$1/status")" "$(hex $((sys_admin | dac_read_search)))"
+    same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$1/status")" 1
+}
 case_the_process_that_unmounts() { # has no descriptor but its pipe, and no more capabilities than it needs
     serve PORT "$exp"
     attach
     local p; p=$(unmounter_of "$(daemon_of "$mnt")")
-    same "$(ls "/proc/$p/fd")" 0
-    same "$(sed -n 's/^CapPrm:[[:space:]]*//p' "/proc/$p/status")" "$(hex $((sys_admin | dac_read_search)))"
-    same "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$p/status")" 1
+    holds_soon can_only_unmount "$p"
     kill -TERM "$p" # a service manager ends all processes of a service
     ends_by_a_signal
     # what is mounted there after an umount is not this mount

@@ -86,6 +86,7 @@ case_build_gives_the_same_objects() {
 
 postgres() { setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/tmp PGHOST="$work/run" "$@"; }
 
+is_in() { readlink /proc/[0-9]*/cwd | grep -qxF "$1"; } # a process is in this folder
 case_postgres() {
     local bin; bin=$(echo /usr/lib/postgresql/*/bin)
     attach allow_other
@@ -109,7 +110,7 @@ case_postgres() {
     sleep 3
     kill -KILL $postmaster
     wait || true # for the server and pgbench
-    sleep 1      # its own children notice
+    wait_until 60 eval '! is_in "$mnt/db"' # its own children end
     start
     # The balances of pgbench agree, and every index matches its table.
     same "$(postgres psql -qAt bench -c "select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history),

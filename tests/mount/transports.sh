@@ -293,8 +293,10 @@ case_vsock() {
     cp "$work/big" "$mnt/big"
     cmp "$work/big" "$mnt/big"
     kill $relay_pid # the connections end; the mount waits for the next listener
+    wait $relay_pid || true
     socat "VSOCK-LISTEN:$port,fork" "TCP:127.0.0.1:$port" &
     relay_pid=$!
+    wait_until 20 vsock_listens
     use_mount
     end_mount
     refused "nothing listens on this port" "$P9FS" vsock:local:1 "$mnt"
