@@ -84,6 +84,7 @@ wait_until() {
     done
 }
 
+waits_for_mount() { grep -q 'fuse\|folio\|request_wait' "/proc/$1/wchan"; } # PID
 no_thread_runs() { ! cat "/proc/$1/task"/*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TZX]'; }
 # send STOP|KILL PID: until no thread of the process runs, which is later than kill(2) returns; they
 # could still answer what comes next
@@ -228,6 +229,7 @@ attach_twice() {
     attach "${1:-}"
     attach "${1:-}" "$work/mnt2"
 }
+other() { "$TOOLS/locker" "$work/mnt2/f" "$@" | tr '\n' ' '; } # a locker there
 detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
 # The 9pfs that serves a mount point: the mount point is an argument in its command line, as in that
 # of the process that unmounts, which has another name.

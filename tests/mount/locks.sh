@@ -2,7 +2,6 @@
 # locks.sh: locks: how servers differ, and the processes of one mount among themselves.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-other() { "$TOOLS/locker" "$work/mnt2/f" "$@" | tr '\n' ' '; }
 other_reader() { "$TOOLS/locker" -r "$work/mnt2/f" "$@" | tr '\n' ' '; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 free_for() { [ "$(timeout -s KILL 60 "$TOOLS/locker" "$@")" = ok ]; }
@@ -171,111 +170,6 @@ case_an_unlock_without_an_answer() { # a killed process ends, and so does the mo
     wait_until 20 prints '' daemon_of "$mnt"
 }
 
-# lines N: whether the first locker has printed so many
-lines() { [ "$(wc -l < "$work/out")" = "$1" ]; }
-# Nothing is taken again that no program here has: another client may have it by now.
-case_an_unlock_while_the_server_is_away() {
-    local pid
-    port=$(free_port)
-    start_diod "$exp" "$port"
-    wait_until 30 listening "$port"
-    : > "$exp/f"
-    attach
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
-    "$TOOLS/locker" "$mnt/f" wr:0:1 read un:0:1 write sync read wr:0:1 < "$work/in" > "$work/out" &
-    pid=$!
-    exec 5> "$work/in"
-    wait_until 20 lines 1
-    kill -KILL "$server_pid"
-    wait "$server_pid" || true
-    exec 9< "$exp/f"
-    flock -n -x 9 # as diod does it for a client
-    echo >&5
-    wait_until 10 waits_for_mount $pid # in the unlock
-    start_diod "$exp" "$port"
-    wait_until 60 lines 4
-    echo >&5
-    wait $pid
-    exec 5>&- 9>&-
-    same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok held '
-}
-
-# finds_thread: the one that waits for requests
-finds_thread() { thread=$(grep -ls fuse "/proc/$(daemon_of "$mnt")/task"/*/wchan | cut -d / -f 5) && [ -n "$thread" ]; }
-traced() { [ "$(grep -c "$1" "$work/trace")" = "$2" ]; } # TEXT TIMES
-# The server grants a lock, and is gone before the thread that asked for it has noticed.
-case_a_lock_of_a_lost_connection() {
-    local locker thread
-    serve -v L PORT "$exp"
-    : > "$exp/f"
-    "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,trace=$work/trace"
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in" "$work/pause"
-    "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 read < "$work/in" > "$work/out" &
-    locker=$!
-    exec 5> "$work/in"
-    wait_until 20 lines 1
-    wait_until 10 finds_thread
-    trap 'rc=$?; kill -CONT "$server_pid"; stop; kill "${pauser:-}" 2> /dev/null || true; exit $rc' EXIT
-    send STOP "$server_pid"
-    echo >&5
-    wait_until 10 traced ' Tlock' 2
-    "$TOOLS/pause_thread" "$thread" < "$work/pause" > "$work/paused" &
-    pauser=$!
-    exec 6> "$work/pause"
-    wait_until 10 grep -q paused "$work/paused"
-    kill -CONT "$server_pid"
-    wait_until 10 traced ' Rlock' 2
-    kill -KILL "$server_pid"
-    wait "$server_pid" || true
-    start_test_l "$exp" "$port"
-    wait_until 60 traced ' Rlock' 3 # of the first lock, again
-    echo >&6
-    wait $pauser
-    wait_until 20 lines 2
-    mkdir -p "$work/mnt2"
-    attach '' "$work/mnt2"
-    same "$(other wr:0:1 wr:5:1 wr:9:1)" 'held held ok '
-    detach_second
-    echo >&5
-    wait $locker
-    exec 5>&- 6>&-
-    same "$(tr '\n' ' ' < "$work/out")" 'ok ok '
-}
-
-# What a process did not need at a reconnect is not relied on later.
-case_a_lock_that_was_not_taken_again() {
-    local locker
-    serve -v L PORT "$exp"
-    : > "$exp/f"
-    : > "$exp/g"
-    chmod 644 "$exp/f"
-    attach allow_other
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
-    # The server keeps the second, as no one may find out here whether it locks ranges.
-    as 1 "$TOOLS/locker" -r "$mnt/f" rd:0:1 rd:5:1 un:5:1 read rd:5:1 read < "$work/in" > "$work/out" &
-    locker=$!
-    exec 5> "$work/in"
-    wait_until 20 lines 3
-    same "$("$TOOLS/locker" "$mnt/g" wr:0:1 wr:5:1 un:5:1 | tr '\n' ' ')" 'ok ok ok '
-    kill -KILL "$server_pid"
-    wait "$server_pid" || true
-    start_test_l "$exp" "$port"
-    touch "$mnt/after" # waits for the reconnect
-    echo >&5
-    wait_until 20 lines 4
-    mkdir -p "$work/mnt2"
-    attach '' "$work/mnt2"
-    same "$(other wr:5:1 wr:0:1 wr:9:1)" 'held held ok '
-    detach_second
-    echo >&5
-    wait $locker
-    exec 5>&-
-    same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok '
-}
-
 case_a_query_without_an_answer() {
     serve -f 'Tgetlock ignore' PORT "$exp"
     : > "$exp/f"
@@ -360,7 +254,6 @@ case_cycles() { # one process gets EDEADLK; the others get their locks after it 
 
 # ---- one thread -----------------------------------------------------------
 
-waits_for_mount() { grep -q 'fuse\|folio\|request_wait' "/proc/$1/wchan"; }
 ended() { timeout 20 tail --pid="$1" -f /dev/null; }
 
 declare -A pid input
