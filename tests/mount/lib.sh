@@ -229,6 +229,7 @@ attach_twice() {
     attach "${1:-}"
     attach "${1:-}" "$work/mnt2"
 }
+lines() { [ "$(wc -l < "$work/out")" = "$1" ]; } # $work/out has so many
 other() { "$TOOLS/locker" "$work/mnt2/f" "$@" | tr '\n' ' '; } # a locker there
 detach_second() { umount "$work/mnt2" && rmdir "$work/mnt2"; }
 # The 9pfs that serves a mount point: the mount point is an argument in its command line, as in that

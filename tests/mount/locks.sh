@@ -252,6 +252,32 @@ case_cycles() { # one process gets EDEADLK; the others get their locks after it 
     ring "$mnt/f" "$mnt/g" "$mnt/f"
 }
 
+# The second is sent once the first has its answer.
+case_unlocks_while_the_server_is_silent() {
+    local locker
+    serve -v L PORT "$exp"
+    : > "$exp/f"
+    attach
+    rm -f "$work"/{in,out}
+    mkfifo "$work/in"
+    "$TOOLS/locker" "$mnt/f" wr:5:1 wr:20:1 wr:40:1 un:40:1 read un:5:1 un:20:1 < "$work/in" > "$work/out" &
+    locker=$!
+    exec 5> "$work/in"
+    wait_until 20 lines 4
+    trap 'rc=$?; kill -CONT "$server_pid"; stop; exit $rc' EXIT
+    send STOP "$server_pid"
+    echo >&5
+    wait_until 20 lines 6
+    same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok ok ok '
+    kill -CONT "$server_pid"
+    wait $locker
+    exec 5>&-
+    mkdir -p "$work/mnt2"
+    attach '' "$work/mnt2"
+    wait_until 20 prints 'ok ' other wr:0:0
+    detach_second
+}
+
 # ---- one thread -----------------------------------------------------------
 
 ended() { timeout 20 tail --pid="$1" -f /dev/null; }

@@ -3,8 +3,6 @@
 # else, and no lock is granted that the server does not hold.
 . "${SRCDIR:?}/tests/mount/lib.sh"
 
-# lines N: whether the locker has printed so many
-lines() { [ "$(wc -l < "$work/out")" = "$1" ]; }
 # Nothing is taken again that no program here has: another client may have it by now.
 case_an_unlock_while_the_server_is_away() {
     local pid
