@@ -106,5 +106,35 @@ case_a_lock_that_was_not_taken_again() {
     same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok '
 }
 
+# Of a server that answers a lock only once it is free: no answer in time is a conflict.
+case_a_blocking_server_has_given_it_to_another() {
+    serve -v L -o blocking-locks PORT "$exp"
+    echo x > "$exp/f"
+    attach
+    mkdir -p "$work/mnt2"
+    attach '' "$work/mnt2"
+    daemon=$(daemon_of "$mnt")
+    hold "$mnt/f" ex; answers ok
+    trap 'rc=$?; kill -CONT "$daemon"; stop; exit $rc' EXIT
+    send STOP "$daemon"
+    kill -KILL "$server_pid"
+    wait "$server_pid" || true
+    start_test_server -v L -o blocking-locks "$port" "$exp"
+    wait_until 30 listening "$port"
+    rm -f "$work"/{in,out}
+    mkfifo "$work/in"
+    "$TOOLS/locker" "$work/mnt2/f" ex read < "$work/in" > "$work/out" &
+    exec 5> "$work/in"
+    wait_until 30 lines 1
+    same "$(cat "$work/out")" ok
+    kill -CONT "$daemon"
+    fails timeout 60 cat "$mnt/f" 2> "$work/err"
+    grep -q 'Input/output error' "$work/err" || fail "$(cat "$work/err")"
+    release
+    exec 5>&-
+    wait_until 20 prints x cat "$mnt/f"
+    detach_second
+}
+
 need_fuse
 run_cases
