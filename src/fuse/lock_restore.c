@@ -37,21 +37,6 @@ static int take_once(struct fs *fs, struct p9_scope *sc, struct p9_fid *fid, con
     return l.rc;
 }
 
-/* What processes here need of byte `at`, or are about to have; *end as in locks_at. */
-static enum lock_type needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
-{
-    const enum lock_type has = lock_needed_at(fl, at, end), will = locks_at(fl->raising, at, end);
-
-    return has > will ? has : will;
-}
-
-static enum lock_type needed_in_all(const struct file_locks *fl)
-{
-    const enum lock_type has = lock_needed(fl), will = lock_strongest(fl->raising);
-
-    return has > will ? has : will;
-}
-
 /* Adds what is needed of a range that the server held: an unlock may be in flight, and another
  * client may have the lock by now. 0 or -ENOMEM. whole: the server locks the whole file by any. */
 static int add_needed(struct lock_range **list, struct file_locks *fl, const struct lock_range *held, bool whole)
@@ -60,7 +45,7 @@ static int add_needed(struct lock_range **list, struct file_locks *fl, const str
 
     for (uint64_t at = held->start, end = held->end; rc == 0; at = end + 1) {
         end = held->end;
-        enum lock_type need = whole ? needed_in_all(fl) : needed_at(fl, at, &end);
+        enum lock_type need = whole ? lock_needed(fl) : lock_needed_at(fl, at, &end);
         if (need > held->type || (need != LK_NONE && !fl->fid_writes)) /* it may grant only one type */
             need = held->type;
         if (need != LK_NONE)

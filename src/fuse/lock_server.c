@@ -74,18 +74,21 @@ enum lock_type lock_strongest(const struct lock_range *list)
     return type;
 }
 
+static enum lock_type stronger(enum lock_type a, enum lock_type b)
+{
+    return a > b ? a : b;
+}
+
 enum lock_type lock_needed(const struct file_locks *fl)
 {
-    enum lock_type a = lock_strongest(fl->posix), b = lock_strongest(fl->flock);
-
-    return a > b ? a : b;
+    return stronger(lock_strongest(fl->raising), stronger(lock_strongest(fl->posix), lock_strongest(fl->flock)));
 }
 
 enum lock_type lock_needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end)
 {
-    enum lock_type a = locks_at(fl->posix, at, end), b = locks_at(fl->flock, at, end);
+    enum lock_type has = stronger(locks_at(fl->posix, at, end), locks_at(fl->flock, at, end));
 
-    return a > b ? a : b;
+    return stronger(locks_at(fl->raising, at, end), has);
 }
 
 /* ---- raising and lowering ----------------------------------------------- */

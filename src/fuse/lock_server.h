@@ -43,7 +43,8 @@ bool lock_has_ranges(struct locking *k);
 int lock_on_server(struct locking *k, enum lock_type type, uint64_t start, uint64_t end);
 /* LK_NONE for an empty list. */
 enum lock_type lock_strongest(const struct lock_range *list);
-/* The strongest lock that any process here has, in all and on byte `at`; *end as in locks_at. */
+/* The strongest lock that any process here has or is about to have, in all and on byte `at`; *end
+ * as in locks_at. */
 enum lock_type lock_needed(const struct file_locks *fl);
 enum lock_type lock_needed_at(const struct file_locks *fl, uint64_t at, uint64_t *end);
 

@@ -217,24 +217,19 @@ asked() { "$P9FS" --stats "$mnt" --json | jq -e '.messages.Tflush.sent // 0'; }
 asked_again() { [ "$(asked)" != "$1" ]; }
 # As anything else: that another client has the lock is for the server to say.
 case_a_lock_is_waited_for() {
-    local words pid before
+    local words locker before
     begin probe=0
     touch "$exp/f"
-    rm -f "$work/in"
-    mkfifo "$work/in"
     for words in 'wr:5:1 read wr:0:1' 'sh read ex' 'wr:5:1 read get:0:1' \
         'wr:5:1 read un:5:1 wr:0:1' 'wr:5:1 read un:5:1 get:0:1'; do
-        rm -f "$work/out"
-        "$TOOLS/locker" "$mnt/f" $words < "$work/in" > "$work/out" &
-        pid=$!
-        exec 5> "$work/in"
+        start_locker "$TOOLS/locker" "$mnt/f" $words
         wait_until 20 grep -q ok "$work/out"
         freeze
         before=$(asked)
         echo >&5
         wait_until 60 asked_again "$before" # whether the server is there
         thaw
-        wait $pid
+        wait $locker
         exec 5>&-
         same "$(tail -n 1 "$work/out")" "$([[ "$words" = *get* ]] && echo free || echo ok)"
         same "$(grep -c . "$work/out")" "$(wc -w <<< "${words/read/}")"
@@ -262,16 +257,14 @@ case_soft() {
 }
 
 case_soft_locks() { # nobody is said to have the lock
+    local locker
     begin soft,timeo=2,probe=1
     touch "$exp/f"
-    rm -f "$work/in"
-    mkfifo "$work/in"
-    "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 wait-wr:0:1 < "$work/in" > "$work/out" &
-    exec 5> "$work/in"
+    start_locker "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 wait-wr:0:1
     wait_until 20 grep -q ok "$work/out"
     freeze
     echo >&5
-    wait $!
+    wait $locker
     exec 5>&-
     thaw
     same "$(sort "$work/out" | uniq -c | tr -s ' \n' ' ')" ' 2 Connection timed out 1 ok '

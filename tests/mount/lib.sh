@@ -286,6 +286,15 @@ hold_as() { # UID FILE WORDS...
 }
 answers() { local l; read -r -t 20 l <&"${HOLDER[0]}"; same "$l" "$1"; }
 release() { eval "exec ${HOLDER[1]}>&-"; wait "$holder_pid"; }
+# start_locker COMMAND...: a locker as $locker, with its output in $work/out; a line to descriptor 5
+# ends its word `read`
+start_locker() {
+    rm -f "$work"/{in,out}
+    mkfifo "$work/in"
+    "$@" < "$work/in" > "$work/out" &
+    locker=$!
+    exec 5> "$work/in"
+}
 locks() { "$TOOLS/locker" "$@" | tr '\n' ' '; }
 
 # nfs-ganesha caches what it has seen, and would find the removed files in the next case: they are

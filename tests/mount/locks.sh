@@ -258,11 +258,7 @@ case_unlocks_while_the_server_is_silent() {
     serve -v L PORT "$exp"
     : > "$exp/f"
     attach
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
-    "$TOOLS/locker" "$mnt/f" wr:5:1 wr:20:1 wr:40:1 un:40:1 read un:5:1 un:20:1 < "$work/in" > "$work/out" &
-    locker=$!
-    exec 5> "$work/in"
+    start_locker "$TOOLS/locker" "$mnt/f" wr:5:1 wr:20:1 wr:40:1 un:40:1 read un:5:1 un:20:1
     wait_until 20 lines 4
     trap 'rc=$?; kill -CONT "$server_pid"; stop; exit $rc' EXIT
     send STOP "$server_pid"

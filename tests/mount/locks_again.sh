@@ -5,28 +5,24 @@
 
 # Nothing is taken again that no program here has: another client may have it by now.
 case_an_unlock_while_the_server_is_away() {
-    local pid
+    local locker
     port=$(free_port)
     start_diod "$exp" "$port"
     wait_until 30 listening "$port"
     : > "$exp/f"
     attach
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
-    "$TOOLS/locker" "$mnt/f" wr:0:1 read un:0:1 write sync read wr:0:1 < "$work/in" > "$work/out" &
-    pid=$!
-    exec 5> "$work/in"
+    start_locker "$TOOLS/locker" "$mnt/f" wr:0:1 read un:0:1 write sync read wr:0:1
     wait_until 20 lines 1
     kill -KILL "$server_pid"
     wait "$server_pid" || true
     exec 9< "$exp/f"
     flock -n -x 9 # as diod does it for a client
     echo >&5
-    wait_until 10 waits_for_mount $pid # in the unlock
+    wait_until 10 waits_for_mount $locker # in the unlock
     start_diod "$exp" "$port"
     wait_until 60 lines 4
     echo >&5
-    wait $pid
+    wait $locker
     exec 5>&- 9>&-
     same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok held '
 }
@@ -40,11 +36,8 @@ case_a_lock_of_a_lost_connection() {
     serve -v L PORT "$exp"
     : > "$exp/f"
     "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,trace=$work/trace"
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in" "$work/pause"
-    "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 read < "$work/in" > "$work/out" &
-    locker=$!
-    exec 5> "$work/in"
+    mkfifo "$work/pause"
+    start_locker "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 read
     wait_until 20 lines 1
     wait_until 10 finds_thread
     trap 'rc=$?; kill -CONT "$server_pid"; stop; kill "${pauser:-}" 2> /dev/null || true; exit $rc' EXIT
@@ -82,12 +75,8 @@ case_a_lock_that_was_not_taken_again() {
     : > "$exp/g"
     chmod 644 "$exp/f"
     attach allow_other
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
     # The server keeps the second, as no one may find out here whether it locks ranges.
-    as 1 "$TOOLS/locker" -r "$mnt/f" rd:0:1 rd:5:1 un:5:1 read rd:5:1 read < "$work/in" > "$work/out" &
-    locker=$!
-    exec 5> "$work/in"
+    start_locker as 1 "$TOOLS/locker" -r "$mnt/f" rd:0:1 rd:5:1 un:5:1 read rd:5:1 read
     wait_until 20 lines 3
     same "$("$TOOLS/locker" "$mnt/g" wr:0:1 wr:5:1 un:5:1 | tr '\n' ' ')" 'ok ok ok '
     kill -KILL "$server_pid"
@@ -108,6 +97,7 @@ case_a_lock_that_was_not_taken_again() {
 
 # Of a server that answers a lock only once it is free: no answer in time is a conflict.
 case_a_blocking_server_has_given_it_to_another() {
+    local locker
     serve -v L -o blocking-locks PORT "$exp"
     echo x > "$exp/f"
     attach
@@ -121,10 +111,7 @@ case_a_blocking_server_has_given_it_to_another() {
     wait "$server_pid" || true
     start_test_server -v L -o blocking-locks "$port" "$exp"
     wait_until 30 listening "$port"
-    rm -f "$work"/{in,out}
-    mkfifo "$work/in"
-    "$TOOLS/locker" "$work/mnt2/f" ex read < "$work/in" > "$work/out" &
-    exec 5> "$work/in"
+    start_locker "$TOOLS/locker" "$work/mnt2/f" ex read
     wait_until 30 lines 1
     same "$(cat "$work/out")" ok
     kill -CONT "$daemon"
