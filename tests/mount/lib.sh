@@ -12,9 +12,10 @@ work=$(mktemp -d /tmp/9pfs-test.XXXXXX)
 exp=$work/exp mnt=$work/mnt
 chmod 755 "$work"
 mkdir "$exp" "$mnt"
+mkdir -m 1777 "$work/reports" # of sanitizers, also in what runs as a user
 server_pid='' helper_pids=''
-export ASAN_OPTIONS="log_path=$work/sanitizer:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
-export TSAN_OPTIONS="log_path=$work/sanitizer"
+export ASAN_OPTIONS="log_path=$work/reports/r:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/reports/r:print_stacktrace=1"
+export TSAN_OPTIONS="log_path=$work/reports/r"
 
 clean_up() {
     local p
@@ -333,9 +334,9 @@ run_case() { # NAME; its output is in $work/log
         kill -KILL $(processes)
         wait_until 60 prints '' processes
     }
-    if ls "$work"/sanitizer.* >/dev/null 2>&1; then
-        cat "$work"/sanitizer.* >> "$work/log"
-        rm "$work"/sanitizer.*
+    if ls "$work"/reports/* > /dev/null 2>&1; then
+        cat "$work"/reports/* >> "$work/log"
+        rm "$work"/reports/*
         rc=1
     fi
     return $rc
