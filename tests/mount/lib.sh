@@ -8,9 +8,13 @@
 set -u
 : "${P9FS:?the path of the 9pfs to test}" "${SRCDIR:?the source tree}" "${TOOLS:?the directory of test programs}"
 
-work=$(mktemp -d /tmp/9pfs-test.XXXXXX)
+# Other scripts may run in parallel: each has a hundred ports, and its directory is their lock.
+work=''
+for ports in $(shuf -i 200-319); do
+    mkdir -m 755 "/tmp/9pfs-test.$ports" 2> /dev/null && work=/tmp/9pfs-test.$ports && break
+done
+[ -n "$work" ] || { echo "Bail out! In /tmp no directory can be made, or there are too many 9pfs-test.*"; exit 1; }
 exp=$work/exp mnt=$work/mnt
-chmod 755 "$work"
 mkdir "$exp" "$mnt"
 mkdir -m 1777 "$work/reports" # of sanitizers, also in what runs as a user
 server_pid='' helper_pids=''
@@ -67,12 +71,11 @@ need_fuse() {
 }
 
 listening() { (: < "/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-# The first of four free ports, from a hundred that belong to this script: other scripts may run in
-# parallel.
+# The first of four free ports, from the hundred of this script
 free_port() {
     local p
     for p in $(shuf -i 0-24 -n 25); do
-        p=$((20000 + $$ % 120 * 100 + p * 4))
+        p=$((ports * 100 + p * 4))
         listening "$p" || listening $((p + 1)) || listening $((p + 2)) || listening $((p + 3)) || { echo "$p"; return; }
     done
 }
