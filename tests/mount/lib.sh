@@ -16,10 +16,10 @@ done
 [ -n "$work" ] || { echo "Bail out! In /tmp no directory can be made, or there are too many 9pfs-test.*"; exit 1; }
 exp=$work/exp mnt=$work/mnt
 mkdir "$exp" "$mnt"
-mkdir -m 1777 "$work/reports" # of sanitizers, also in what runs as a user
+mkdir -m 1777 "$work/sanitizer" # for its reports, also of what runs as a user
 server_pid='' helper_pids=''
-export ASAN_OPTIONS="log_path=$work/reports/r:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/reports/r:print_stacktrace=1"
-export TSAN_OPTIONS="log_path=$work/reports/r"
+export ASAN_OPTIONS="log_path=$work/sanitizer/r:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/sanitizer/r:print_stacktrace=1"
+export TSAN_OPTIONS="log_path=$work/sanitizer/r"
 
 clean_up() {
     local p
@@ -337,9 +337,9 @@ run_case() { # NAME; its output is in $work/log
         kill -KILL $(processes)
         wait_until 60 prints '' processes
     }
-    if ls "$work"/reports/* > /dev/null 2>&1; then
-        cat "$work"/reports/* >> "$work/log"
-        rm "$work"/reports/*
+    if ls "$work"/sanitizer/* > /dev/null 2>&1; then
+        cat "$work"/sanitizer/* >> "$work/log"
+        rm "$work"/sanitizer/*
         rc=1
     fi
     return $rc
