@@ -135,7 +135,7 @@ struct cache {
     struct p9_client *client;
     struct lifetimes lifetimes;
     pthread_mutex_t mtx;
-    pthread_cond_t settled; /* moving, removing or cloning became 0 */
+    pthread_cond_t settled; /* moving, raising, removing or cloning became 0 */
     struct inode root;
     struct user *users;
     struct dentry *dentries; /* hash */
@@ -144,8 +144,9 @@ struct cache {
     struct handle *open;     /* all handles */
     struct inode *hidden;    /* all hidden files */
     uint64_t version, renames;
-    unsigned cloning;          /* fids that nobody waits for, in flight */
-    unsigned moving, removing; /* renames, and removals of hidden files, in flight */
+    unsigned cloning;                   /* fids that nobody waits for, in flight */
+    unsigned moving, raising, removing; /* renames, moves and removals of hidden files, in flight */
+    unsigned removed;                   /* removals of hidden files that have ended */
 
     struct inode *by_qid; /* hash: directories, and what has several names or may have */
     struct place *places; /* directories where the server repeats qid.path */
@@ -346,10 +347,15 @@ bool cache_hide(struct cache *c, struct inode *inode, struct inode *parent, cons
 struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char *name);
 /* After the removal that cache_last_of_hidden asked for. */
 void cache_hidden_removed(struct cache *c);
+/* How many such removals have ended, modulo 2^32. */
+unsigned cache_removed(struct cache *c);
 /* A hidden file in the directory parent/name: that directory (one reference), and the file's
- * name; NULL if there is none. *waited: there may have been one, whose removal was in flight and
- * has ended. Waits until sc is interrupted at most. */
-struct inode *cache_hidden_below(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
-                                 char *hidden, bool *waited);
+ * name; NULL if there is none. No hidden file is removed until cache_raised. */
+struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden);
+/* After the move of what cache_hidden_below has found. */
+void cache_raised(struct cache *c);
+/* Waits until no hidden file is being removed, or sc is interrupted. Whether any was since
+ * cache_removed was *removed, which is updated. */
+bool cache_removed_since(struct p9_scope *sc, struct cache *c, unsigned *removed);
 
 #endif

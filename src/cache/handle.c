@@ -142,7 +142,7 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
     struct inode *inode = h->inode, *parent = NULL;
 
     LOCKED(c);
-    while (inode->hidden && c->moving > 0) /* it may be moving itself (cache_hidden_below) */
+    while (inode->hidden && c->raising > 0) /* it may be moving (cache_hidden_below) */
         cache_wait_settled(c, NULL);
     if (inode->hidden && inode->handles == h && h->next == NULL && inode->names != NULL) {
         parent = inode->names->parent;
@@ -157,12 +157,18 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
 void cache_hidden_removed(struct cache *c)
 {
     LOCKED(c);
+    c->removed++;
     if (--c->removing == 0)
         pthread_cond_broadcast(&c->settled);
 }
 
-struct inode *cache_hidden_below(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
-                                 char *hidden, bool *waited)
+unsigned cache_removed(struct cache *c)
+{
+    LOCKED(c);
+    return c->removed;
+}
+
+struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden)
 {
     struct inode *inode = NULL;
 
@@ -172,12 +178,27 @@ struct inode *cache_hidden_below(struct p9_scope *sc, struct cache *c, struct in
         for (inode = c->hidden; inode != NULL; inode = inode->next_hidden)
             if (inode->names != NULL && inode->names->parent == dir)
                 break;
-    if (inode != NULL) {
-        dir->nlookup++;
-        strcpy(hidden, inode->names->name);
-    }
-    *waited = inode == NULL && c->removing > 0;
-    while (*waited && c->removing > 0 && cache_wait_settled(c, sc) == 0)
+    if (inode == NULL)
+        return NULL;
+    dir->nlookup++;
+    strcpy(hidden, inode->names->name);
+    c->raising++;
+    return dir;
+}
+
+void cache_raised(struct cache *c)
+{
+    LOCKED(c);
+    if (--c->raising == 0)
+        pthread_cond_broadcast(&c->settled);
+}
+
+bool cache_removed_since(struct p9_scope *sc, struct cache *c, unsigned *removed)
+{
+    LOCKED(c);
+    while (c->removing > 0 && cache_wait_settled(c, sc) == 0)
         ;
-    return inode != NULL ? dir : NULL;
+    bool since = c->removed != *removed;
+    *removed = c->removed;
+    return since;
 }

@@ -18,6 +18,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     op_begin(&op, req);
     struct inode *dir = inode_of(op.fs, parent);
     struct use u = op_use(&op, dir);
+    unsigned removed = cache_removed(op.fs->cache);
     int rc;
     u.in_dir = true;
     do {
@@ -31,7 +32,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
                 rc = remove_by_own_fid(&op, dir, u.fid, name, is_dir);
             if (go && rc != 0 && rc != -EINTR) /* whatever the fid refers to, the name decides */
                 rc = p9_unlink(&op.scope, u.fid, name, is_dir);
-        } while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name)) == 0);
+        } while (is_dir && rc == -ENOTEMPTY && (rc = raise_hidden(&op, dir, u.fid, name, &removed)) == 0);
     } while (use_again(&u, rc));
     if (rc == 0)
         cache_unlink(op.fs->cache, dir, name);

@@ -28,11 +28,12 @@ struct rename_end {
 
 static int rename_over(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
+    unsigned removed = cache_removed(op->fs->cache);
     int rc = hide_if_open(op, to->dir, to->fid, to->name, true);
 
     do
         rc = rc == 0 ? rename_told(op, from->dir, from->fid, from->name, to->dir, to->fid, to->name) : rc;
-    while (rc == -ENOTEMPTY && (rc = raise_hidden(op, to->dir, to->fid, to->name)) == 0);
+    while (rc == -ENOTEMPTY && (rc = raise_hidden(op, to->dir, to->fid, to->name, &removed)) == 0);
     return rc;
 }
 

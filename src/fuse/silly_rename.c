@@ -102,24 +102,25 @@ int rename_told(struct op *op, struct inode *olddir, struct p9_fid *oldfid, cons
     return rc;
 }
 
-int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name)
+int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, unsigned *removed)
 {
+    struct cache *cache = op->fs->cache;
     char hidden[P9_MAXNAME + 1];
-    bool waited;
-    struct inode *below = cache_hidden_below(&op->scope, op->fs->cache, dir, name, hidden, &waited);
-    int rc;
+    struct inode *below = cache_hidden_below(cache, dir, name, hidden);
+    int rc = -ENOENT;
 
-    if (below == NULL)
-        return waited ? 0 : -ENOTEMPTY;
-    struct use u = op_use(op, below);
-    u.in_dir = true;
-    do {
-        rc = use_begin(&op->scope, &u);
-        if (rc == 0)
-            rc = rename_told(op, below, u.fid, hidden, dir, dirfid, hidden);
-    } while (use_again(&u, rc));
-    cache_forget(op->fs->cache, below, 1);
-    return rc == 0 ? 0 : -ENOTEMPTY;
+    if (below != NULL) {
+        struct use u = op_use(op, below);
+        u.in_dir = true;
+        do {
+            rc = use_begin(&op->scope, &u);
+            if (rc == 0)
+                rc = rename_told(op, below, u.fid, hidden, dir, dirfid, hidden);
+        } while (use_again(&u, rc));
+        cache_raised(cache);
+        cache_forget(cache, below, 1);
+    }
+    return rc == 0 || cache_removed_since(&op->scope, cache, removed) ? 0 : -ENOTEMPTY;
 }
 
 static void remove_hidden(struct op *op, struct inode *dir, const char *name)

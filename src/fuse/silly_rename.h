@@ -17,9 +17,10 @@ int remove_by_own_fid(struct op *op, struct inode *dir, struct p9_fid *dirfid, c
 /* p9_rename, with the same change in the tree. 0 or -errno. */
 int rename_told(struct op *op, struct inode *olddir, struct p9_fid *oldfid, const char *oldname, struct inode *newdir,
                 struct p9_fid *newfid, const char *newname);
-/* dir/name is to be removed and, for the user, is empty: moves a hidden file in it up into dir, or
- * waits for its removal. 0; -ENOTEMPTY if there is none, or it cannot be moved. */
-int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name);
+/* The server has found that dir/name is not empty: moves a hidden file in it up into dir, or waits
+ * for its removal. 0: try again; -ENOTEMPTY if there was none since cache_removed was *removed,
+ * before the request, or it cannot be moved. */
+int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const char *name, unsigned *removed);
 /* cache_drop_handle; at the last close of a hidden file also its removal. */
 void drop_handle(struct op *op, struct handle *h);
 

@@ -93,6 +93,18 @@ no_thread_runs() { ! cat "/proc/$1/task"/*/stat 2>/dev/null | sed 's/.*) //' | g
 # send STOP|KILL PID: until no thread of the process runs, which is later than kill(2) returns; they
 # could still answer what comes next
 send() { kill -"$1" "$2" && wait_until 20 no_thread_runs "$2"; }
+# pause TID: stops this thread of a 9pfs, until `resume`
+pause() {
+    rm -f "$work/pause"
+    mkfifo "$work/pause"
+    "$TOOLS/pause_thread" "$1" < "$work/pause" > "$work/paused" 5>&- &
+    pauser=$!
+    exec 6> "$work/pause"
+    wait_until 20 grep -q paused "$work/paused"
+}
+resume() { echo >&6; exec 6>&-; wait $pauser; }
+# serving_threads: those of the 9pfs that wait for requests
+serving_threads() { grep -ls fuse "/proc/$(daemon_of "$mnt")/task"/*/wchan | cut -d / -f 5; }
 
 # In the background. As systemd starts it, without SIGPIPE: that ends it when it writes to a
 # connection that is gone.

@@ -27,8 +27,7 @@ case_an_unlock_while_the_server_is_away() {
     same "$(tr '\n' ' ' < "$work/out")" 'ok ok ok ok held '
 }
 
-# finds_thread: the one that waits for requests
-finds_thread() { thread=$(grep -ls fuse "/proc/$(daemon_of "$mnt")/task"/*/wchan | cut -d / -f 5) && [ -n "$thread" ]; }
+finds_thread() { thread=$(serving_threads) && [ -n "$thread" ]; }
 traced() { [ "$(grep -c "$1" "$work/trace")" = "$2" ]; } # TEXT TIMES
 # The server grants a lock, and is gone before the thread that asked for it has noticed.
 case_a_lock_of_a_lost_connection() {
@@ -36,26 +35,21 @@ case_a_lock_of_a_lost_connection() {
     serve -v L PORT "$exp"
     : > "$exp/f"
     "$P9FS" "127.0.0.1:$exp" "$mnt" -s -o "port=$port,trace=$work/trace"
-    mkfifo "$work/pause"
     start_locker "$TOOLS/locker" "$mnt/f" wr:5:1 read wr:0:1 read
     wait_until 20 lines 1
     wait_until 10 finds_thread
-    trap 'rc=$?; kill -CONT "$server_pid"; stop; kill "${pauser:-}" 2> /dev/null || true; exit $rc' EXIT
+    trap 'rc=$?; kill -CONT "$server_pid"; stop; exit $rc' EXIT
     send STOP "$server_pid"
     echo >&5
     wait_until 10 traced ' Tlock' 2
-    "$TOOLS/pause_thread" "$thread" < "$work/pause" > "$work/paused" &
-    pauser=$!
-    exec 6> "$work/pause"
-    wait_until 10 grep -q paused "$work/paused"
+    pause "$thread"
     kill -CONT "$server_pid"
     wait_until 10 traced ' Rlock' 2
     kill -KILL "$server_pid"
     wait "$server_pid" || true
     start_test_l "$exp" "$port"
     wait_until 60 traced ' Rlock' 3 # of the first lock, again
-    echo >&6
-    wait $pauser
+    resume
     wait_until 20 lines 2
     mkdir -p "$work/mnt2"
     attach '' "$work/mnt2"
@@ -63,7 +57,7 @@ case_a_lock_of_a_lost_connection() {
     detach_second
     echo >&5
     wait $locker
-    exec 5>&- 6>&-
+    exec 5>&-
     same "$(tr '\n' ' ' < "$work/out")" 'ok ok '
 }
 
