@@ -22,8 +22,8 @@
 #include "fuse/lock_impl.h"
 
 enum {
-    UNSURE_MS = 200, /* the longest wait until the kernel has no unread requests, */
-    UNKNOWN_MS = 20, /* and where the kernel does not say whether it has any */
+    UNSURE_MS = 2000, /* the longest wait until the kernel has no unread requests, */
+    UNKNOWN_MS = 20,  /* and where the kernel does not say whether it has any */
 };
 
 /* ---- setting ------------------------------------------------------------ */

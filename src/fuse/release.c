@@ -81,7 +81,7 @@ void close_all(struct fs *fs)
     while ((h = cache_some_handle(fs->cache)) != NULL) {
         struct file *f = (struct file *)h; /* the handle is its first member */
         readahead_close(f->readahead);
-        log_failed_write(fs, f, writebehind_error(fs->writebehind, &f->writer));
+        log_failed_write(fs, f, writebehind_unreported(fs->writebehind, &f->writer));
         cache_drop_handle(fs->cache, h);
         free(f);
     }

@@ -37,7 +37,7 @@ does_locks() { # that hold for other clients
     [ "$seen" = 'held ' ]
 }
 does_space() { [ "$(df --output=size -B1 "$mnt" | tail -n 1)" -gt 0 ]; }
-does_reopen-unnamed() { "$TOOLS/calls" reopened_without_name "$mnt"; }
+does_reopen-unnamed() { EXPORT=$exp "$TOOLS/calls" reopened_without_name "$mnt"; }
 does_long-paths() { "$TOOLS/calls" deep "$mnt"; }
 
 case_what_the_server_can_do() {

@@ -23,5 +23,9 @@ void check(bool ok, const char *file, const char *what, int line);
 int make(const char *name, const char *content);
 /* Whether the file has exactly that content, of at most 255 bytes. */
 bool holds(const char *name, const char *content);
+/* A path in the exported directory $EXPORT, where changes are those of another client. In a static
+ * buffer. */
+const char *there(const char *name);
+void store_there(const char *name, const char *text);
 
 #endif

@@ -13,23 +13,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* A path in the exported directory $EXPORT, where changes are those of another client. In a static
- * buffer. */
-static const char *there(const char *name)
-{
-    static char path[4096];
-
-    snprintf(path, sizeof path, "%s/%s", getenv("EXPORT"), name);
-    return path;
-}
-
-static void store_there(const char *name, const char *text)
-{
-    int fd = open(there(name), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
-
-    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
-}
-
 static void replace_there(const char *name, const char *text)
 {
     char old[4096];

@@ -157,6 +157,7 @@ start_slowly() {
     wait_until 20 test -e "$work/asked"
     parent=$(pgrep -P $parent -f "$mnt" || echo $parent)
     child=$(pgrep -P "$parent")
+    same "$(wc -w <<< "$child")" 1
 }
 case_killed_while_it_mounts() {
     serve -a sesame PORT "$exp"

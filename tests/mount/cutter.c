@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "9p/codec.h"
@@ -47,6 +48,20 @@ static struct link {
     struct side up, down;
 } links[MAX_LINKS];
 
+/* Until the server has no more to say: what it still does for this connection must not come after
+ * what it does for the next. Up to ten seconds, as it may be a test server that says nothing. */
+static void end_of_server(int fd)
+{
+    static uint8_t buf[CHUNK];
+    const struct timeval limit = {.tv_sec = 10};
+
+    shutdown(fd, SHUT_WR);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    while (recv(fd, buf, sizeof buf, 0) > 0)
+        ;
+    close(fd);
+}
+
 static void end_link(struct link *k, bool reset)
 {
     const struct linger now = {.l_onoff = 1};
@@ -54,7 +69,7 @@ static void end_link(struct link *k, bool reset)
     if (reset)
         setsockopt(k->up.from, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close(k->up.from);
-    close(k->up.to);
+    end_of_server(k->up.to);
     *k = (struct link){.used = false};
 }
 

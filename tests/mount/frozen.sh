@@ -214,7 +214,7 @@ stuck_requests() {
 # ---- locks -----------------------------------------------------------------------------
 
 asked() { "$P9FS" --stats "$mnt" --json | jq -e '.messages.Tflush.sent // 0'; }
-asked_again() { [ "$(asked)" != "$1" ]; }
+asked_again() { local now; now=$(asked) && [ "$now" != "$1" ]; }
 # As anything else: that another client has the lock is for the server to say.
 case_a_lock_is_waited_for() {
     local words locker before

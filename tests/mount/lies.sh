@@ -13,6 +13,8 @@ each_cuts() {
         believe
         on
         provoke "$type" || true
+        # A file is closed on the server some time after it is here.
+        [ "$type" != Tclunk ] || wait_until 30 grep -q 'connection .*lost' "$work/messages"
         is_cut "$1"
         end_mount
         restore

@@ -159,7 +159,9 @@ int main(int argc, char **argv)
         } else if (strncmp(argv[i], "dup:", 4) == 0) {
             close_and_lock(argv[1], atoi(argv[i] + 4), false, true);
         } else if (strncmp(argv[i], "alarm:", 6) == 0) {
-            struct itimerval t = {.it_value = {.tv_usec = atol(argv[i] + 6) * 1000}};
+            struct timeval ms = {.tv_usec =
+                                     atol(argv[i] + 6) * 1000}; /* 0: none; again, as the first may be too early */
+            struct itimerval t = {.it_value = ms, .it_interval = ms};
             setitimer(ITIMER_REAL, &t, NULL);
         } else {
             do_range(fd, argv[i]);

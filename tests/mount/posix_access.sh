@@ -33,7 +33,9 @@ case_access() {
     attach allow_other
     echo x > "$mnt/f"
     chmod 600 "$mnt/f"
-    [ -r "$mnt/f" ] && [ -w "$mnt/f" ] && [ ! -x "$mnt/f" ]
+    [ -r "$mnt/f" ]
+    [ -w "$mnt/f" ]
+    [ ! -x "$mnt/f" ]
     setpriv --reuid=65534 --regid=65534 --clear-groups test ! -r "$mnt/f"
     chmod 644 "$mnt/f"
     setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$mnt/f" -a ! -w "$mnt/f"

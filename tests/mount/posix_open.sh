@@ -63,7 +63,10 @@ case_xattrs_without_name() {
     [ "$server" = ganesha ] || calls xattrs_of_temporary
 }
 
-case_reopened_without_name() { calls "$(able reopen-unnamed || echo not_)reopened_without_name"; }
+case_reopened_without_name() {
+    attach
+    EXPORT=$exp "$TOOLS/calls" "$(able reopen-unnamed || echo not_)reopened_without_name" "$mnt"
+}
 
 case_a_rotated_log_is_read_to_its_end() { # another client replaces it, and then removes it
     local links=0

@@ -72,7 +72,7 @@ case_a_user_by_fstab() { # with the option user
     grep -qx nodev "$work/options"
     same "$(use_as_user)" text
     user "umount $mnt"
-    wait_until 20 prints '' daemon
+    wait_until 20 prints '' daemon_of "$mnt"
     fails is_mounted
     ln -sfn "$P9FS" "$helpers_over/mount.fuse.9pfs"
 }
@@ -82,7 +82,7 @@ case_root_mounts_for_a_user() { # setuid=
     same "$(use_as_user)" text
     same "$(stat -c %U "/proc/$(daemon_of "$mnt")")" nobody
     user "fusermount3 -u $mnt"
-    wait_until 20 prints '' daemon
+    wait_until 20 prints '' daemon_of "$mnt"
 }
 flags() { findmnt -n -o OPTIONS "$mnt" | tr , '\n' | grep -x -e ro -e rw -e suid -e nosuid -e dev -e nodev | tr '\n' ' '; }
 case_root_remounts_what_is_a_users() {
@@ -92,7 +92,7 @@ case_root_remounts_what_is_a_users() {
     /sbin/mount.9pfs "127.0.0.1:$exp" "$mnt" -o "remount,ro,port=$port,setuid=nobody"
     same "$(flags)" 'ro nosuid nodev '
     user "fusermount3 -u $mnt"
-    wait_until 20 prints '' daemon
+    wait_until 20 prints '' daemon_of "$mnt"
 }
 case_a_user_namespace() {
     prepare
@@ -100,7 +100,7 @@ case_a_user_namespace() {
         umount $mnt; ! mountpoint -q $mnt'" > "$work/out"
     cat "$work/out"
     same "$(sed -n 1p "$work/out")" text
-    wait_until 20 prints '' daemon
+    wait_until 20 prints '' daemon_of "$mnt"
 }
 # The program, its libraries and /dev/fuse below $root
 make_container() { # [PROGRAM...]: more of them
