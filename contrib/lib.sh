@@ -20,7 +20,8 @@ install() {
             trap 'rm -f $policy' EXIT
         fi
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"
+        apt-get -o Acquire::Retries=3 update -qq &&
+            apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${missing[@]}"
     ) >&2
 }
 

@@ -4,7 +4,9 @@
 #include "command/mount.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_log.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,10 +213,42 @@ static void unmount(struct fs *fs)
     fuse_session_unmount(fs->se);
 }
 
+/* Two that have waited for the server may mount at the same moment: a lock of the directory above,
+ * which stays the same, or -1. What has it for long is not waited for. */
+static int lock_above(const char *mountpoint)
+{
+    enum { TRIES = 300, PAUSE_US = 100000 };
+    char *path = strdup(mountpoint);
+    int fd = path != NULL ? open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+        usleep(PAUSE_US);
+    free(path);
+    return fd;
+}
+
+/* 0; -1 after an error, which is logged or given to mount_failed. */
+static int mount_at(const struct options *o, struct fs *fs, const char *mountpoint)
+{
+    struct mount_entry other;
+    int rc = -1, lock = o->bg ? lock_above(mountpoint) : -1;
+
+    if (o->bg && mount_lookup(mountpoint, &other) && strcmp(other.type, "fuse.9pfs") == 0)
+        log_error("not mounted: meanwhile another 9pfs is, at %s", mountpoint);
+    else if (fuse_session_mount(fs->se, mountpoint) == 0)
+        rc = 0;
+    else if (held_back.line[0] == 0 && !privileges_to_mount())
+        log_error("cannot mount at %s: fusermount3 refuses, as its line before says", mountpoint);
+    else
+        mount_failed(fs, -EIO);
+    if (lock >= 0)
+        close(lock);
+    return rc;
+}
+
 int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     bool closes_old = fs->cache->lookahead != NULL && !fs->bypasses_cache;
-    struct mount_entry other;
     int status = 1;
 
     mount_options = o;
@@ -224,19 +259,13 @@ int mount_and_serve(const struct options *o, struct fs *fs, const char *mountpoi
         privileges_for_synthetic();
     if (closes_old)
         fs->idle_timer = timer_new(close_old, fs);
-    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL))
+    if (locks_start(fs) != 0 || notifier_start(fs) != 0 || (closes_old && fs->idle_timer == NULL)) {
         log_error("cannot start a thread");
-    else if (o->bg && mount_lookup(mountpoint, &other) && strcmp(other.type, "fuse.9pfs") == 0) {
-        log_error("not mounted: meanwhile another 9pfs is, at %s", mountpoint);
-    } else if (fuse_session_mount(fs->se, mountpoint) == 0) {
+    } else if (mount_at(o, fs, mountpoint) == 0) {
         connection_find(fs);
         privileges_drop();
         status = serve(o, fs);
         unmount(fs);
-    } else if (held_back.line[0] == 0 && !privileges_to_mount()) {
-        log_error("cannot mount at %s: fusermount3 refuses, as its line before says", mountpoint);
-    } else {
-        mount_failed(fs, -EIO);
     }
     locks_stop(fs);
     notifier_stop(fs); /* after the locks: acquiring one may leave its answer to the notifier */

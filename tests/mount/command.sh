@@ -232,7 +232,7 @@ case_a_socket_without_a_slash() {
     : > "$exp/file"
     diod_at "$exp" "$work/ns/ram" 2> "$work/diod.log" &
     trap "kill $!" EXIT
-    wait_until 20 test -S "$work/ns/ram"
+    wait_until 20 listens_at "$work/ns/ram"
     (cd "$work" && "$P9FS" ns/ram mnt -o "aname=$exp")
     same "$(ls "$mnt")" file
     umount "$mnt"

@@ -20,7 +20,7 @@ case_unix_socket() {
     mkdir "$work/other"
     echo content > "$work/other/file"
     diod_at "$work/other" "$work/socket" 2> "$work/other.log" &
-    wait_until 10 test -S "$work/socket"
+    wait_until 10 listens_at "$work/socket"
     "$P9FS" "$work/socket" "$mnt" -o "aname=$work/other"
     same "$(cat "$mnt/file")" content
     umount "$mnt"

@@ -116,8 +116,7 @@ dies() {
     local pid name=$1; shift
     "$@" > "$work/out" 2>&1 &
     pid=$!
-    sleep 0.3
-    ended "$pid" && fail "$name was not stuck: $(cat "$work/out")"
+    wait_until 20 waits_for_mount "$pid" || fail "$name was not stuck: $(cat "$work/out")"
     kill -KILL "$pid"
     wait_until "$LIMIT" ended "$pid" || fail "$name cannot be killed"
     wait "$pid" || true
@@ -169,7 +168,7 @@ case_many_killed_programs() { # the kernel lets them look up names of one direct
 
 case_many_stuck_programs() {
     local n=${STUCK:-1000} pids=() i other=$work/other port2
-    begin attr_timeout=15,entry_timeout=600
+    begin attr_timeout=30,entry_timeout=600
     mkdir "$exp/d" "$other" "$work/exp2"
     (cd "$exp/d" && seq "$n" | xargs touch)
     echo cached > "$mnt/cached"
@@ -181,7 +180,7 @@ case_many_stuck_programs() {
     trap 'kill $second || true; end_server' EXIT
     wait_until 30 listening "$port2"
     "$P9FS" "127.0.0.1:$work/exp2" "$other" -o "port=$port2"
-    sleep 16
+    sleep 31
     stat "$mnt/cached" > /dev/null
     freeze
     # One program of many threads, and some processes.

@@ -53,7 +53,7 @@ case_unix_socket() {
     echo text > "$exp/file"
     diod_at "$exp" "$work/sock" 2> /dev/null &
     local diod=$!
-    wait_until 20 test -S "$work/sock"
+    wait_until 20 listens_at "$work/sock"
     line "trans=unix,aname=$exp" 9pfs "$work/sock"
     mount_all
     same "$(cat "$mnt/file")" text
@@ -318,17 +318,24 @@ case_bg_with_a_command() { # which fails until the server can be reached
     unmount
     rm "$work/up"
 }
+both_hold_the_folder() { [ "$(for p in $(daemon_of "$mnt"); do readlink "/proc/$p/fd/"*; done | grep -cx "$work")" = 2 ]; }
 case_bg_twice() { # as mount -a does before the server is there: one mount
     local p
     p=$(free_port)
     mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$p,bg" 2> /dev/null
     mount -t 9pfs "127.0.0.1:$exp" "$mnt" -o "port=$p,bg" 2> /dev/null
     same "$(daemon_of "$mnt" | wc -l)" 2
+    exec 7< "$work"
+    flock 7 # so that both are about to mount
     start_diod "$exp" "$p"
+    wait_until 60 both_hold_the_folder
+    same "$(mounts)" ''
+    flock -u 7
     wait_until 60 is_mounted
     wait_until 60 one_daemon
     same "$(mounts)" "$mnt"
     unmount
+    exec 7<&-
     stop
 }
 case_bg_can_be_ended() {

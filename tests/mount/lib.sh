@@ -70,6 +70,7 @@ need_fuse() {
     exit 0
 }
 
+listens_at() { awk -v p="$1" '$8 == p && $4 == "00010000" { found = 1 } END { exit !found }' /proc/net/unix; } # SOCKET
 listening() { (: < "/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # The first of four free ports, from the hundred of this script
 free_port() {

@@ -141,7 +141,7 @@ case_another_users_socket() {
     install -d -o 12345 -m 700 "$work/ns"
     diod_at "$exp" "$work/ns/s" 2> "$work/diod.log" &
     trap "kill $!" EXIT
-    wait_until 20 test -S "$work/ns/s"
+    wait_until 20 listens_at "$work/ns/s"
     "$P9FS" "$work/ns/s" "$mnt" -o "aname=$exp"
     keeps $dac_override
     cannot_gain_more_than $dac_override

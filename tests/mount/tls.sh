@@ -184,7 +184,7 @@ case_the_terminator_ends_under_load() {
     for i in $(seq 150); do head -c $((i * 1500)) /dev/urandom > "$work/tree/f$i"; done
     terminate good
     by_tls probe=1
-    rsync -r "$work/tree/" "$mnt/copy/" &
+    rsync -r --bwlimit=5m "$work/tree/" "$mnt/copy/" &
     rsync=$!
     for i in 20 60 100 140; do # once so many files are there
         while kill -0 $rsync && [ "$(find "$exp/copy" -name 'f*' | wc -l)" -lt "$i" ]; do sleep 0.02; done

@@ -229,7 +229,7 @@ case_ssh_killed_under_load() {
     local i ssh kills=0 rsync
     for i in $(seq 150); do head -c $((i * 1500)) /dev/urandom > "$work/tree/f$i"; done
     by "$(ssh_with key) $diod_here"
-    rsync -r "$work/tree/" "$mnt/copy/" &
+    rsync -r --bwlimit=5m "$work/tree/" "$mnt/copy/" &
     rsync=$!
     for i in 20 60 100 140; do # once so many files are there
         while kill -0 $rsync 2> /dev/null && [ "$(find "$exp/copy" -name 'f*' | wc -l)" -lt "$i" ]; do sleep 0.02; done
@@ -255,7 +255,7 @@ case_a_relative_path_of_a_socket() {
         diod_at "$exp" "$work/sock" 2> /dev/null &
         server_of_socket=$!
         helper_pids+=" $server_of_socket"
-        wait_until 20 test -S sock
+        wait_until 20 listens_at "$work/sock"
         [ $turn = second ] || "$P9FS" ./sock "$mnt" -o "aname=$exp,cache=none,soft,timeo=20"
         same "$(cat "$mnt/file")" text
         kill "$server_of_socket"
