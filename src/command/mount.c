@@ -208,6 +208,7 @@ static void unmount(struct fs *fs)
     bool remains = !ended || connection_exists(fs);
     int err = unmounter_waits() && remains ? unmounter_unmount(device.fd) : 0;
 
+    fs->unmounted = !remains;
     if (err != 0)
         log_error("cannot unmount %s: %s", fs->mountpoint, strerror(-err));
     fuse_session_unmount(fs->se);

@@ -49,6 +49,7 @@ struct fs {
     atomic_int lock_ranges;          /* the server locks ranges (1) or whole files (-1); 0 not known */
     atomic_bool no_locks;            /* the server has no locks */
     atomic_bool write_lost_silently; /* a write has failed, and no program received the error */
+    bool unmounted;                  /* at its end no program had a file open */
     atomic_bool no_xattrs;           /* the server has no extended attributes, of any name */
     atomic_bool no_capability;       /* the server has no security.capability attribute */
     atomic_int empty_xattrs;         /* whether an extended attribute can be empty: 1 yes, -1 no, 0 not known */

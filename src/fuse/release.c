@@ -81,7 +81,11 @@ void close_all(struct fs *fs)
     while ((h = cache_some_handle(fs->cache)) != NULL) {
         struct file *f = (struct file *)h; /* the handle is its first member */
         readahead_close(f->readahead);
-        log_failed_write(fs, f, writebehind_unreported(fs->writebehind, &f->writer));
+        /* If a program still has the file open, the close of a duplicate may have returned the
+         * error unheard. After an unmount none has: the last close returned it. */
+        log_failed_write(fs, f,
+                         fs->unmounted ? writebehind_unreported(fs->writebehind, &f->writer)
+                                       : writebehind_error(fs->writebehind, &f->writer));
         cache_drop_handle(fs->cache, h);
         free(f);
     }
