@@ -23,9 +23,8 @@
 struct p9_client;
 struct p9_dialect_ops;
 
-/* A fid: it names one file for one attached user on the server until it is clunked. Counted: each
- * holder has a reference. The last p9_fid_put sends Tclunk and does not wait for its reply; the
- * Tclunk of a fid that is not open leaves with the next message. */
+/* A fid: it names one file for one user on the server until it is clunked. Counted. The last
+ * p9_fid_put sends Tclunk, with the next message if it is not open, and does not wait. */
 struct p9_fid {
     struct p9_client *client;
     atomic_int refs;
@@ -38,6 +37,7 @@ struct p9_fid {
     bool held;                 /* p9_fid_hold; guarded by fids->mtx */
     bool doubtful;             /* its walk ended short, and the server may have bound the number */
     struct p9_req clunk;       /* embedded, so that a clunk allocates nothing */
+    struct p9_fid *next_doubt; /* fid.c; guarded by fids->mtx */
 
     /* What is needed to make it again on another connection (track.c); guarded by fids->mtx. */
     struct p9_attached *attached; /* the attach that its walk began at */

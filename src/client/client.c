@@ -69,6 +69,7 @@ void p9_client_stop(struct p9_client *c)
         fids_drain(c->fids, DRAIN_MS);
     p9_client_give_up(c);
     p9_session_stop(c->session);
+    fids_discard_doubts(c->fids);
     recovery_free(c->recovery);
     client_free(c);
 }

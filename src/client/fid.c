@@ -5,17 +5,102 @@
  * a request that was interrupted or whose reply was malformed. A number is therefore freed without
  * a clunk only if the server certainly does not know it. A number that is refused as in use is
  * clunked, and another one is tried. A fid embeds the request of its clunk.
+ *
+ * A server may still be at a request that was given up when it has the next, and even after its
+ * Rflush: a Tclunk that comes while the walk makes its newfid ends diod 1.0.24 by a signal. Such a
+ * fid is in doubt. It is clunked some time after the server has answered all that was sent before.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "client/fid_numbers.h"
 
 enum {
     MIN_BOUND = 16, /* a refusal of a lower number has another reason */
     MAX_TRIES = 4,  /* fid numbers tried for one request */
+    DOUBT_MS = 10000,
 };
+
+/* ---- fids in doubt ------------------------------------------------------ */
+
+static void fid_doubt(struct p9_fid *fid)
+{
+    struct fids *f = fid->client->fids;
+    uint64_t until = p9_session_submitted(fid->client->session);
+
+    pthread_mutex_lock(&f->mtx);
+    fid->next_doubt = f->doubts;
+    f->doubts = fid;
+    f->doubts_until = until > f->doubts_until ? until : f->doubts_until;
+    if (!atomic_exchange(&f->has_doubts, true))
+        f->doubts_ms = clock_ms() + DOUBT_MS;
+    pthread_mutex_unlock(&f->mtx);
+}
+
+struct p9_fid *fids_take_doubts(struct fids *f)
+{
+    struct p9_fid *fid = f->answered, **last = &fid;
+
+    while (*last != NULL)
+        last = &(*last)->next_doubt;
+    *last = f->doubts;
+    f->doubts = f->answered = NULL;
+    atomic_store(&f->has_doubts, false);
+    return fid;
+}
+
+void fids_put_doubts(struct p9_fid *fid)
+{
+    for (struct p9_fid *next; fid != NULL; fid = next) {
+        next = fid->next_doubt;
+        p9_fid_put(fid);
+    }
+}
+
+void fids_discard_doubts(struct fids *f)
+{
+    pthread_mutex_lock(&f->mtx);
+    struct p9_fid *fid = fids_take_doubts(f);
+    pthread_mutex_unlock(&f->mtx);
+    for (struct p9_fid *next; fid != NULL; fid = next) {
+        next = fid->next_doubt;
+        fid_discard(fid);
+    }
+}
+
+/* Clunks the fids in doubt whose time it is. */
+static void settle_doubts(struct p9_client *c)
+{
+    struct fids *f = c->fids;
+    struct p9_fid *old = NULL;
+
+    if (!atomic_load(&f->has_doubts))
+        return;
+    pthread_mutex_lock(&f->mtx);
+    uint64_t now = clock_ms(), until = f->doubts_until;
+    bool due = now >= f->doubts_ms;
+    if (due) {
+        f->doubts_ms = now + DOUBT_MS;
+        old = f->answered;
+        f->answered = NULL;
+    }
+    pthread_mutex_unlock(&f->mtx);
+    if (!due)
+        return;
+    bool answered = p9_session_answered(c->session, until);
+    pthread_mutex_lock(&f->mtx);
+    if (answered && f->doubts_until == until && f->answered == NULL) {
+        f->answered = f->doubts;
+        f->doubts = NULL;
+    }
+    atomic_store(&f->has_doubts, f->answered != NULL || f->doubts != NULL);
+    pthread_mutex_unlock(&f->mtx);
+    fids_put_doubts(old);
+}
+
+/* ---- making -------------------------------------------------------------- */
 
 int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
 {
@@ -23,6 +108,7 @@ int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
 
     if (fid == NULL)
         return -ENOMEM;
+    settle_doubts(c);
     pthread_mutex_lock(&c->fids->mtx);
     int64_t num = fids_alloc_number(c->fids, sc, c->session);
     if (num >= 0) {
@@ -96,8 +182,9 @@ bool fid_failed(struct p9_fid *fid, int rc)
 
     if (too_high)
         fid_too_high(fid);
-    else if (fid->doubtful || means_in_use(rc) || may_mean_in_use(rc) || rc == -EINTR || rc == -EPROTO ||
-             rc == -ETIMEDOUT)
+    else if (rc == -EINTR || rc == -ETIMEDOUT)
+        fid_doubt(fid);
+    else if (fid->doubtful || means_in_use(rc) || may_mean_in_use(rc) || rc == -EPROTO)
         p9_fid_put(fid);
     else
         fid_discard(fid);

@@ -113,11 +113,12 @@ static void ask_to_evict(struct fids *f, unsigned n)
 {
     void (*evict)(void *, unsigned) = f->evict;
     void *arg = f->evict_arg;
+    struct p9_fid *doubts = fids_take_doubts(f);
 
-    if (evict == NULL)
-        return;
     pthread_mutex_unlock(&f->mtx);
-    evict(arg, n);
+    fids_put_doubts(doubts);
+    if (evict != NULL)
+        evict(arg, n);
     pthread_mutex_lock(&f->mtx);
 }
 

@@ -254,7 +254,7 @@ static void *srv_main(void *arg)
         pthread_mutex_lock(&s->mtx);
         serve(s, &t, &r, data);
         clock_pass(s->takes_us);
-        bool spoil = s->spoil == t.type, mute = s->mute_clunk && t.type == P9_Tclunk;
+        bool spoil = s->spoil == t.type, mute = s->mute[t.type] || (s->mute_clunk && t.type == P9_Tclunk);
         s->spoil = spoil ? 0 : s->spoil;
         pthread_mutex_unlock(&s->mtx);
         size_t size = p9_convS2M(&r, P9_2000L, out, BYTES) - spoil;

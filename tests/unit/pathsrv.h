@@ -37,6 +37,7 @@ struct srv {
     uint32_t known_ecode;    /* the error for a newfid that exists; 0: EBADF, and bad */
     bool binds_short;        /* a walk that ends short creates newfid */
     bool mute_clunk;         /* Tclunk has no effect and no reply */
+    bool mute[256];          /* requests of this type have no reply */
     bool easy;               /* requests that it does not know succeed, and have no effect */
     uint8_t spoil;           /* the next reply to a request of this type lacks its last byte */
     unsigned clunk_wait_ms;  /* the client's, at srv_start */

@@ -255,14 +255,6 @@ static void *wait_for_a_number(void *arg)
     return NULL;
 }
 
-/* Ends all that the server still knows. */
-static void end_mute(struct world *w)
-{
-    cache_free(w->cache);
-    p9_client_stop(w->client);
-    srv_stop(w->srv);
-}
-
 static void begin_mute(struct world *w, unsigned wait_ms)
 {
     struct p9_fid *fids[40], *root;

@@ -72,3 +72,10 @@ void rename_both(struct world *w, const char *from, const char *to, struct inode
     srv_rename(w->srv, from, to);
     cache_rename_end(w->cache, true, olddir, oldname, newdir, newname);
 }
+
+void end_mute(struct world *w)
+{
+    cache_free(w->cache);
+    p9_client_stop(w->client);
+    srv_stop(w->srv);
+}

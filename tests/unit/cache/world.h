@@ -20,6 +20,8 @@ struct world {
 struct world begin(unsigned max_fids);
 /* Every fid must have been clunked. */
 void end(struct world *w);
+/* The same, for a server that still knows some. */
+void end_mute(struct world *w);
 struct use use_of(struct world *w, struct inode *inode);
 /* What a LOOKUP does: NULL where there is no such name. */
 struct inode *look(struct world *w, struct inode *dir, const char *name);
