@@ -170,10 +170,8 @@ uint32_t p9_session_payload(const struct p9_session *s);
 bool p9_session_rerror_is_rlerror(struct p9_session *s);
 /* The recent duration of a request that is alone in flight, microseconds; 0: unknown. */
 unsigned p9_session_latency(struct p9_session *s);
-/* p9_req.id of the last request that was submitted. */
-uint64_t p9_session_submitted(struct p9_session *s);
-/* Whether none of the requests up to that one is in flight, nor one that was given up. */
-bool p9_session_answered(struct p9_session *s, uint64_t id);
+/* Whether the server has not answered some request that was given up. */
+bool p9_session_owes_given_up(struct p9_session *s);
 /* Whether the server has answered many requests, all of them in the order of sending. */
 bool p9_session_in_order(struct p9_session *s);
 /* Whether the connection has ended. */

@@ -84,6 +84,8 @@ struct inode {
     struct p9_qid qid;       /* path and type never change */
     uint64_t nlookup;        /* the kernel's references, and those of operations under way */
     unsigned nchildren;      /* dentries with an inode whose parent this is */
+    unsigned removing;       /* removals of hidden files in this directory that are in flight, */
+    unsigned removed;        /* and those that have ended */
     struct dentry *names;    /* none: unlinked */
     struct listing *listing; /* of a directory that was listed */
     struct idle_fid *fids;
@@ -135,7 +137,7 @@ struct cache {
     struct p9_client *client;
     struct lifetimes lifetimes;
     pthread_mutex_t mtx;
-    pthread_cond_t settled; /* moving, raising, removing or cloning became 0 */
+    pthread_cond_t settled; /* moving, raising or cloning became 0, or a hidden file was removed */
     struct inode root;
     struct user *users;
     struct dentry *dentries; /* hash */
@@ -144,9 +146,8 @@ struct cache {
     struct handle *open;     /* all handles */
     struct inode *hidden;    /* all hidden files */
     uint64_t version, renames;
-    unsigned cloning;                   /* fids that nobody waits for, in flight */
-    unsigned moving, raising, removing; /* renames, moves and removals of hidden files, in flight */
-    unsigned removed;                   /* removals of hidden files that have ended */
+    unsigned cloning;         /* fids that nobody waits for, in flight */
+    unsigned moving, raising; /* renames, and moves of hidden files, in flight */
 
     struct inode *by_qid; /* hash: directories, and what has several names or may have */
     struct place *places; /* directories where the server repeats qid.path */
@@ -345,17 +346,18 @@ bool cache_hide(struct cache *c, struct inode *inode, struct inode *parent, cons
 /* Before the handle is dropped: if it is the last of a hidden file, the directory (one
  * reference) and the name (at most P9_MAXNAME bytes and a terminator) to remove; else NULL. */
 struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char *name);
-/* After the removal that cache_last_of_hidden asked for. */
-void cache_hidden_removed(struct cache *c);
-/* How many such removals have ended, modulo 2^32. */
-unsigned cache_removed(struct cache *c);
+/* After the removal that cache_last_of_hidden asked for, in dir. */
+void cache_hidden_removed(struct cache *c, struct inode *dir);
+/* How many such removals in parent/name have ended, modulo 2^32. */
+unsigned cache_removed(struct cache *c, struct inode *parent, const char *name);
 /* A hidden file in the directory parent/name: that directory (one reference), and the file's
  * name; NULL if there is none. No hidden file is removed until cache_raised. */
 struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden);
 /* After the move of what cache_hidden_below has found. */
 void cache_raised(struct cache *c);
-/* Waits until no hidden file is being removed, or sc is interrupted. Whether any was since
- * cache_removed was *removed, which is updated. */
-bool cache_removed_since(struct p9_scope *sc, struct cache *c, unsigned *removed);
+/* Waits until no hidden file in parent/name is being removed, or sc is interrupted. Whether any was
+ * since cache_removed was *removed, which is updated. */
+bool cache_removed_since(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
+                         unsigned *removed);
 
 #endif

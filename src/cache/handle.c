@@ -149,23 +149,24 @@ struct inode *cache_last_of_hidden(struct cache *c, const struct handle *h, char
         parent->nlookup++;
         strcpy(name, inode->names->name);
         inode_set_hidden(c, inode, false);
-        c->removing++;
+        parent->removing++;
     }
     return parent;
 }
 
-void cache_hidden_removed(struct cache *c)
+void cache_hidden_removed(struct cache *c, struct inode *dir)
 {
     LOCKED(c);
-    c->removed++;
-    if (--c->removing == 0)
-        pthread_cond_broadcast(&c->settled);
+    dir->removing--;
+    dir->removed++;
+    pthread_cond_broadcast(&c->settled);
 }
 
-unsigned cache_removed(struct cache *c)
+unsigned cache_removed(struct cache *c, struct inode *parent, const char *name)
 {
     LOCKED(c);
-    return c->removed;
+    const struct inode *dir = dentry_inode(c, parent, name);
+    return dir != NULL ? dir->removed : 0;
 }
 
 struct inode *cache_hidden_below(struct cache *c, struct inode *parent, const char *name, char *hidden)
@@ -193,12 +194,16 @@ void cache_raised(struct cache *c)
         pthread_cond_broadcast(&c->settled);
 }
 
-bool cache_removed_since(struct p9_scope *sc, struct cache *c, unsigned *removed)
+bool cache_removed_since(struct p9_scope *sc, struct cache *c, struct inode *parent, const char *name,
+                         unsigned *removed)
 {
+    struct inode *dir;
+
     LOCKED(c);
-    while (c->removing > 0 && cache_wait_settled(c, sc) == 0)
+    while ((dir = dentry_inode(c, parent, name)) != NULL && dir->removing > 0 && cache_wait_settled(c, sc) == 0)
         ;
-    bool since = c->removed != *removed;
-    *removed = c->removed;
+    bool since = dir != NULL && dir->removed != *removed;
+    if (since)
+        *removed = dir->removed;
     return since;
 }

@@ -8,7 +8,8 @@
  *
  * A server may still be at a request that was given up when it has the next, and even after its
  * Rflush: a Tclunk that comes while the walk makes its newfid ends diod 1.0.24 by a signal. Such a
- * fid is in doubt. It is clunked some time after the server has answered all that was sent before.
+ * fid is in doubt. It is clunked some time after all that was given up is answered, with other
+ * requests; earlier only when there is no other number left.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,12 +29,10 @@ enum {
 static void fid_doubt(struct p9_fid *fid)
 {
     struct fids *f = fid->client->fids;
-    uint64_t until = p9_session_submitted(fid->client->session);
 
     pthread_mutex_lock(&f->mtx);
     fid->next_doubt = f->doubts;
     f->doubts = fid;
-    f->doubts_until = until > f->doubts_until ? until : f->doubts_until;
     if (!atomic_exchange(&f->has_doubts, true))
         f->doubts_ms = clock_ms() + DOUBT_MS;
     pthread_mutex_unlock(&f->mtx);
@@ -78,24 +77,18 @@ static void settle_doubts(struct p9_client *c)
 
     if (!atomic_load(&f->has_doubts))
         return;
+    bool owes = p9_session_owes_given_up(c->session);
     pthread_mutex_lock(&f->mtx);
-    uint64_t now = clock_ms(), until = f->doubts_until;
-    bool due = now >= f->doubts_ms;
-    if (due) {
+    uint64_t now = clock_ms();
+    if (now >= f->doubts_ms) {
         f->doubts_ms = now + DOUBT_MS;
-        old = f->answered;
-        f->answered = NULL;
+        if (!owes) {
+            old = f->answered;
+            f->answered = f->doubts;
+            f->doubts = NULL;
+        }
+        atomic_store(&f->has_doubts, f->answered != NULL || f->doubts != NULL);
     }
-    pthread_mutex_unlock(&f->mtx);
-    if (!due)
-        return;
-    bool answered = p9_session_answered(c->session, until);
-    pthread_mutex_lock(&f->mtx);
-    if (answered && f->doubts_until == until && f->answered == NULL) {
-        f->answered = f->doubts;
-        f->doubts = NULL;
-    }
-    atomic_store(&f->has_doubts, f->answered != NULL || f->doubts != NULL);
     pthread_mutex_unlock(&f->mtx);
     fids_put_doubts(old);
 }

@@ -113,18 +113,31 @@ static void ask_to_evict(struct fids *f, unsigned n)
 {
     void (*evict)(void *, unsigned) = f->evict;
     void *arg = f->evict_arg;
+
+    if (evict == NULL)
+        return;
+    pthread_mutex_unlock(&f->mtx);
+    evict(arg, n);
+    pthread_mutex_lock(&f->mtx);
+}
+
+/* The same for fids in doubt. False if there were none. */
+static bool put_doubts(struct fids *f)
+{
     struct p9_fid *doubts = fids_take_doubts(f);
 
+    if (doubts == NULL)
+        return false;
     pthread_mutex_unlock(&f->mtx);
     fids_put_doubts(doubts);
-    if (evict != NULL)
-        evict(arg, n);
     pthread_mutex_lock(&f->mtx);
+    return true;
 }
 
 void fids_evict_all(struct fids *f)
 {
     pthread_mutex_lock(&f->mtx);
+    put_doubts(f);
     ask_to_evict(f, UINT_MAX);
     pthread_mutex_unlock(&f->mtx);
 }
@@ -141,13 +154,13 @@ static unsigned wait_freed(struct fids *f, struct p9_session *s)
     return none && !thread_wait_ms(&f->freed, &f->mtx, POLL_MS) ? POLL_MS : 0;
 }
 
-int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
+/* A number, once a clunk has freed one; -EINTR; -ENFILE. Called with the lock. */
+static int64_t wait_for_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
 {
-    int64_t num = lowest_number(f);
+    unsigned ms = 0;
+    int64_t num;
 
-    if (num < 0)
-        ask_to_evict(f, f->bound / 16 + MIN_EVICT);
-    for (unsigned ms = 0; num < 0 && (num = lowest_number(f)) < 0 && f->clunking > f->abandoned;) {
+    while ((num = lowest_number(f)) < 0 && f->clunking > f->abandoned) {
         if (sc != NULL && atomic_load(&sc->interrupted))
             return -EINTR;
         if (ms >= f->wait_ms)
@@ -155,11 +168,24 @@ int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session
         else
             ms += wait_freed(f, s);
     }
+    return num >= 0 ? num : -ENFILE;
+}
+
+int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session *s)
+{
+    int64_t num = lowest_number(f);
+
+    if (num < 0) {
+        ask_to_evict(f, f->bound / 16 + MIN_EVICT);
+        num = wait_for_number(f, sc, s);
+        if (num == -ENFILE && put_doubts(f))
+            num = wait_for_number(f, sc, s);
+    }
     /* When few are left some idle fids are put already, so that the next caller need not wait. */
     unsigned slack = f->bound / 16;
     if (num >= 0 && f->live - f->clunking + slack > f->bound)
         ask_to_evict(f, slack / 4 + 1);
-    return num >= 0 ? num : -ENFILE;
+    return num;
 }
 
 /* ---- held fids ---------------------------------------------------------- */

@@ -23,11 +23,10 @@ struct fids {
     struct p9_fid **by_number; /* those in use */
     uint64_t *hashes;          /* of the paths of those */
     unsigned top;              /* no number from this on was ever in use */
-    struct p9_fid *doubts;     /* whose request was given up (fid.c), */
-    uint64_t doubts_until;     /* p9_session_submitted() after the last of them */
-    struct p9_fid *answered;   /* and those of which the server has answered it */
-    uint64_t doubts_ms;        /* when they are looked at again, of clock_ms() */
-    atomic_bool has_doubts;
+    struct p9_fid *doubts;     /* fids in doubt (fid.c): the server may be at the request, */
+    struct p9_fid *answered;   /* or has answered it; these are clunked, */
+    uint64_t doubts_ms;        /* and those looked at again, at this time of clock_ms() */
+    atomic_bool has_doubts;    /* there are any */
     void (*evict)(void *arg, unsigned n);
     void *evict_arg;
 };
@@ -40,14 +39,15 @@ int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session
 /* Ends the hold of fid, if it is held. */
 void fids_release(struct fids *f, struct p9_fid *fid);
 
-/* Takes all fids whose request was given up. */
+/* Takes all fids in doubt, for fids_put_doubts. */
 struct p9_fid *fids_take_doubts(struct fids *f);
 
-/* Puts fids that fids_take_doubts has returned. Without the lock. */
+/* Without the lock. */
+
 void fids_put_doubts(struct p9_fid *fid);
-/* After the end of the session. Without the lock. */
+/* After the end of the session. */
 void fids_discard_doubts(struct fids *f);
-/* Asks for all idle fids to be put. Without the lock. */
+/* Asks for all idle fids to be put. */
 void fids_evict_all(struct fids *f);
 
 #endif

@@ -208,22 +208,25 @@ static void unmount(struct fs *fs)
     bool remains = !ended || connection_exists(fs);
     int err = unmounter_waits() && remains ? unmounter_unmount(device.fd) : 0;
 
-    fs->unmounted = !remains;
+    fs->unmounted = ended && connection_gone(fs);
     if (err != 0)
         log_error("cannot unmount %s: %s", fs->mountpoint, strerror(-err));
     fuse_session_unmount(fs->se);
 }
 
 /* Two that have waited for the server may mount at the same moment: a lock of the directory above,
- * which stays the same, or -1. What has it for long is not waited for. */
-static int lock_above(const char *mountpoint)
+ * which stays the same. -1 if that cannot be read. What has it for long is not waited for. */
+static int lock_above(struct fuse_session *se, const char *mountpoint)
 {
     enum { TRIES = 300, PAUSE_US = 100000 };
     char *path = strdup(mountpoint);
     int fd = path != NULL ? open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-    for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+    for (int i = 0; fd >= 0 && i < TRIES && !fuse_session_exited(se); i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
+            break;
         usleep(PAUSE_US);
+    }
     free(path);
     return fd;
 }
@@ -232,9 +235,11 @@ static int lock_above(const char *mountpoint)
 static int mount_at(const struct options *o, struct fs *fs, const char *mountpoint)
 {
     struct mount_entry other;
-    int rc = -1, lock = o->bg ? lock_above(mountpoint) : -1;
+    int rc = -1, lock = o->bg ? lock_above(fs->se, mountpoint) : -1;
 
-    if (o->bg && mount_lookup(mountpoint, &other) && strcmp(other.type, "fuse.9pfs") == 0)
+    if (fuse_session_exited(fs->se))
+        log_notice("not mounted: ended by a signal");
+    else if (o->bg && mount_lookup(mountpoint, &other) && strcmp(other.type, "fuse.9pfs") == 0)
         log_error("not mounted: meanwhile another 9pfs is, at %s", mountpoint);
     else if (fuse_session_mount(fs->se, mountpoint) == 0)
         rc = 0;

@@ -120,6 +120,11 @@ bool connection_exists(const struct fs *fs)
     return unanswered(fs) >= 0;
 }
 
+bool connection_gone(const struct fs *fs)
+{
+    return fs->connection != NULL && fs->connection->dir >= 0 && !connection_exists(fs);
+}
+
 void connection_abort(struct fs *fs)
 {
     const struct connection *c = fs->connection;

@@ -14,6 +14,8 @@ enum unread unread_requests(struct fs *fs);
 /* Whether the kernel still has the connection, aborted or not: the file system is mounted. False
  * without fusectl. */
 bool connection_exists(const struct fs *fs);
+/* Whether it had the connection, and has it no more. False without fusectl. */
+bool connection_gone(const struct fs *fs);
 /* Opens the connection's directory in fusectl. Called once the file system is mounted. */
 void connection_find(struct fs *fs);
 /* Aborts the connection: the kernel fails the requests that wait in it. Without fusectl it does

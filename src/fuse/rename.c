@@ -28,7 +28,7 @@ struct rename_end {
 
 static int rename_over(struct op *op, const struct rename_end *from, const struct rename_end *to)
 {
-    unsigned removed = cache_removed(op->fs->cache);
+    unsigned removed = cache_removed(op->fs->cache, to->dir, to->name);
     int rc = hide_if_open(op, to->dir, to->fid, to->name, true);
 
     do

@@ -120,7 +120,7 @@ int raise_hidden(struct op *op, struct inode *dir, struct p9_fid *dirfid, const 
         cache_raised(cache);
         cache_forget(cache, below, 1);
     }
-    return rc == 0 || cache_removed_since(&op->scope, cache, removed) ? 0 : -ENOTEMPTY;
+    return rc == 0 || cache_removed_since(&op->scope, cache, dir, name, removed) ? 0 : -ENOTEMPTY;
 }
 
 static void remove_hidden(struct op *op, struct inode *dir, const char *name)
@@ -147,6 +147,6 @@ void drop_handle(struct op *op, struct handle *h)
     if (dir == NULL)
         return;
     remove_hidden(op, dir, name);
-    cache_hidden_removed(cache);
+    cache_hidden_removed(cache, dir);
     cache_forget(cache, dir, 1);
 }

@@ -88,23 +88,12 @@ bool p9_session_in_order(struct p9_session *s)
     return in_order;
 }
 
-uint64_t p9_session_submitted(struct p9_session *s)
+bool p9_session_owes_given_up(struct p9_session *s)
 {
     pthread_mutex_lock(&s->mtx);
-    uint64_t id = s->submitted;
+    bool owes = s->ghosts > 0;
     pthread_mutex_unlock(&s->mtx);
-    return id;
-}
-
-bool p9_session_answered(struct p9_session *s, uint64_t id)
-{
-    bool answered = true;
-
-    pthread_mutex_lock(&s->mtx);
-    for (unsigned tag = 0; tag < s->max_tags; tag++)
-        answered = answered && (s->pending[tag] == NULL || s->pending[tag]->id > id);
-    pthread_mutex_unlock(&s->mtx);
-    return answered;
+    return owes;
 }
 
 void session_enqueue(struct p9_session *s, struct p9_req *req)

@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "9p/client.h"
+#include "client/fid_numbers.h"
 #include "fuzz/answer.h"
 #include "fuzz/calls.h"
 #include "fuzz/peer.h"
@@ -66,8 +66,9 @@ static void all_fids_come_free(struct p9_client *c)
 {
     unsigned live, bound;
 
-    p9_push(p9_client_session(c));
     do {
+        fids_evict_all(c->fids); /* those in doubt, too */
+        p9_push(p9_client_session(c));
         p9_client_fids(c, &live, &bound);
         sched_yield();
     } while (live > 0);

@@ -49,7 +49,7 @@ static struct link {
 } links[MAX_LINKS];
 
 /* Until the server has no more to say: what it still does for this connection must not come after
- * what it does for the next. Up to ten seconds, as it may be a test server that says nothing. */
+ * what it does for the next. Ten seconds without a word are enough, as a test server may hang. */
 static void end_of_server(int fd)
 {
     static uint8_t buf[CHUNK];

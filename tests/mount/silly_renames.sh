@@ -52,4 +52,30 @@ case_rmdir_after_another_client_has_removed_the_file() {
     stop
 }
 
+# Removals in other directories say nothing of this one.
+case_rmdir_while_others_are_removed() {
+    local i loops=()
+    port=$(free_port)
+    start_diod "$exp" "$port"
+    wait_until 30 listening "$port"
+    start_relay
+    attach
+    mkdir "$mnt/full" "$mnt"/{1..16}
+    : > "$mnt/full/f"
+    : > "$work/go"
+    for i in {1..16}; do
+        while [ -e "$work/go" ]; do exec 5> "$mnt/$i/f"; rm "$mnt/$i/f"; exec 5>&-; done &
+        loops+=($!)
+    done
+    for i in 1 2 3; do
+        timeout 60 rmdir "$mnt/full" 2> "$work/err" && fail "it is not empty"
+        grep -q 'not empty' "$work/err"
+    done
+    rm "$work/go"
+    wait "${loops[@]}"
+    umount "$mnt"
+    kill "$relay_pid"
+    stop
+}
+
 run_cases

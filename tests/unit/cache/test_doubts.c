@@ -2,6 +2,7 @@
  * test_doubts.c: fids whose request was given up: the server may still be making them.
  */
 #include <sched.h>
+#include <string.h>
 
 #include "session/session_impl.h"
 #include "unit/cache/world.h"
@@ -43,11 +44,13 @@ static struct world begin_doubt(bool flushes)
     w.srv->mute[P9_Twalk] = false;
     pthread_mutex_unlock(&w.srv->mtx);
     p9_interrupt(p9_client_session(w.client), &k.scope);
-    if (!flushes) {
-        clock_pass(SECOND);
-        session_tick(p9_client_session(w.client));
+    while (pthread_tryjoin_np(thread, NULL) != 0) {
+        if (!flushes) {
+            clock_pass(SECOND); /* the thread may not have ended its send */
+            session_tick(p9_client_session(w.client));
+        }
+        sched_yield();
     }
-    pthread_join(thread, NULL);
     assert_int_equal(k.rc, -EINTR);
     return w;
 }
@@ -106,11 +109,41 @@ static void numbers_that_are_needed_are_not_in_doubt_for_long(void **state)
     end(&w);
 }
 
+static unsigned that_are_f(struct world *w)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&w->srv->mtx);
+    for (unsigned i = 0; i < SRV_FIDS; i++)
+        n += w->srv->fids[i] != NULL && strcmp(w->srv->fids[i], "/f") == 0;
+    pthread_mutex_unlock(&w->srv->mtx);
+    return n;
+}
+
+static void idle_fids_go_before_those_in_doubt(void **state)
+{
+    struct world w = begin_doubt(true);
+    char path[32];
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        snprintf(path, sizeof path, "/g%d", i);
+        srv_add(w.srv, path, false);
+        assert_non_null(look(&w, &w.cache->root, path + 1));
+        assert_int_equal(that_are_f(&w), 1);
+    }
+    assert_int_not_equal(live_after(&w, DOUBT), 0);
+    live_after(&w, DOUBT);
+    assert_int_equal(that_are_f(&w), 0);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_walk_that_was_flushed_is_clunked_later),
         cmocka_unit_test(a_walk_that_may_be_going_on_is_not_clunked),
+        cmocka_unit_test(idle_fids_go_before_those_in_doubt),
         cmocka_unit_test(numbers_that_are_needed_are_not_in_doubt_for_long),
     };
 
