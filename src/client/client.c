@@ -69,8 +69,11 @@ void p9_client_stop(struct p9_client *c)
         fids_drain(c->fids, DRAIN_MS);
     p9_client_give_up(c);
     p9_session_stop(c->session);
-    fids_discard_doubts(c->fids);
     recovery_free(c->recovery);
+    atomic_fetch_add(&c->generation, 1); /* no server knows those in doubt any more */
+    pthread_mutex_lock(&c->fids->mtx);
+    fids_put_doubts(c->fids);
+    pthread_mutex_unlock(&c->fids->mtx);
     client_free(c);
 }
 

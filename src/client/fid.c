@@ -26,71 +26,62 @@ enum {
 
 /* ---- fids in doubt ------------------------------------------------------ */
 
+/* Called with the lock. */
+static bool has_doubts(const struct fids *f)
+{
+    return f->doubts != NULL || f->answered != NULL;
+}
+
 static void fid_doubt(struct p9_fid *fid)
 {
     struct fids *f = fid->client->fids;
 
     pthread_mutex_lock(&f->mtx);
+    if (!has_doubts(f))
+        f->doubts_ms = clock_ms() + DOUBT_MS;
     fid->next_doubt = f->doubts;
     f->doubts = fid;
-    if (!atomic_exchange(&f->has_doubts, true))
-        f->doubts_ms = clock_ms() + DOUBT_MS;
     pthread_mutex_unlock(&f->mtx);
 }
 
-struct p9_fid *fids_take_doubts(struct fids *f)
+/* Called with the lock; releases it in between. Consumes *list. */
+static void put_list(struct fids *f, struct p9_fid **list)
 {
-    struct p9_fid *fid = f->answered, **last = &fid;
+    struct p9_fid *fid = *list;
 
-    while (*last != NULL)
-        last = &(*last)->next_doubt;
-    *last = f->doubts;
-    f->doubts = f->answered = NULL;
-    atomic_store(&f->has_doubts, false);
-    return fid;
-}
-
-void fids_put_doubts(struct p9_fid *fid)
-{
+    *list = NULL;
+    pthread_mutex_unlock(&f->mtx);
     for (struct p9_fid *next; fid != NULL; fid = next) {
         next = fid->next_doubt;
         p9_fid_put(fid);
     }
-}
-
-void fids_discard_doubts(struct fids *f)
-{
     pthread_mutex_lock(&f->mtx);
-    struct p9_fid *fid = fids_take_doubts(f);
-    pthread_mutex_unlock(&f->mtx);
-    for (struct p9_fid *next; fid != NULL; fid = next) {
-        next = fid->next_doubt;
-        fid_discard(fid);
-    }
 }
 
-/* Clunks the fids in doubt whose time it is. */
+bool fids_put_doubts(struct fids *f)
+{
+    bool any = has_doubts(f);
+
+    put_list(f, &f->answered);
+    put_list(f, &f->doubts);
+    return any;
+}
+
+/* Clunks the fids in doubt whose time it is. Called with the lock; releases it in between. */
 static void settle_doubts(struct p9_client *c)
 {
     struct fids *f = c->fids;
-    struct p9_fid *old = NULL;
+    uint64_t now;
 
-    if (!atomic_load(&f->has_doubts))
+    if (!has_doubts(f) || (now = clock_ms()) < f->doubts_ms)
         return;
-    bool owes = p9_session_owes_given_up(c->session);
-    pthread_mutex_lock(&f->mtx);
-    uint64_t now = clock_ms();
-    if (now >= f->doubts_ms) {
-        f->doubts_ms = now + DOUBT_MS;
-        if (!owes) {
-            old = f->answered;
-            f->answered = f->doubts;
-            f->doubts = NULL;
-        }
-        atomic_store(&f->has_doubts, f->answered != NULL || f->doubts != NULL);
-    }
-    pthread_mutex_unlock(&f->mtx);
-    fids_put_doubts(old);
+    f->doubts_ms = now + DOUBT_MS;
+    if (p9_session_owes_given_up(c->session))
+        return;
+    struct p9_fid *old = f->answered;
+    f->answered = f->doubts;
+    f->doubts = NULL;
+    put_list(f, &old);
 }
 
 /* ---- making -------------------------------------------------------------- */
@@ -101,8 +92,8 @@ int fid_new(struct p9_scope *sc, struct p9_client *c, struct p9_fid **out)
 
     if (fid == NULL)
         return -ENOMEM;
-    settle_doubts(c);
     pthread_mutex_lock(&c->fids->mtx);
+    settle_doubts(c);
     int64_t num = fids_alloc_number(c->fids, sc, c->session);
     if (num >= 0) {
         fid->client = c;

@@ -121,23 +121,10 @@ static void ask_to_evict(struct fids *f, unsigned n)
     pthread_mutex_lock(&f->mtx);
 }
 
-/* The same for fids in doubt. False if there were none. */
-static bool put_doubts(struct fids *f)
-{
-    struct p9_fid *doubts = fids_take_doubts(f);
-
-    if (doubts == NULL)
-        return false;
-    pthread_mutex_unlock(&f->mtx);
-    fids_put_doubts(doubts);
-    pthread_mutex_lock(&f->mtx);
-    return true;
-}
-
 void fids_evict_all(struct fids *f)
 {
     pthread_mutex_lock(&f->mtx);
-    put_doubts(f);
+    fids_put_doubts(f);
     ask_to_evict(f, UINT_MAX);
     pthread_mutex_unlock(&f->mtx);
 }
@@ -178,7 +165,7 @@ int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session
     if (num < 0) {
         ask_to_evict(f, f->bound / 16 + MIN_EVICT);
         num = wait_for_number(f, sc, s);
-        if (num == -ENFILE && put_doubts(f))
+        if (num == -ENFILE && fids_put_doubts(f))
             num = wait_for_number(f, sc, s);
     }
     /* When few are left some idle fids are put already, so that the next caller need not wait. */

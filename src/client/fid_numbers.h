@@ -26,7 +26,6 @@ struct fids {
     struct p9_fid *doubts;     /* fids in doubt (fid.c): the server may be at the request, */
     struct p9_fid *answered;   /* or has answered it; these are clunked, */
     uint64_t doubts_ms;        /* and those looked at again, at this time of clock_ms() */
-    atomic_bool has_doubts;    /* there are any */
     void (*evict)(void *arg, unsigned n);
     void *evict_arg;
 };
@@ -39,15 +38,10 @@ int64_t fids_alloc_number(struct fids *f, struct p9_scope *sc, struct p9_session
 /* Ends the hold of fid, if it is held. */
 void fids_release(struct fids *f, struct p9_fid *fid);
 
-/* Takes all fids in doubt, for fids_put_doubts. */
-struct p9_fid *fids_take_doubts(struct fids *f);
+/* Puts all fids in doubt. False if there are none. Releases the lock in between. */
+bool fids_put_doubts(struct fids *f);
 
-/* Without the lock. */
-
-void fids_put_doubts(struct p9_fid *fid);
-/* After the end of the session. */
-void fids_discard_doubts(struct fids *f);
-/* Asks for all idle fids to be put. */
+/* Asks for all idle fids to be put. Without the lock. */
 void fids_evict_all(struct fids *f);
 
 #endif

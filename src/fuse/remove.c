@@ -18,7 +18,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
     op_begin(&op, req);
     struct inode *dir = inode_of(op.fs, parent);
     struct use u = op_use(&op, dir);
-    unsigned removed = cache_removed(op.fs->cache, dir, name);
+    unsigned removed = is_dir ? cache_removed(op.fs->cache, dir, name) : 0;
     int rc;
     u.in_dir = true;
     do {

@@ -9,12 +9,6 @@
 
 enum { SECOND = 1000 * 1000, DOUBT = 10 * SECOND };
 
-struct waiting {
-    struct world *w;
-    struct p9_scope scope;
-    int rc;
-};
-
 static void *walk_to_f(void *arg)
 {
     struct waiting *k = arg;

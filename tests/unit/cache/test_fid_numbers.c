@@ -240,12 +240,6 @@ static void a_share_is_kept_for_what_is_not_open(void **state)
     end(&w);
 }
 
-struct waiting {
-    struct world *w;
-    struct p9_scope scope;
-    int rc;
-};
-
 static void *wait_for_a_number(void *arg)
 {
     struct waiting *k = arg;

@@ -17,6 +17,13 @@ struct world {
     struct user *user;
 };
 
+/* A call in a thread of its own, which can be interrupted. */
+struct waiting {
+    struct world *w;
+    struct p9_scope scope;
+    int rc;
+};
+
 struct world begin(unsigned max_fids);
 /* Every fid must have been clunked. */
 void end(struct world *w);
