@@ -80,11 +80,11 @@ free_port() {
         listening "$p" || listening $((p + 1)) || listening $((p + 2)) || listening $((p + 3)) || { echo "$p"; return; }
     done
 }
-# wait_until SECONDS COMMAND...: repeats the command until it succeeds; fails after SECONDS
+# wait_until SECONDS COMMAND...: repeats the command until it succeeds; fails after SECONDS, in words
 wait_until() {
-    local tries=$(($1 * 20)); shift
+    local seconds=$1 tries=$(($1 * 20)); shift
     while ! "$@"; do
-        [ $((tries -= 1)) -gt 0 ] || return 1
+        [ $((tries -= 1)) -gt 0 ] || { echo "not within $seconds s: $*" >&2; return 1; }
         sleep 0.05
     done
 }
